@@ -1,0 +1,49 @@
+# Every command of this repository. `make` alone lists them.
+
+SHELL := /bin/sh
+PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH
+export PYTHONWARNINGS ?= default
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check fmt unit integration bench isolated lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## install what is locked into .venv (the others call this)
+	@./scripts/bootstrap
+
+demo: setup ## a finished phased rollout on real components; BAD=errors|slow|crash, JSON=FILE
+	@laptop demo $(if $(BAD),--bad $(BAD)) $(if $(JSON),--json $(JSON))
+
+up: setup ## the production topology, kept running until Ctrl-C
+	@laptop up
+
+test: check ## every test, real components included
+	@pytest $(PYTEST)
+
+check: setup ## formatting, lint, types and import contracts
+	@ruff format --check --quiet . || { echo "run: make fmt"; exit 1; }
+	@ruff check --quiet .
+	@mypy
+	@lint-imports --no-logo 2>/dev/null || lint-imports
+
+fmt: setup ## format, and mend what the linter can
+	@ruff format --quiet .
+	@ruff check --quiet --fix .
+
+unit: setup ## the tests that start nothing
+	@pytest -m "not integration" $(PYTEST)
+
+integration: setup ## the tests that start real components
+	@pytest -m integration $(PYTEST)
+
+isolated: setup ## build each member's wheel and import it with nothing but its own needs
+	@./scripts/isolated
+
+lock: setup ## resolve lock/requirements.txt anew
+	@./scripts/lock
+
+clean: ## remove what was installed and what runs left behind
+	@rm -rf .venv .tools .state
