@@ -1,0 +1,233 @@
+"""Where the parts of one installation are. Plans do not know it; `tranche.wiring` builds adapters from it.
+
+Relative directories are meant from the folder of the site file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tranche.ports import Colour
+from tranche.shape import (
+    Choice,
+    Flag,
+    Key,
+    ListOf,
+    MapOf,
+    MissingKey,
+    Place,
+    Record,
+    Text,
+    Unreadable,
+    Whole,
+    read,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose tokens tell users apart: `jwks` is the address of the issuer's published keys."""
+
+    issuer: str
+    audience: str
+    jwks: str
+    user_claim: str = "sub"
+    internal_claim: str = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passthrough:
+    """Paths that are routed before the split and not counted. `address` is host:port."""
+
+    prefix: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficSite:
+    """The data plane. `admin` is a URL, `listen` and `colours` are host:port."""
+
+    kind: str
+    directory: Path
+    admin: str
+    listen: str
+    identity: Identity
+    colours: Mapping[Colour, str]
+    health_path: str
+    passthrough: tuple[Passthrough, ...] = ()
+    access_log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourSite:
+    """How one colour is run. Not `managed`: somebody else starts and stops it, the engine only asks.
+
+    `command` and `environment` may hold `{version}` and `{colour}`. `ready` is a URL that answers 200.
+    """
+
+    ready: str
+    managed: bool = True
+    address: str | None = None
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSite:
+    """Where versions run. All that was started ends when the process `lifeline_pid` ends."""
+
+    kind: str
+    directory: Path
+    colours: Mapping[Colour, ColourSite]
+    lifeline_pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSite:
+    """What this installation lends to gates: `{variables}` for their settings, and their environment."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One installation. `state_directory` keeps rollout.sqlite, record.md, status.json and the locks."""
+
+    state_directory: Path
+    traffic: TrafficSite
+    environment: EnvironmentSite
+    gates: GateSite = field(default_factory=GateSite)
+
+
+ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
+URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
+URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
+COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
+VALUE: Final = Text(expected="a value", pattern=r"(?s).*")
+DIRECTORY: Final = Text(expected="a folder")
+
+
+def _identity(*, place: Place, **values: str) -> Identity:  # noqa: ARG001 - every record is given its place
+    return Identity(**values)
+
+
+def _passthrough(*, place: Place, **values: str) -> Passthrough:  # noqa: ARG001 - as _identity
+    return Passthrough(**values)
+
+
+def _colour(*, place: Place, managed: bool, command: tuple[str, ...], **values: object) -> ColourSite:
+    if managed and not command:
+        told = "'command' is missing (the program of this colour); add it, or write 'managed: false'"
+        raise MissingKey(place, told)
+    return ColourSite(managed=managed, command=command, **values)  # type: ignore[arg-type]  # read by kind
+
+
+def _gates(*, place: Place, **values: Mapping[str, str]) -> GateSite:  # noqa: ARG001 - as _identity
+    return GateSite(**values)
+
+
+def _shape(folder: Path) -> Record[Site]:
+    """The declaration of the whole file; `folder` is what relative directories are meant from."""
+
+    def traffic(*, place: Place, colours: Mapping[str, str], **values: object) -> TrafficSite:  # noqa: ARG001 - as above
+        access_log = values.pop("access_log")
+        return TrafficSite(
+            colours={Colour(key): value for key, value in colours.items()},
+            directory=folder / str(values.pop("directory")),
+            access_log=folder / str(access_log) if access_log else None,
+            **values,  # type: ignore[arg-type]  # read by kind
+        )
+
+    def environment(
+        *,
+        place: Place,  # noqa: ARG001 - as above
+        colours: Mapping[str, ColourSite],
+        directory: str,
+        **values: object,
+    ) -> EnvironmentSite:
+        return EnvironmentSite(
+            colours={Colour(key): value for key, value in colours.items()},
+            directory=folder / directory,
+            **values,  # type: ignore[arg-type]  # read by kind
+        )
+
+    def site(*, place: Place, state_directory: str, **values: object) -> Site:  # noqa: ARG001 - as above
+        return Site(state_directory=folder / state_directory, **values)  # type: ignore[arg-type]  # read by kind
+
+    return Record(
+        site,
+        {
+            "state_directory": Key(DIRECTORY, "the engine's own folder: event log, record, status, locks"),
+            "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
+            "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
+            "gates": Key(Record(_gates, GATES), "what gates are lent", GateSite()),
+        },
+    )
+
+
+IDENTITY: Final = {
+    "issuer": Key(Text(), "the issuer whose tokens count"),
+    "audience": Key(Text(), "the audience they must name"),
+    "jwks": Key(URL, "where the issuer publishes its keys"),
+    "user_claim": Key(Text(), "the claim that names the user", "sub"),
+    "internal_claim": Key(Text(), "the claim that is true for people of the company", "internal"),
+}
+PASSTHROUGH: Final = {
+    "prefix": Key(URL_PATH, "paths that begin so"),
+    "address": Key(ADDRESS, "go there, uncounted"),
+}
+TRAFFIC: Final = {
+    "kind": Key(Choice(("envoy",)), "the technology"),
+    "directory": Key(DIRECTORY, "bootstrap.json and the folders rds, cds, lds"),
+    "admin": Key(URL, "the data plane's administration address"),
+    "listen": Key(ADDRESS, "where users arrive"),
+    "identity": Key(Record(_identity, IDENTITY), "how users are told apart"),
+    "colours": Key(MapOf(ADDRESS, keys=COLOURS), "where each colour listens"),
+    "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
+    "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),
+    "access_log": Key(Text(expected="a file"), "one JSON line a request, when given", None),
+}
+COLOUR: Final = {
+    "ready": Key(URL, "answers 200 when the colour can take users"),
+    "managed": Key(Flag(), "whether the engine starts and stops it", default=True),
+    "address": Key(ADDRESS, "where it listens", None),
+    "command": Key(ListOf(Text(expected="a word of a command")), "the program that runs it", ()),
+    "environment": Key(MapOf(VALUE), "settings of that program", {}),
+    "grace_s": Key(Whole(most=3600), "seconds it may take to finish its requests", 10),
+}
+ENVIRONMENT: Final = {
+    "kind": Key(Choice(("process",)), "the technology"),
+    "directory": Key(DIRECTORY, "its pid files and logs"),
+    "lifeline_pid": Key(Whole(least=1), "everything ends when this process ends", None),
+    "colours": Key(MapOf(Record(_colour, COLOUR), keys=COLOURS), "how each colour is run"),
+}
+GATES: Final = {
+    "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
+    "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
+}
+
+
+def parse(text: str, *, file: str) -> Site:
+    """The site of this text.
+
+    Raises:
+        FileRefused: with file, line, what was found and what to do.
+    """
+    return read(_shape(Path(file).resolve().parent), text, file)
+
+
+def load(path: Path) -> Site:
+    """As `parse`.
+
+    Raises:
+        FileRefused: also when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        told = f"the site file cannot be read ({error}); give --site or set TRANCHE_SITE"
+        raise Unreadable(Place(file=str(path), line=1), told) from error
+    return parse(text, file=str(path))
