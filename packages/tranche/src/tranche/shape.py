@@ -74,6 +74,12 @@ class WrongValue(FileRefused):
     code = "wrong-value"
 
 
+class UnknownWord(WrongValue):
+    """A word that is none of those known here."""
+
+    code = "unknown-word"
+
+
 class WithoutUnit(WrongValue):
     """A quantity without its unit."""
 
@@ -151,7 +157,7 @@ class Choice:
     def read(self, node: yaml.Node, file: str) -> str:
         text = scalar(node, file, " or ".join(f"'{word}'" for word in self.words))
         if text not in self.words:
-            raise WrongValue(place_of(node, file), f"found '{text}'; {nearest(text, self.words)}")
+            raise UnknownWord(place_of(node, file), f"found '{text}'; {nearest(text, self.words)}")
         return text
 
     def schema(self) -> dict[str, object]:
@@ -252,12 +258,13 @@ class ListOf(Generic[T]):
 
     kind: Kind[T]
     empty: str | None = None
+    refusal: type[FileRefused] = WrongValue
 
     def read(self, node: yaml.Node, file: str) -> tuple[T, ...]:
         if not isinstance(node, yaml.SequenceNode):
             raise WrongValue(place_of(node, file), f"expected a list, found {found(node)}")
         if not node.value and self.empty is not None:
-            raise WrongValue(place_of(node, file), self.empty)
+            raise self.refusal(place_of(node, file), self.empty)
         return tuple(self.kind.read(item, file) for item in node.value)
 
     def schema(self) -> dict[str, object]:
@@ -404,6 +411,29 @@ class Record(Generic[T]):
             "required": required,
             "additionalProperties": False,
         } | described
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged(Generic[T]):
+    """One of several records, told apart by the word under `tag`; `noun` is what the word names."""
+
+    tag: str
+    noun: str
+    cases: Mapping[str, Record[T]]
+
+    def read(self, node: yaml.Node, file: str) -> T:
+        for key, _, value in entries(node, file):
+            if key == self.tag:
+                word = scalar(value, file, f"a {self.noun}")
+                if word not in self.cases:
+                    told = f"unknown {self.noun} '{word}'; {nearest(word, self.cases)}"
+                    raise UnknownWord(place_of(value, file), told)
+                return self.cases[word].read(node, file)
+        told = f"'{self.tag}' is missing (the {self.noun}); {nearest('', self.cases)}"
+        raise MissingKey(place_of(node, file), told)
+
+    def schema(self) -> dict[str, object]:
+        return {"oneOf": [case.schema() for case in self.cases.values()]}
 
 
 def read(kind: Kind[T], text: str, file: str) -> T:

@@ -1,0 +1,215 @@
+"""Every port in memory: for tests, for simulation, for trying things out. Fakes, not mocks: they behave."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from tranche.ports import (
+    Arm,
+    ArmCounters,
+    Colour,
+    ColourState,
+    Conflict,
+    EnvironmentFault,
+    GateAnswer,
+    LogFault,
+    NewEvent,
+    Recorded,
+    Scrape,
+    SignalsFault,
+    Split,
+    Stage,
+    TrafficFault,
+    Verdict,
+)
+
+
+class VirtualClock:
+    """A clock that moves only when somebody sleeps; `on_sleep` is called for every sleep, after it."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = start or datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+        self.on_sleep: Callable[[float], None] = lambda _: None
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self.on_sleep(seconds)
+
+
+class MemoryLog:
+    """An event log that forgets with its process."""
+
+    def __init__(self) -> None:
+        self._rollouts: dict[str, list[Recorded]] = {}
+        self.fault: str | None = None
+
+    def append(self, rollout: str, *, after: int, events: Sequence[NewEvent]) -> list[Recorded]:
+        self._answer()
+        known = self._rollouts.get(rollout, [])
+        if len(known) != after:
+            raise Conflict(f"rollout '{rollout}' has {len(known)} events, not {after}; read again")
+        recorded = [
+            Recorded(
+                rollout=rollout,
+                position=after + number,
+                type=event.type,
+                at=event.at,
+                actor=event.actor,
+                data=event.data,
+            )
+            for number, event in enumerate(events, start=1)
+        ]
+        if recorded:
+            self._rollouts[rollout] = [*known, *recorded]
+        return recorded
+
+    def read(self, rollout: str, *, after: int = 0) -> list[Recorded]:
+        self._answer()
+        return self._rollouts.get(rollout, [])[after:]
+
+    def rollouts(self) -> list[str]:
+        self._answer()
+        return list(self._rollouts)
+
+    def _answer(self) -> None:
+        if self.fault:
+            raise LogFault(self.fault)
+
+
+class MemoryTraffic:
+    """A data plane that takes every split at once, unless `fault` says why not."""
+
+    def __init__(self) -> None:
+        self.split: Split | None = None
+        self.history: list[Split] = []
+        self.fault: str | None = None
+
+    def apply(self, split: Split) -> None:
+        if self.fault:
+            raise TrafficFault(self.fault)
+        self.split = split
+        self.history.append(split)
+
+    def serving(self) -> str | None:
+        if self.fault:
+            raise TrafficFault(self.fault)
+        return self.split.identifier if self.split else None
+
+
+class MemorySignals:
+    """Counters that grow by what `serve` is told; `fault` says why they cannot be read."""
+
+    def __init__(
+        self, clock: VirtualClock, edges: Sequence[int] = (50, 100, 200, 300, 500, 1000, 10_000)
+    ) -> None:
+        self._clock = clock
+        self._edges = tuple(edges)
+        self._arms = {arm: ArmCounters(requests=0, errors=0, latency_buckets={}) for arm in Arm}
+        self.healthy_hosts = {Colour.BLUE: 1, Colour.GREEN: 1}
+        self.fault: str | None = None
+
+    def serve(self, arm: Arm, requests: int, *, errors: int = 0, latency_ms: float = 40.0) -> None:
+        """This many more requests on an arm, all of the same latency."""
+        known = self._arms[arm]
+        self._arms[arm] = ArmCounters(
+            requests=known.requests + requests,
+            errors=known.errors + errors,
+            latency_buckets={
+                edge: known.latency_buckets.get(edge, 0) + (requests if latency_ms < edge else 0)
+                for edge in self._edges
+            },
+        )
+
+    def restart(self) -> None:
+        """The data plane starts anew, and its counters with it."""
+        self._arms = {arm: ArmCounters(requests=0, errors=0, latency_buckets={}) for arm in Arm}
+
+    def scrape(self) -> Scrape:
+        if self.fault:
+            raise SignalsFault(self.fault)
+        return Scrape(at=self._clock.now(), arms=dict(self._arms), healthy_hosts=dict(self.healthy_hosts))
+
+
+class MemoryEnvironment:
+    """Versions that are ready as soon as they are asked for, unless `stage` says otherwise."""
+
+    def __init__(self) -> None:
+        self.versions: dict[Colour, str] = {}
+        self.stage = Stage.READY
+        self.restarts = 0
+        self.detail = ""
+        self.fault: str | None = None
+        self.retired: list[Colour] = []
+
+    def ensure(self, colour: Colour, version: str) -> None:
+        self._answer()
+        self.versions[colour] = version
+
+    def state(self, colour: Colour) -> ColourState:
+        self._answer()
+        if colour not in self.versions:
+            return ColourState(stage=Stage.ABSENT)
+        return ColourState(
+            stage=self.stage, version=self.versions[colour], restarts=self.restarts, detail=self.detail
+        )
+
+    def retire(self, colour: Colour) -> None:
+        self._answer()
+        self.versions.pop(colour, None)
+        self.retired.append(colour)
+
+    def _answer(self) -> None:
+        if self.fault:
+            raise EnvironmentFault(self.fault)
+
+
+class MemoryGate:
+    """A gate that answers what it is told to, and remembers with which settings it was run."""
+
+    def __init__(self, verdict: Verdict = Verdict.PASS, reason: str = "as told") -> None:
+        self.answer = GateAnswer(verdict=verdict, reason=reason)
+        self.runs: list[Mapping[str, object]] = []
+
+    def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:  # noqa: ARG002 - the port
+        self.runs.append(settings)
+        return self.answer
+
+
+class MemoryNotifier:
+    """Keeps what people would have been told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:  # noqa: ARG002 - the port
+        self.told.append((severity, title, text))
+
+
+class InlineWorkers:
+    """Runs every job at once, in the caller's own thread; the result is there at the next `done`."""
+
+    def __init__(self) -> None:
+        self._results: list[tuple[str, object]] = []
+
+    def start(self, key: str, job: Callable[[], object]) -> bool:
+        self._results.append((key, job()))
+        return True
+
+    def done(self) -> list[tuple[str, object]]:
+        results, self._results = self._results, []
+        return results
+
+
+class MemoryLock:
+    """A lock nobody else wants, unless `is_taken`."""
+
+    def __init__(self) -> None:
+        self.is_taken = False
+
+    def acquire(self, *, wait_s: float) -> bool:  # noqa: ARG002 - the port
+        return not self.is_taken
+
+    def release(self) -> None:
+        pass

@@ -1,0 +1,548 @@
+"""The only loop: observe, decide, record, act.
+
+1. Nothing moves traffic but `reconcile`, and it obeys the log. A decision is in the log before it is acted
+   on, on the condition that nobody appended since it was made.
+2. A fault of the world makes a tick *cannot tell*; it never ends the loop and never advances a rollout.
+3. Nothing slow stands between a decision and its act: gates, states and stops run beside the loop.
+4. A controller may be killed between any two instructions. The next one reads the log and goes on; what
+   nobody saw meanwhile does not count.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from tranche.decide import (
+    Advance,
+    Complete,
+    Decision,
+    Hold,
+    RollBack,
+    StepBack,
+    checks,
+    decide,
+    dwell_of,
+)
+from tranche.events import (
+    Completed,
+    Event,
+    GateAnswered,
+    GreenReady,
+    Held,
+    Measured,
+    PhaseEntered,
+    Retired,
+    RollbackDecided,
+    RolledBack,
+    SteppedBack,
+    TakenOver,
+    WeightRequested,
+    encode,
+)
+from tranche.evidence import Evidence
+from tranche.gates import UnknownVariable, substituted
+from tranche.limits import Reading
+from tranche.observe import (
+    Observations,
+    arms_json,
+    begin_stay,
+    gather,
+    miss,
+    miss_green,
+    recalled,
+    see,
+    see_green,
+)
+from tranche.plan import Plan, PlannedGate
+from tranche.ports import (
+    Clock,
+    Colour,
+    ColourState,
+    Conflict,
+    Environment,
+    EnvironmentFault,
+    EventLog,
+    Fault,
+    Gate,
+    GateAnswer,
+    LogFault,
+    Notifier,
+    Recorded,
+    Signals,
+    SignalsFault,
+    Split,
+    Stage,
+    Traffic,
+    TrafficFault,
+    Verdict,
+)
+from tranche.progress import Progress, State, fold
+from tranche.reconcile import Lock, reconcile, refreshed
+
+ACTOR: Final = "controller"
+LOCK_WAIT_S: Final = 5.0
+HURRY_S: Final = 0.2
+"""How soon to try again when a rollback could not be carried out."""
+
+
+class Workers(Protocol):
+    """Runs what may be slow beside the loop, each key once at a time."""
+
+    def start(self, key: str, job: Callable[[], object]) -> bool:
+        """Begin; False when that key is under way."""
+
+    def done(self) -> list[tuple[str, object]]:
+        """What ended since the last call, with its results. A job never raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside that a controller touches."""
+
+    log: EventLog
+    traffic: Traffic
+    signals: Signals
+    environment: Environment
+    gates: Mapping[str, Gate]
+    variables: Mapping[str, str]
+    clock: Clock
+    notifier: Notifier
+    workers: Workers
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one tick saw and decided, for whoever shows it."""
+
+    plan: Plan
+    progress: Progress
+    seen: Observations
+    evidence: Evidence
+    decision: Decision
+    checks: tuple[Reading, ...]
+    at: datetime
+
+
+Show = Callable[[Snapshot], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRun:
+    """A gate that ran to its end, in which phase and entry of it."""
+
+    phase: int
+    visit: int
+    gate: PlannedGate
+    answer: GateAnswer
+    took_s: float
+
+
+class Controller:
+    """Takes one rollout to its end. Create it, then `tick` until `is_done`."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        progress: Progress,
+        world: World,
+        show: Show,
+        memory: Mapping[str, Any] | None = None,
+        pid: int = 0,
+    ) -> None:
+        self.plan = plan
+        self.progress = progress
+        self.world = world
+        self.pid = pid
+        self._show = show
+        now = world.clock.now()
+        self.seen = recalled(memory, identifier=progress.stay.identifier, now=now)
+        self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * 2 + plan.tick_s
+        self._ran_at: dict[tuple[int, int, str], datetime] = {}
+        self._answers: list[GateRun] = []
+        self._unrecorded: RollBack | None = None
+        self._announced = False
+        self._trouble: str | None = None
+        self.is_done = False
+        self.hurries = False
+
+    def run(self) -> Progress:
+        """Tick until the rollout has ended; sleeps between."""
+        while True:
+            started = self.world.clock.now()
+            self.tick()
+            if self.is_done:
+                return self.progress
+            spent_s = (self.world.clock.now() - started).total_seconds()
+            wait_s = HURRY_S if self.hurries else self.plan.tick_s - spent_s
+            self.world.clock.sleep(max(0.0, wait_s))
+
+    def tick(self) -> None:
+        """One round. Never raises a fault."""
+        self.hurries = False
+        try:
+            self._tick()
+        except Conflict:
+            self.hurries = True  # somebody appended since the log was read: look and decide again
+        except Fault as fault:
+            self._suffer(fault)
+
+    def _tick(self) -> None:
+        self._drain()
+        self.progress = refreshed(self.world.log, self.progress)
+        self._announce()
+        if self._unrecorded is not None:
+            self._record_rollback(self._unrecorded)
+        if self.progress.state is State.ROLLING_BACK:
+            return self._finish_rollback()
+        return self._end() if self.progress.is_finished else self._round()
+
+    def _round(self) -> None:
+        self._observe()
+        now = self.world.clock.now()
+        evidence = gather(self.plan, self.progress, self.seen)
+        decision = decide(self.plan, self.progress, evidence, now)
+        self._record(decision, evidence, now)
+        self._act()
+        if self.progress.rollback is not None:
+            return self._finish_rollback()
+        self._note_answers()
+        self._start_jobs()
+        self._publish(evidence, decision, now)
+        return self._end() if self.progress.is_finished else None
+
+    # Observe.
+
+    def _observe(self) -> None:
+        try:
+            scrape = self.world.signals.scrape()
+        except SignalsFault as fault:
+            self.seen = miss(self.seen, str(fault))
+            return
+        self.seen = see(self.seen, scrape, has_users=self.progress.has_users, span_s=self._span_s)
+
+    def _drain(self) -> None:
+        """Take in what ran beside the loop. Answers of gates are recorded later, behind any decision."""
+        for _, result in self.world.workers.done():
+            match result:
+                case (ColourState() as state, datetime() as at):
+                    self.seen = see_green(self.seen, state, at)
+                case EnvironmentFault():
+                    self.seen = miss_green(self.seen, str(result))
+                case GateRun():
+                    self._answers.append(result)
+
+    # Record.
+
+    def _append(self, *events: Event, actor: str = ACTOR) -> list[Recorded]:
+        now = self.world.clock.now()
+        new = [encode(event, at=now, actor=actor) for event in events]
+        recorded = self.world.log.append(self.progress.rollout, after=self.progress.position, events=new)
+        self.progress = fold(recorded, self.progress) or self.progress
+        return recorded
+
+    def _announce(self) -> None:
+        """Once: say who works on it now, and have green running."""
+        if self._announced:
+            return
+        if not self.progress.is_finished:
+            self._append(TakenOver(pid=self.pid))
+        if self.progress.rollback is None and not self.progress.is_finished:
+            self._ensure_green()
+        self._announced = True
+
+    def _ensure_green(self) -> None:
+        try:
+            self.world.environment.ensure(Colour.GREEN, self.progress.version)
+        except EnvironmentFault as fault:
+            self.seen = miss_green(self.seen, str(fault))
+
+    def _record(self, decision: Decision, evidence: Evidence, now: datetime) -> None:
+        """Write the decision down, with its numbers, before anything is done about it."""
+        match decision:
+            case RollBack():
+                self._record_rollback(decision)
+            case StepBack():
+                phase = self.plan.phases[decision.phase]
+                back = SteppedBack(
+                    phase=decision.phase,
+                    name=phase.name,
+                    weight_percent=phase.weight_percent,
+                    cause=decision.cause,
+                    reason=decision.reason,
+                    numbers=decision.numbers,
+                )
+                self._append(self._measured(evidence, now), back, self._request(phase.green_weight))
+                self._tell("step back", decision.reason, "critical")
+            case Advance():
+                phase = self.plan.phases[decision.phase]
+                entered = PhaseEntered(
+                    phase=decision.phase,
+                    name=phase.name,
+                    weight_percent=0.0 if decision.internal_only else phase.weight_percent,
+                    internal_only=decision.internal_only,
+                    reason=decision.reason,
+                )
+                weight = 0 if decision.internal_only else phase.green_weight
+                self._append(self._measured(evidence, now), entered, self._request(weight))
+            case Complete():
+                self._append(self._measured(evidence, now), Completed(reason=decision.reason))
+                self._tell("complete", decision.reason, "info")
+            case Hold():
+                self._record_hold(decision)
+
+    def _record_hold(self, decision: Hold) -> None:
+        if self.progress.held is not None and self.progress.held.key == decision.key:
+            return
+        self._append(
+            Held(
+                key=decision.key,
+                verdict=decision.verdict.value,
+                reason=decision.reason,
+                page=decision.page,
+            )
+        )
+        if decision.page:
+            self._tell("a decision is needed", decision.reason, "critical")
+
+    def _record_rollback(self, decision: RollBack) -> None:
+        """As any decision; but when the log cannot be written, users are taken back all the same."""
+        first_bad_at = decision.first_bad_at.isoformat() if decision.first_bad_at else None
+        decided = RollbackDecided(
+            cause=decision.cause, reason=decision.reason, first_bad_at=first_bad_at, numbers=decision.numbers
+        )
+        try:
+            self._append(decided, self._request(0, internal=False))
+        except Conflict:
+            raise
+        except LogFault:
+            self._unrecorded = decision
+            zero = Split(
+                identifier=f"{self.progress.rollout}/unrecorded",
+                salt=self.progress.salt,
+                green_weight=0,
+                internal_to_green=False,
+            )
+            self.world.traffic.apply(zero)
+            raise
+        self._unrecorded = None
+        self._tell("rolled back", decision.reason, "critical")
+
+    def _request(self, green_weight: int, *, internal: bool | None = None) -> WeightRequested:
+        to_green = self.plan.phases[1].internal_users_first_s > 0 if internal is None else internal
+        return WeightRequested(
+            identifier=self.progress.next_identifier,
+            green_weight=green_weight,
+            internal_to_green=to_green,
+        )
+
+    def _measured(self, evidence: Evidence, now: datetime) -> Measured:
+        found = [*checks(self.plan, self.progress, evidence, now), *(x.reading for x in evidence.limits)]
+        return Measured(
+            phase=self.progress.stay.phase,
+            arms=arms_json(self.seen.arms),
+            checks={
+                reading.name: {
+                    "verdict": reading.verdict.value,
+                    "reason": reading.reason,
+                    "numbers": reading.numbers,
+                }
+                for reading in found
+            },
+        )
+
+    # Act.
+
+    def _act(self) -> None:
+        """Bring the data plane to what the log says; begin to count anew where the weight has changed."""
+        before = self.progress.applied
+        self.progress = reconcile(
+            log=self.world.log,
+            traffic=self.world.traffic,
+            clock=self.world.clock,
+            lock=self.world.lock,
+            progress=self.progress,
+            wait_s=1.0 if self.progress.rollback is not None else LOCK_WAIT_S,
+            actor=ACTOR,
+        )
+        is_new = self.progress.applied != before or self.seen.stay != self.progress.stay.identifier
+        if is_new and self.progress.rollback is None:
+            self._begin_stay()
+
+    def _begin_stay(self) -> None:
+        if self.progress.stay.entered_at is None:
+            return
+        try:
+            baseline = self.world.signals.scrape()
+        except SignalsFault:
+            baseline = None
+        self.seen = begin_stay(self.seen, self.progress.stay.identifier, baseline)
+
+    def _finish_rollback(self) -> None:
+        """Blue has everybody: then, and only then, green may stop."""
+        try:
+            self._act()
+        except TrafficFault as fault:
+            self.hurries = True
+            self._tell("the rollback is not confirmed", str(fault), "critical")
+            return
+        now = self.world.clock.now()
+        if self.progress.stay.measured is None:
+            evidence = gather(self.plan, self.progress, self.seen)
+            self._append(self._measured(evidence, now))
+        self._publish_now()
+        try:
+            self.world.environment.retire(Colour.GREEN)
+            told = "stopped"
+        except EnvironmentFault as fault:
+            told = f"not stopped: {fault}"
+        self._append(RolledBack(green=told))
+        self._end()
+
+    def _end(self) -> None:
+        wants = self.plan.retire_blue == "after" and self.progress.state is State.COMPLETED
+        if wants and Colour.BLUE not in self.progress.retired:
+            try:
+                self.world.environment.retire(Colour.BLUE)
+                self._append(Retired(colour=Colour.BLUE.value, detail="the plan says so"))
+            except EnvironmentFault as fault:
+                self._tell("blue could not be retired", str(fault), "warning")
+        self._publish_now()
+        self.is_done = True
+
+    # Beside the loop.
+
+    def _note_answers(self) -> None:
+        """Record what gates answered, where it is news."""
+        while self._answers:
+            ran = self._answers[0]
+            stay = self.progress.stay
+            known = stay.gates.get(ran.gate.name)
+            is_here = (ran.phase, ran.visit) == (stay.phase, self.progress.step_backs)
+            is_news = known is None or (known.verdict, known.reason) != (
+                ran.answer.verdict,
+                ran.answer.reason,
+            )
+            if is_here and is_news:
+                self._append(
+                    GateAnswered(
+                        phase=ran.phase,
+                        gate=ran.gate.name,
+                        verdict=ran.answer.verdict.value,
+                        reason=ran.answer.reason,
+                        evidence=ran.answer.evidence,
+                        took_s=ran.took_s,
+                    )
+                )
+            self._answers.pop(0)
+
+    def _start_jobs(self) -> None:
+        version, green = self.progress.version, self.seen.green
+        if green is not None and (green.stage is Stage.ABSENT or green.version != version):
+            self._ensure_green()
+        world = self.world
+        world.workers.start("green", lambda: look_at_green(world))
+        is_ready = green is not None and green.stage is Stage.READY and green.version == version
+        if not is_ready:
+            return
+        healthy = self.seen.last is not None and self.seen.last.healthy_hosts.get(Colour.GREEN, 0) > 0
+        if self.progress.green_ready_at is None and healthy:
+            self._append(GreenReady(version=version))
+        if healthy and not self.progress.is_finished:
+            self._start_gates()
+
+    def _start_gates(self) -> None:
+        now, stay = self.world.clock.now(), self.progress.stay
+        phase = self.plan.phases[stay.phase]
+        dwelt = stay.entered_at is not None and (
+            stay.dwell_waived_by is not None
+            or (not stay.internal_only and now - stay.entered_at >= timedelta(seconds=dwell_of(phase, stay)))
+        )
+        for gate in phase.gates:
+            answered = stay.gates.get(gate.name)
+            key = (stay.phase, self.progress.step_backs, gate.name)
+            tried = self._ran_at.get(key)
+            waits = tried is not None and now - tried < timedelta(seconds=gate.retry_s)
+            passed = answered is not None and answered.verdict is Verdict.PASS
+            if passed or waits or (gate.at == "end" and not dwelt):
+                continue
+            if self.world.workers.start(f"gate {key}", self._gate_job(gate, stay.phase)):
+                self._ran_at[key] = now
+
+    def _gate_job(self, gate: PlannedGate, phase: int) -> Callable[[], GateRun]:
+        world, visit = self.world, self.progress.step_backs
+        own = {"version": self.progress.version, "rollout": self.progress.rollout}
+        variables = {**world.variables, **own, "phase": self.plan.phases[phase].name}
+
+        def job() -> GateRun:
+            started = world.clock.now()
+            answer = run_gate(world.gates, gate, variables)
+            took_s = round((world.clock.now() - started).total_seconds(), 3)
+            return GateRun(phase=phase, visit=visit, gate=gate, answer=answer, took_s=took_s)
+
+        return job
+
+    # Show.
+
+    def _publish(self, evidence: Evidence, decision: Decision, now: datetime) -> None:
+        found = tuple(checks(self.plan, self.progress, evidence, now))
+        self._show(
+            Snapshot(
+                plan=self.plan,
+                progress=self.progress,
+                seen=self.seen,
+                evidence=evidence,
+                decision=decision,
+                checks=found,
+                at=now,
+            )
+        )
+
+    def _publish_now(self) -> None:
+        now = self.world.clock.now()
+        evidence = gather(self.plan, self.progress, self.seen)
+        self._publish(evidence, decide(self.plan, self.progress, evidence, now), now)
+
+    def _suffer(self, fault: Fault) -> None:
+        """A tick that failed says nothing; the rollout stays where it is, and people are told once."""
+        told = f"{type(fault).__name__}: {fault}"
+        self.hurries = self._unrecorded is not None or self.progress.state is State.ROLLING_BACK
+        if told != self._trouble:
+            self._trouble = told
+            self._tell("a tick failed", told, "warning")
+        hold = Hold(verdict=Verdict.CANNOT_TELL, reason=told, key=f"fault: {type(fault).__name__}")
+        try:
+            if not self.progress.is_finished and self.progress.rollback is None:
+                self._record_hold(hold)
+            now = self.world.clock.now()
+            self._publish(gather(self.plan, self.progress, self.seen), hold, now)
+        except Fault:
+            return  # the log itself is what fails; the next tick reads it again
+
+    def _tell(self, title: str, text: str, severity: str) -> None:
+        rollout = self.progress.rollout
+        self.world.notifier.tell(
+            title=f"{rollout}: {title}", text=text, severity=severity, key=f"{rollout}: {title}"
+        )
+
+
+def look_at_green(world: World) -> object:
+    """Green's state and when it was asked, or the fault. It starts nothing: a rollback may be under way."""
+    try:
+        return world.environment.state(Colour.GREEN), world.clock.now()
+    except EnvironmentFault as fault:
+        return fault
+
+
+def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[str, str]) -> GateAnswer:
+    """Run it with its variables filled in. What cannot be run cannot tell."""
+    try:
+        settings = substituted(gate.settings, variables)
+    except UnknownVariable as error:
+        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=str(error))
+    if gate.kind not in gates or not isinstance(settings, Mapping):
+        told = f"no gate of kind '{gate.kind}' is wired here"
+        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
+    return gates[gate.kind].run(settings, timeout_s=gate.timeout_s)

@@ -1,0 +1,47 @@
+"""What gates of every kind share: variables in their settings, and the answer of those not built yet."""
+
+import re
+from collections.abc import Mapping
+
+from tranche.ports import GateAnswer, Verdict
+
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+class UnknownVariable(Exception):  # noqa: N818 - it never leaves this package; it becomes an answer
+    """A setting names a variable that the site does not lend."""
+
+
+def substituted(value: object, variables: Mapping[str, str]) -> object:
+    """`value` with each `{name}` replaced, however deep.
+
+    Raises:
+        UnknownVariable: there is no such variable.
+    """
+    match value:
+        case str():
+            return PLACEHOLDER.sub(lambda found: _variable(found[1], variables), value)
+        case Mapping():
+            return {key: substituted(item, variables) for key, item in value.items()}
+        case list() | tuple():
+            return [substituted(item, variables) for item in value]
+        case _:
+            return value
+
+
+def _variable(name: str, variables: Mapping[str, str]) -> str:
+    if name not in variables:
+        known = ", ".join(sorted(variables)) or "none"
+        raise UnknownVariable(f"there is no variable '{{{name}}}' (there are: {known}); add it to the site")
+    return variables[name]
+
+
+class Declared:
+    """A kind of gate that plans may name and nothing can run yet. It cannot tell, so it blocks."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:  # noqa: ARG002 - the port
+        told = f"gates of kind '{self._kind}' cannot be run by this release, so nothing was checked"
+        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)

@@ -1,0 +1,204 @@
+"""What this controller has seen, folded scrape by scrape, and the evidence it makes.
+
+Windows begin with the controller: what happened while nobody looked is not in them. Totals of a stay survive
+a restart through `remembered` and `recalled`, because they were seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tranche.evidence import Evidence
+from tranche.limits import PhaseMeasure, Reading, read_limit, read_requirement
+from tranche.plan import Answer, Plan
+from tranche.ports import Arm, Colour, ColourState, Scrape, Stage, Verdict
+from tranche.progress import Progress
+from tranche.signals import (
+    BLUE_ARMS,
+    GREEN_ARMS,
+    NOTHING,
+    Counts,
+    Interval,
+    increase,
+    observed_share_percent,
+)
+
+LEAST_FOR_SHARE = 1000
+"""Requests before the observed share is compared: users, not requests, are split, and a few may be busy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """`stay` is the identifier of the split that `arms`, `watched_s` and `healthy_s` belong to."""
+
+    watched_since: datetime
+    stay: str = ""
+    last: Scrape | None = None
+    scrape_trouble: str | None = None
+    intervals: tuple[Interval, ...] = ()
+    arms: Mapping[Arm, Counts] = field(default_factory=dict)
+    watched_s: float = 0.0
+    healthy_s: float = 0.0
+    unhealthy_since: datetime | None = None
+    trouble_since: datetime | None = None
+    green: ColourState | None = None
+    green_at: datetime | None = None
+    green_trouble: str | None = None
+
+
+def see(seen: Observations, scrape: Scrape, *, has_users: bool, span_s: float) -> Observations:
+    """One more complete scrape. Intervals that ended more than `span_s` ago are let go."""
+    if seen.last is not None:
+        seen = _count(seen, increase(seen.last, scrape), has_users=has_users, span_s=span_s)
+    is_unhealthy = has_users and scrape.healthy_hosts.get(Colour.GREEN) == 0
+    since = (seen.unhealthy_since or scrape.at) if is_unhealthy else None
+    return replace(
+        seen,
+        last=scrape,
+        scrape_trouble=None,
+        unhealthy_since=since,
+        trouble_since=seen.trouble_since or since,
+    )
+
+
+def _count(seen: Observations, interval: Interval, *, has_users: bool, span_s: float) -> Observations:
+    if not has_users:
+        return replace(seen, intervals=())
+    oldest = interval.end.timestamp() - span_s
+    kept = [earlier for earlier in seen.intervals if earlier.end.timestamp() > oldest]
+    lasted_s = max(0.0, (interval.end - interval.start).total_seconds())
+    was_healthy = interval.healthy_hosts.get(Colour.GREEN, 0) > 0
+    return replace(
+        seen,
+        intervals=(*kept, interval),
+        arms={
+            arm: seen.arms.get(arm, NOTHING) + interval.arms.get(arm, NOTHING)
+            for arm in Arm
+            if arm in seen.arms or arm in interval.arms
+        },
+        watched_s=seen.watched_s + lasted_s,
+        healthy_s=seen.healthy_s + (lasted_s if was_healthy else 0.0),
+    )
+
+
+def miss(seen: Observations, trouble: str) -> Observations:
+    """A scrape that did not come: nothing is added, and the last one grows older."""
+    return replace(seen, scrape_trouble=trouble)
+
+
+def see_green(seen: Observations, green: ColourState, at: datetime) -> Observations:
+    """Green's state as the environment told it."""
+    ails = green.restarts > 0 or green.stage is Stage.FAILED
+    since = seen.trouble_since or (at if ails else None)
+    return replace(seen, green=green, green_at=at, green_trouble=None, trouble_since=since)
+
+
+def miss_green(seen: Observations, trouble: str) -> Observations:
+    return replace(seen, green_trouble=trouble)
+
+
+def begin_stay(seen: Observations, identifier: str, baseline: Scrape | None) -> Observations:
+    """A new weight is applied; totals start from `baseline`, read right after (None: from the next one)."""
+    return replace(seen, stay=identifier, last=baseline, arms={}, watched_s=0.0, healthy_s=0.0)
+
+
+def measure_of(seen: Observations) -> PhaseMeasure:
+    green = sum((seen.arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)
+    restarts = seen.green.restarts if seen.green is not None else None
+    return PhaseMeasure(green=green, watched_s=seen.watched_s, healthy_s=seen.healthy_s, restarts=restarts)
+
+
+def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
+    """Everything the next decision may rest on."""
+    entered = progress.stay.entered_at
+    here = [found for found in seen.intervals if entered is not None and found.start >= entered]
+    phase = plan.phases[min(max(progress.stay.phase, 0), plan.last)]
+    measure = measure_of(seen)
+    return Evidence(
+        watched_since=seen.watched_since,
+        scraped_at=seen.last.at if seen.last is not None else None,
+        scrape_trouble=seen.scrape_trouble,
+        green=seen.green,
+        green_at=seen.green_at,
+        green_trouble=seen.green_trouble,
+        healthy_green=seen.last.healthy_hosts.get(Colour.GREEN) if seen.last is not None else None,
+        unhealthy_since=seen.unhealthy_since,
+        trouble_since=seen.trouble_since,
+        arms=seen.arms,
+        # A step back is judged on the weight it would take back; the other limits on all green has done.
+        limits=tuple(
+            read_limit(limit, here if limit.answer is Answer.STEP_BACK else seen.intervals)
+            for limit in plan.limits
+        )
+        if progress.has_users
+        else (),
+        requirements=tuple(read_requirement(bound, phase, measure) for bound in phase.requirements),
+        share=read_share(plan, progress, seen.arms),
+    )
+
+
+def read_share(plan: Plan, progress: Progress, arms: Mapping[Arm, Counts]) -> Reading | None:
+    """Whether users really meet what was set; None where the plan does not ask or nothing can be compared."""
+    tolerance, wanted = plan.share_tolerance_percent, progress.stay.weight_percent
+    if tolerance is None or progress.stay.internal_only or not 0 < wanted < 100:
+        return None
+    share = observed_share_percent(arms)
+    green = arms.get(Arm.GREEN, NOTHING).requests
+    blue = sum(arms.get(arm, NOTHING).requests for arm in BLUE_ARMS)
+    numbers = {"set_percent": wanted, "observed_percent": share, "green": green, "blue": blue}
+    if share is None or green + blue < LEAST_FOR_SHARE or abs(share - wanted) <= tolerance:
+        told = "users meet what was set"
+        return Reading(name="share", verdict=Verdict.PASS, reason=told, numbers=numbers)
+    told = f"users on green made {share:.1f} % of the requests where {wanted:g} % was set"
+    return Reading(name="share", verdict=Verdict.CANNOT_TELL, reason=told, numbers=numbers)
+
+
+def arms_json(arms: Mapping[Arm, Counts]) -> dict[str, Any]:
+    return {
+        arm.value: {
+            "requests": counts.requests,
+            "errors": counts.errors,
+            "faster": {str(edge): count for edge, count in sorted(counts.faster.items())},
+        }
+        for arm, counts in arms.items()
+    }
+
+
+def arms_from_json(data: Mapping[str, Any]) -> dict[Arm, Counts]:
+    return {
+        Arm(name): Counts(
+            requests=int(counts["requests"]),
+            errors=int(counts["errors"]),
+            faster={int(edge): int(count) for edge, count in counts["faster"].items()},
+        )
+        for name, counts in data.items()
+        if name in {arm.value for arm in Arm}
+    }
+
+
+def remembered(seen: Observations) -> dict[str, Any]:
+    """What a controller needs to go on counting after a restart, as JSON."""
+    return {
+        "stay": seen.stay,
+        "arms": arms_json(seen.arms),
+        "watched_s": round(seen.watched_s, 3),
+        "healthy_s": round(seen.healthy_s, 3),
+    }
+
+
+def recalled(data: Mapping[str, Any] | None, *, identifier: str, now: datetime) -> Observations:
+    """The totals of the stay `identifier`, if these are they; windows and states begin anew."""
+    fresh = Observations(watched_since=now)
+    if not data or data.get("stay") != identifier:
+        return fresh
+    try:
+        return replace(
+            fresh,
+            stay=identifier,
+            arms=arms_from_json(data["arms"]),
+            watched_s=float(data["watched_s"]),
+            healthy_s=float(data["healthy_s"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return fresh  # a damaged file is as good as none: fewer requests count, never more
