@@ -1,0 +1,1 @@
+"""What the second service needed too: settings, token check, telemetry. Knows no service."""
