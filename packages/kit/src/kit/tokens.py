@@ -1,8 +1,8 @@
 """Who is calling: a signed token, checked here and nowhere remote.
 
 Tokens are JWTs (RFC 7519) signed with Ed25519 (RFC 8037). Only that algorithm is accepted, whatever the
-token's header says; issuer, audience, expiry and not-before are required. Keys come from the issuer's published
-set, read again when a token names a key that is not known, but not more often than every few seconds.
+token's header says; issuer, audience, expiry and not-before are required. Keys come from the issuer's
+published set, read again when a token names a key that is not known, but at most every few seconds.
 """
 
 import asyncio

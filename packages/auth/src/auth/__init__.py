@@ -1,0 +1,1 @@
+"""Issues and revokes tokens, publishes its keys, knows users, roles and tenants."""

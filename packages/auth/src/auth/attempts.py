@@ -1,0 +1,32 @@
+"""How often somebody may fail to log in before having to wait."""
+
+from collections import deque
+
+
+class Attempts:
+    """Failed log-ins per key (user and address) within a sliding window, in this process's memory."""
+
+    def __init__(self, *, most: int = 5, window_s: float = 900.0, keys: int = 50_000) -> None:
+        self._most, self._window_s, self._keys = most, window_s, keys
+        self._failed: dict[str, deque[float]] = {}
+
+    def wait_s(self, key: str, now: float) -> float:
+        """Seconds until this key may try again; 0 when it may."""
+        failed = self._recent(key, now)
+        return max(0.0, failed[0] + self._window_s - now) if len(failed) >= self._most else 0.0
+
+    def failed(self, key: str, now: float) -> None:
+        if len(self._failed) >= self._keys:
+            del self._failed[next(iter(self._failed))]
+        self._failed.setdefault(key, deque()).append(now)
+
+    def succeeded(self, key: str) -> None:
+        self._failed.pop(key, None)
+
+    def _recent(self, key: str, now: float) -> deque[float]:
+        failed = self._failed.get(key, deque())
+        while failed and failed[0] <= now - self._window_s:
+            failed.popleft()
+        if not failed:
+            self._failed.pop(key, None)
+        return failed

@@ -1,0 +1,40 @@
+"""What each role may do. The names are those of the finance service's operations."""
+
+from collections.abc import Iterable
+from typing import Final
+
+EVERYTHING: Final = frozenset(
+    {
+        *(f"account:{verb}" for verb in ("create", "read", "update", "deactivate")),
+        *(f"invoice:{verb}" for verb in ("create", "read", "update", "approve", "cancel")),
+        *(f"payment:{verb}" for verb in ("create", "read", "update", "process", "reconcile", "refund")),
+        *(f"journal:{verb}" for verb in ("create", "read", "update", "post", "reverse")),
+        "finance:trial-balance:view",
+        "report:read",
+        "report:export",
+        "period:close",
+        "period:reopen",
+        "template:manage",
+        "audit:read",
+    }
+)
+
+
+def of(*prefixes: str) -> frozenset[str]:
+    return frozenset(name for name in EVERYTHING if name.startswith(prefixes))
+
+
+READING: Final = frozenset(name for name in EVERYTHING if name.endswith((":read", ":view")))
+
+ROLES: Final = {
+    "finance_manager": EVERYTHING,
+    "accountant": of("account:", "journal:", "report:", "finance:trial-balance:view"),
+    "accounts_receivable": of("invoice:", "payment:", "account:read"),
+    "accounts_payable": of("payment:", "account:read", "invoice:read"),
+    "auditor": READING,
+}
+
+
+def permissions_of(roles: Iterable[str]) -> list[str]:
+    """Everything these roles allow, sorted; an unknown role allows nothing."""
+    return sorted(frozenset().union(*(ROLES.get(role, frozenset()) for role in roles)))

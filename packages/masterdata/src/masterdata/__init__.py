@@ -1,0 +1,1 @@
+"""Customers, vendors and products; single and batch look-ups."""
