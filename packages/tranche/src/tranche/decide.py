@@ -102,7 +102,7 @@ def _hold(progress: Progress, evidence: Evidence, lacking: tuple[Reading, ...]) 
         verdict=worst.verdict,
         reason=f"{situation(progress, evidence)}: {worst.reason}{others}",
         key=f"{worst.verdict}: {worst.name}",
-        page=worst.verdict is Verdict.FAIL,
+        page=worst.verdict is Verdict.FAIL and all(reading.name != "dwell" for reading in lacking),
         lacking=lacking,
     )
 
@@ -112,10 +112,10 @@ def situation(progress: Progress, evidence: Evidence) -> str:
     stay = progress.stay
     if stay.phase == 0:
         return "staging"
-    where = "internal users only" if stay.internal_only else f"{stay.weight_percent:g} %"
+    where = ", internal users only" if stay.internal_only else f" at {stay.weight_percent:g} %"
     green = sum((evidence.arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)
     latency = green.latency_ms(0.95)
-    parts = [f"{stay.name} at {where}", f"{green.errors} errors in {green.requests} requests"]
+    parts = [f"{stay.name}{where}", f"{green.errors} errors in {green.requests} requests"]
     if latency is not None:
         parts.append(f"p95 {latency:.0f} ms")
     return ", ".join(parts)

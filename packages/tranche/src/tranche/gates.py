@@ -8,7 +8,7 @@ from tranche.ports import GateAnswer, Verdict
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
-class UnknownVariable(Exception):  # noqa: N818 - it never leaves this package; it becomes an answer
+class UnknownVariable(Exception):
     """A setting names a variable that the site does not lend."""
 
 

@@ -216,7 +216,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
     )
 
 
-def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progress:  # noqa: C901 - one arm an event
+def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progress:
     match event:
         case Started():
             raise LogFault(f"rollout '{progress.rollout}' starts twice; the log is damaged")

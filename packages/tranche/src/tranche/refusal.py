@@ -8,7 +8,7 @@ import inspect
 from typing import ClassVar
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is no error, and reads as what it is
+class Refused(Exception):
     """The rules say no."""
 
     code: ClassVar[str] = "refused"

@@ -1,0 +1,390 @@
+"""The command line. Exit 0 done, 1 refused, 2 usage, 3 fault - decided here, in `main`, and nowhere else."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tranche import plan as plans
+from tranche import settings
+from tranche.ports import Colour, Fault, Recorded
+from tranche.progress import Progress, State
+from tranche.refusal import Refused
+from tranche.shape import FileRefused
+from tranche.story import line, title_and_text, told
+
+EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """The program."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """One command; its exit code. Errors are one line on standard error."""
+    try:
+        code = cli.main(args=arguments, prog_name="tranche", standalone_mode=False)
+    except (FileRefused, settings.UnknownSetting) as refusal:
+        return _say(str(refusal), EXIT_USAGE)
+    except Refused as refusal:
+        return _say(f"refused ({refusal.code}): {refusal}", EXIT_REFUSED)
+    except Fault as fault:
+        return _say(f"fault: {fault}", EXIT_FAULT)
+    except click.ClickException as error:
+        return _say(f"usage: {error.format_message()}", EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted; traffic stays as it is", EXIT_REFUSED)
+    except BrokenPipeError:
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(f"tranche: {text}", err=True)
+    return code
+
+
+def site_option(command: Command) -> Command:
+    return click.option(
+        "--site", "site_file", type=click.Path(path_type=Path), help="The site file; else TRANCHE_SITE."
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def rollout_option(command: Command) -> Command:
+    return click.option("--rollout", help="A rollout by name; else the latest.")(command)
+
+
+def reason_option(command: Command) -> Command:
+    return click.option("--reason", default="", help="Why, for the record.")(command)
+
+
+def _site(site_file: Path | None) -> Any:
+    from tranche import site
+
+    path = site_file or settings.from_environment().site
+    if path is None:
+        raise click.UsageError("which site? Give --site FILE or set TRANCHE_SITE")
+    return site.load(path)
+
+
+def _here(site_file: Path | None) -> Any:
+    from tranche import wiring
+
+    return wiring.installation(_site(site_file))
+
+
+def _print(document: object) -> None:
+    click.echo(json.dumps(document, indent=1))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tranche", prog_name="tranche")
+def cli() -> None:
+    """Take a service to production in tranches, and take it back when the new version is worse.
+
+    Exit codes: 0 done, 1 refused, 2 usage (a plan or site that cannot work counts as usage), 3 fault.
+    """
+
+
+@cli.group()
+def plan() -> None:
+    """Check plans, and print their language."""
+
+
+@plan.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def plan_check(file: Path, as_json: bool) -> None:
+    """Refuse, with file and line, a plan that cannot work."""
+    read, _ = plans.load(file)
+    undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
+    if as_json:
+        phases = [
+            {"name": phase.name, "weight_percent": phase.weight_percent, "dwell_s": phase.dwell_s}
+            for phase in read.phases
+        ]
+        _print({"plan": read.name, "digest": read.digest, "phases": phases, "cannot_tell": undone})
+        return
+    click.echo(f"{file}: plan '{read.name}' can be carried out, {read.digest}")
+    for number, phase in enumerate(read.phases):
+        if number:
+            click.echo(
+                f"  {phase.name:<24} {phase.weight_percent:>5g} %  at least {plans.duration(phase.dwell_s)}"
+            )
+    for told_gate in undone:
+        click.echo(f"  note: {told_gate} answers 'cannot tell' in this release; the rollout stops there")
+
+
+@plan.command("schema")
+def plan_schema() -> None:
+    """Print the plan language as JSON Schema, for editors."""
+    _print(plans.json_schema())
+
+
+@cli.command()
+@click.argument("plan_file", type=click.Path(path_type=Path))
+@click.option("--version", "version", required=True, help="The version that is to replace blue's.")
+@site_option
+@json_option
+def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) -> int:
+    """Record a new rollout and run its controller until it ends.
+
+    Exits 0 when the rollout is complete, 1 when it was rolled back.
+    """
+    read, text = plans.load(plan_file)
+    here = _here(site_file)
+    actor = settings.from_environment().actor
+    _take_control(here)
+    try:
+        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
+        return _control(here, progress, as_json)
+    finally:
+        here.control.release()
+
+
+@cli.command()
+@site_option
+@json_option
+def control(site_file: Path | None, as_json: bool) -> int:
+    """Take over a recorded rollout, as after a crash, and run its controller until it ends."""
+    from tranche.desk import NothingToControl
+
+    here = _here(site_file)
+    _take_control(here)
+    try:
+        progress = here.desk.progress()
+        if progress.is_finished:
+            raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
+        return _control(here, progress, as_json)
+    finally:
+        here.control.release()
+
+
+def _take_control(here: Any) -> None:
+    from tranche.desk import ControllerRunning
+
+    if not here.control.acquire(wait_s=0.2):
+        raise ControllerRunning
+
+
+def _control(here: Any, progress: Progress, as_json: bool) -> int:
+    from tranche import wiring
+
+    def tell(recorded: Recorded) -> None:
+        if as_json:
+            click.echo(json.dumps(_event_json(recorded)))
+        elif told([recorded]):
+            click.echo(line(recorded))
+
+    def stop(number: int, frame: object) -> None:  # noqa: ARG001 - the signature of signal handlers
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    ended = wiring.controller(here, progress, tell).run()
+    return 0 if ended.state is State.COMPLETED else EXIT_REFUSED
+
+
+@cli.command()
+@site_option
+@rollout_option
+@json_option
+def status(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
+    """Where the rollout stands."""
+    document = _here(site_file).desk.status(rollout)
+    if as_json:
+        _print(document)
+        return
+    from tranche.page import text_of_status
+
+    click.echo(text_of_status(document))
+
+
+@cli.command()
+@site_option
+@rollout_option
+@json_option
+def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
+    """The live view; ends when the rollout does. Without a terminal, one line a change."""
+    import time
+
+    from rich.console import Console
+
+    from tranche.watch import WIDTH
+    from tranche.watch import watch as show
+
+    desk = _here(site_file).desk
+    name = desk.name(rollout)
+    console = (
+        Console(width=max(WIDTH, 100)) if sys.stdout.isatty() and not as_json else Console(file=sys.stderr)
+    )
+    last = show(lambda: (desk.status(name), desk.events(name)), time.sleep, console=console)
+    if as_json:
+        _print(last)
+
+
+@cli.command()
+@site_option
+@reason_option
+@json_option
+def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Stop the way forward; limits go on watching."""
+    here = _here(site_file)
+    _report(here.desk.pause(reason=reason, actor=settings.from_environment().actor), as_json)
+
+
+@cli.command()
+@site_option
+@reason_option
+@json_option
+def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Open the way forward again."""
+    here = _here(site_file)
+    _report(here.desk.resume(reason=reason, actor=settings.from_environment().actor), as_json)
+
+
+@cli.command()
+@site_option
+@reason_option
+@json_option
+def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """End the dwell of this phase early. Gates, requirements and missing data are not overridden."""
+    here = _here(site_file)
+    _report(here.desk.advance(reason=reason, actor=settings.from_environment().actor), as_json)
+
+
+@cli.command()
+@site_option
+@click.option("--reason", required=True, help="Why, for the record.")
+@json_option
+def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Take all users back to blue, now. Works with the controller dead."""
+    from tranche import wiring
+
+    here = _here(site_file)
+    reversal = here.desk.roll_back(
+        reason=reason,
+        actor=settings.from_environment().actor,
+        traffic=here.traffic(),
+        environment=here.environment(),
+        lock=here.traffic_lock(),
+    )
+    if reversal.finished:
+        wiring.write_record(here)
+    _report(reversal.progress, as_json)
+
+
+def _report(progress: Progress, as_json: bool) -> None:
+    if as_json:
+        rollback = progress.rollback
+        _print(
+            {
+                "rollout": progress.rollout,
+                "state": progress.state.value,
+                "phase": progress.stay.name,
+                "position": progress.position,
+                "decided_at": rollback.decided_at.isoformat() if rollback else None,
+                "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
+            }
+        )
+        return
+    told_state = progress.state.value.replace("_", " ")
+    click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")
+
+
+@cli.command()
+@site_option
+@rollout_option
+@click.option("--all", "everything", is_flag=True, help="Also the events that say nothing new to people.")
+@json_option
+def history(site_file: Path | None, rollout: str | None, everything: bool, as_json: bool) -> None:
+    """Every event, as it was recorded."""
+    events = _here(site_file).desk.events(rollout)
+    if as_json:
+        _print([_event_json(recorded) for recorded in events])
+        return
+    for recorded in events if everything else told(events):
+        click.echo(line(recorded))
+
+
+def _event_json(recorded: Recorded) -> dict[str, Any]:
+    from tranche.events import decode
+
+    title, text = title_and_text(decode(recorded))
+    return {
+        "rollout": recorded.rollout,
+        "position": recorded.position,
+        "type": recorded.type,
+        "at": recorded.at.isoformat(),
+        "actor": recorded.actor,
+        "title": title,
+        "text": text,
+        "data": dict(recorded.data),
+    }
+
+
+@cli.command()
+@site_option
+@rollout_option
+@json_option
+def why(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
+    """The present verdict and the last decisions, with their numbers."""
+    from tranche.page import explanation, text_of_explanation
+
+    desk = _here(site_file).desk
+    document = explanation(desk.status(rollout), desk.observed(), desk.events(rollout))
+    if as_json:
+        _print(document)
+    else:
+        click.echo(text_of_explanation(document))
+
+
+@cli.command()
+@click.option("--user", required=True, help="The user's identifier, as the token's claim has it.")
+@click.option("--internal", is_flag=True, help="The user's token says they are internal.")
+@site_option
+@rollout_option
+@json_option
+def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, as_json: bool) -> None:
+    """Which version this user meets, and since when."""
+    from tranche.page import text_of_who, who_is
+
+    document = who_is(_here(site_file).desk.progress(rollout), user=user, internal=internal)
+    if as_json:
+        _print(document)
+    else:
+        click.echo(text_of_who(document))
+
+
+@cli.group()
+def traffic() -> None:
+    """The data plane's own files."""
+
+
+@traffic.command("config")
+@site_option
+@json_option
+def traffic_config(site_file: Path | None, as_json: bool) -> None:
+    """Write the bootstrap and the first routes: everybody on blue."""
+    from tranche import wiring
+
+    site = _site(site_file)
+    wiring.write_traffic_config(site)
+    if as_json:
+        _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
+    else:
+        click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""What people may ask of a rollout, with or without a living controller.
+
+A request is an event, appended on the condition that the rules still allow it. Only `roll_back` also acts:
+it must work when nothing else does.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from tranche.events import (
+    AdvanceRequested,
+    Event,
+    Measured,
+    Paused,
+    Resumed,
+    RollbackDecided,
+    RolledBack,
+    Started,
+    WeightRequested,
+    encode,
+)
+from tranche.plan import Plan, parse
+from tranche.ports import (
+    Clock,
+    Colour,
+    Conflict,
+    Environment,
+    EnvironmentFault,
+    EventLog,
+    LogFault,
+    Recorded,
+    Traffic,
+    Verdict,
+)
+from tranche.progress import Progress, State, fold
+from tranche.reconcile import Lock, reconcile
+from tranche.refusal import Refused
+from tranche.status import Json, status
+
+
+class NoRollout(Refused):
+    """There is no rollout here yet; start one with 'tranche start'."""
+
+    code = "no-rollout"
+
+
+class UnfinishedRollout(Refused):
+    """A rollout is under way."""
+
+    code = "unfinished-rollout"
+
+
+class ControllerRunning(Refused):
+    """A controller works on this site already; one is enough, and two would not act better."""
+
+    code = "controller-running"
+
+
+class NothingToControl(Refused):
+    """The last rollout has ended; start the next one with 'tranche start'."""
+
+    code = "nothing-to-control"
+
+
+class Ended(Refused):
+    """The rollout has ended; nothing can be asked of it any more."""
+
+    code = "ended"
+
+
+class NotPaused(Refused):
+    """The rollout is not paused."""
+
+    code = "not-paused"
+
+
+class AlreadyPaused(Refused):
+    """The rollout is paused already."""
+
+    code = "already-paused"
+
+
+class CannotAdvance(Refused):
+    """The dwell cannot be ended early."""
+
+    code = "cannot-advance"
+
+
+class GreenInUse(Refused):
+    """Green serves everybody since the last rollout; a new one would replace it under its users."""
+
+    code = "green-in-use"
+
+
+class BlueRetired(Refused):
+    """Blue was retired; there is nothing to go back to. Roll out the older version as a new one."""
+
+    code = "blue-retired"
+
+
+class PlanChanged(Refused):
+    """The plan in the event log reads differently in this release of tranche."""
+
+    code = "plan-changed"
+
+
+class ControlLock(Lock, Protocol):
+    """The lock a controller holds while it lives."""
+
+    def is_held_elsewhere(self) -> bool:
+        """Whether another process has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """What a rollback by hand has come to."""
+
+    progress: Progress
+    finished: bool
+
+
+TRIES: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One site, as its operators see it."""
+
+    log: EventLog
+    clock: Clock
+    control: ControlLock
+    observed: Callable[[], Mapping[str, Any] | None]
+
+    def name(self, rollout: str | None = None) -> str:
+        """The rollout of that name, or the latest.
+
+        Raises:
+            NoRollout: there is none.
+        """
+        names = self.log.rollouts()
+        if rollout is not None and rollout not in names:
+            raise NoRollout(f"there is no rollout '{rollout}'; there are: {', '.join(names) or 'none'}")
+        if not names:
+            raise NoRollout
+        return rollout or names[-1]
+
+    def events(self, rollout: str | None = None) -> list[Recorded]:
+        return self.log.read(self.name(rollout))
+
+    def progress(self, rollout: str | None = None) -> Progress:
+        progress = fold(self.events(rollout))
+        if progress is None:
+            raise NoRollout
+        return progress
+
+    def plan(self, progress: Progress) -> Plan:
+        """The plan the rollout was started with.
+
+        Raises:
+            PlanChanged: this release reads it differently.
+        """
+        plan = parse(progress.plan_text, file=progress.plan_file)
+        if plan.digest != progress.plan_digest:
+            told = f"the log says {progress.plan_digest}, this release reads {plan.digest}"
+            raise PlanChanged(f"{told}; finish it with the release it was started with")
+        return plan
+
+    def status(self, rollout: str | None = None) -> Json:
+        """The document of `status.py`."""
+        progress = self.progress(rollout)
+        alive = self.control.is_held_elsewhere()
+        return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
+
+    def start(self, plan: Plan, *, text: str, file: str, version: str, actor: str) -> Progress:
+        """Record a new rollout. The caller holds the control lock, and runs the controller.
+
+        Raises:
+            UnfinishedRollout, GreenInUse: one rollout after the other.
+        """
+        names = self.log.rollouts()
+        if names:
+            last = self.progress(names[-1])
+            if not last.is_finished:
+                told = (
+                    f"'{last.rollout}' is {last.state.value}; roll it back, or go on with 'tranche control'"
+                )
+                raise UnfinishedRollout(told)
+            if last.state is State.COMPLETED:
+                told = f"green serves everybody since '{last.rollout}'"
+                todo = "roll that back, or let blue be the new version and begin a new state folder"
+                raise GreenInUse(f"{told}; {todo}")
+        rollout = f"{plan.name}-{len(names) + 1}"
+        started = Started(
+            plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
+        )
+        recorded = self.log.append(rollout, after=0, events=[encode(started, at=self._now(), actor=actor)])
+        progress = fold(recorded)
+        if progress is None:
+            raise LogFault("the event log did not keep the rollout; look at its file")
+        return progress
+
+    def pause(self, *, reason: str, actor: str) -> Progress:
+        def ask(progress: Progress) -> list[Event]:
+            if progress.paused_by is not None:
+                raise AlreadyPaused(f"the rollout is paused already, by {progress.paused_by}")
+            return [Paused(reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def resume(self, *, reason: str, actor: str) -> Progress:
+        def ask(progress: Progress) -> list[Event]:
+            if progress.paused_by is None:
+                raise NotPaused
+            return [Resumed(reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def advance(self, *, reason: str, actor: str) -> Progress:
+        """End the dwell of the present phase early; gates, requirements and data stand.
+
+        Raises:
+            CannotAdvance: a check has failed or cannot tell, or nobody is looking.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            self._check_advance(progress)
+            return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def _check_advance(self, progress: Progress) -> None:
+        plan, seen = self.plan(progress), self.observed()
+        if (
+            not self.control.is_held_elsewhere()
+            or seen is None
+            or seen.get("stay") != progress.stay.identifier
+        ):
+            raise CannotAdvance(
+                "no controller is looking at this phase, so nothing can be told; start one first"
+            )
+        age_s = (self.clock.now() - datetime.fromisoformat(seen["at"])).total_seconds()
+        if age_s > plan.stale_after_s:
+            raise CannotAdvance(
+                f"the controller looked {age_s:.0f} s ago, so nothing can be told; look at it first"
+            )
+        if progress.paused_by is not None:
+            raise CannotAdvance(f"the rollout is paused by {progress.paused_by}; resume it first")
+        if progress.stay.dwell_waived_by is not None:
+            raise CannotAdvance(f"{progress.stay.dwell_waived_by} has ended this dwell already")
+        against = {Verdict.FAIL.value, Verdict.CANNOT_TELL.value}
+        for check in [*seen["checks"], *seen["limits"]]:
+            if check["verdict"] in against:
+                told = f"{check['name']}: {check['verdict']} - {check['reason']}"
+                raise CannotAdvance(f"{told}; ending the dwell early would not help")
+        if not any(check["name"] == "dwell" and check["verdict"] == "not yet" for check in seen["checks"]):
+            raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
+
+    def roll_back(
+        self, *, reason: str, actor: str, traffic: Traffic, environment: Environment, lock: Lock
+    ) -> Reversal:
+        """Take all users back to blue, now. Works with the controller dead or alive; may be repeated.
+
+        Raises:
+            Ended: it is rolled back already.
+            BlueRetired: there is nothing to go back to.
+            TrafficFault: it is decided and recorded, and the data plane has not confirmed it.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if Colour.BLUE.value in progress.retired:
+                raise BlueRetired
+            if progress.rollback is not None:
+                return []  # decided already; carrying it out once more does no harm
+            decided = RollbackDecided(cause="person", reason=reason, first_bad_at=None, numbers={})
+            request = WeightRequested(
+                identifier=progress.next_identifier, green_weight=0, internal_to_green=False
+            )
+            return [decided, request]
+
+        progress = self._ask(ask, actor, also={State.COMPLETED})
+        progress = reconcile(
+            log=self.log,
+            traffic=traffic,
+            clock=self.clock,
+            lock=lock,
+            progress=progress,
+            wait_s=1.0,
+            actor=actor,
+        )
+        if self.control.is_held_elsewhere():
+            return Reversal(progress=progress, finished=False)
+        return Reversal(progress=self._finish(progress, environment, actor), finished=True)
+
+    def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
+        """What the controller would do once blue has everybody, when there is no controller."""
+        try:
+            environment.retire(Colour.GREEN)
+            told = "stopped"
+        except EnvironmentFault as fault:
+            told = f"not stopped: {fault}"
+
+        def ask(now: Progress) -> list[Event]:
+            ended: list[Event] = [RolledBack(green=told)]
+            seen = self.observed()
+            if now.stay.measured is None and seen is not None and seen.get("stay") == now.stay.identifier:
+                checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
+                ended.insert(0, Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks))
+            return ended
+
+        try:
+            return self._ask(ask, actor)
+        except Ended:
+            return self.progress(progress.rollout)  # a controller came and ended it
+
+    def _ask(
+        self, ask: Callable[[Progress], list[Event]], actor: str, *, also: set[State] | None = None
+    ) -> Progress:
+        """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker."""
+        for _ in range(TRIES):
+            progress = self.progress()
+            if progress.is_finished and progress.state not in (also or set()):
+                raise Ended(
+                    f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
+                )
+            events = [encode(event, at=self._now(), actor=actor) for event in ask(progress)]
+            try:
+                recorded = self.log.append(progress.rollout, after=progress.position, events=events)
+            except Conflict:
+                continue
+            return fold(recorded, progress) or progress
+        raise LogFault("the event log is so busy that the request could not be added; try again")
+
+    def _now(self) -> datetime:
+        return self.clock.now()
