@@ -67,7 +67,7 @@ class ControlLock(MemoryLock):
 
 @dataclass
 class Bed:
-    """Users make `rate` requests a second; what they meet depends on the split and on `errors`, `latency_ms`."""
+    """Users make `rate` requests a second; what they meet depends on the split, `errors` and `latency_ms`."""
 
     text: str = SMALL
     rate: float = 100.0

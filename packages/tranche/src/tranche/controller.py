@@ -205,11 +205,17 @@ class Controller:
         evidence = gather(self.plan, self.progress, self.seen)
         decision = decide(self.plan, self.progress, evidence, now)
         self._record(decision, evidence, now)
-        self._act()
+        trouble = None
+        try:
+            self._act()
+        except TrafficFault as fault:
+            trouble = fault  # a data plane that does not answer must not keep us from looking at green
         if self.progress.rollback is not None:
             return self._finish_rollback()
         self._note_answers()
         self._start_jobs()
+        if trouble is not None:
+            raise trouble
         self._publish(evidence, decision, now)
         return self._end() if self.progress.is_finished else None
 

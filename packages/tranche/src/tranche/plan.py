@@ -8,7 +8,6 @@ refused with file and line before anything starts. Nothing of an installation st
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -474,11 +473,12 @@ LANGUAGE: Final[Kind[Plan]] = Record(_plan, PLAN_KEYS, "A plan of Tranche: how a
 
 def _check_phases(plan: Plan, place: Place) -> None:
     file = place.file
-    names = Counter(phase.name for phase in plan.phases)
+    names = {STAGING}
     for before, phase in zip(plan.phases, plan.phases[1:], strict=False):
         at = Place(file=file, line=phase.line)
-        if names[phase.name] > 1:
-            raise RepeatedName(at, f"two phases are called '{phase.name}'; rename one")
+        if phase.name in names:
+            raise RepeatedName(at, f"a second phase is called '{phase.name}'; rename one")
+        names.add(phase.name)
         if phase.weight_percent <= before.weight_percent:
             given = f"phase '{phase.name}' gives {phase.weight_percent:g} %"
             earlier = f"after '{before.name}' gave {before.weight_percent:g} %"

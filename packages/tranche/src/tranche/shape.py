@@ -445,7 +445,9 @@ def read(kind: Kind[T], text: str, file: str) -> T:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        # An open quote or bracket is noticed at the end of the file; what helps is where it was opened.
+        is_open = "end of" in (error.problem or "") or "<stream end>" in (error.problem or "")
+        mark = (error.context_mark if is_open else None) or error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         told = f"this is not YAML: {error.problem or error.context}; mend the indentation or quotes here"
         raise Unreadable(Place(file=file, line=line), told) from error

@@ -1,0 +1,505 @@
+"""The loop, on a virtual clock with modelled users: forward, back, through faults, and killed anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tranche.controller import Controller
+from tranche.events import Held, WeightRequested, decode
+from tranche.ports import (
+    Arm,
+    Colour,
+    Conflict,
+    GateAnswer,
+    NewEvent,
+    Recorded,
+    Split,
+    Stage,
+    Verdict,
+)
+from tranche.progress import Progress, State, fold
+
+if TYPE_CHECKING:
+    from conftest import Bed
+
+
+def entered(name: str) -> Callable[[Progress], bool]:
+    return lambda progress: (
+        progress.stay.name == name
+        and not progress.stay.internal_only
+        and progress.stay.entered_at is not None
+    )
+
+
+def finished(progress: Progress) -> bool:
+    return progress.is_finished
+
+
+def test_a_good_version_comes_to_everybody_phase_by_phase(bed: Bed) -> None:
+    progress = bed.until(bed.controller(), finished)
+
+    assert progress.state is State.COMPLETED
+    assert bed.weights == [0, 0, 1000, 5000, 10_000]
+    assert [split.internal_to_green for split in bed.traffic.history] == [False, True, True, True, True]
+    assert len({split.salt for split in bed.traffic.history}) == 1
+    assert bed.environment.retired == []
+
+
+def test_blue_is_retired_only_when_the_plan_says_so_and_only_at_the_end(make_bed: Callable[..., Bed]) -> None:
+    bed = make_bed(make_bed().text.replace("name: small", "name: small\nretire_blue: after", 1))
+    controller = bed.controller()
+    bed.until(controller, lambda progress: progress.stay.name == "all")
+    assert bed.environment.retired == []
+    bed.until(controller, finished)
+    bed.step(controller)
+
+    assert bed.environment.retired == [Colour.BLUE]
+    assert bed.progress.retired == {"blue"}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [
+        (lambda bed: bed.errors.update({Arm.GREEN: 0.05, Arm.INTERNAL: 0.05}), "limit: errors > 1 % for 8s"),
+        (lambda bed: bed.latency_ms.update({Arm.GREEN: 800.0}), "limit: latency_p95 > 500 ms for 8s"),
+        (lambda bed: setattr(bed.environment, "restarts", 3), "restarts"),
+        (lambda bed: setattr(bed.environment, "stage", Stage.FAILED), "failed"),
+        (lambda bed: bed.signals.healthy_hosts.update({Colour.GREEN: 0}), "health"),
+    ],
+)
+@pytest.mark.parametrize("phase", ["few", "half", "all"])
+def test_a_bad_version_is_taken_back_from_every_phase(
+    bed: Bed, phase: str, trouble: Callable[[Bed], Any], cause: str
+) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered(phase))
+    bed.step(controller, 9)
+    began = bed.clock.now()
+    trouble(bed)
+    progress = bed.until(controller, finished, ticks=14)
+
+    assert progress.state is State.ROLLED_BACK
+    assert progress.rollback is not None
+    assert progress.rollback.cause == cause
+    assert progress.rollback.first_bad_at is not None
+    assert progress.rollback.first_bad_at >= began
+    assert bed.weights[-1] == 0
+    assert not bed.traffic.history[-1].internal_to_green
+    assert bed.environment.retired == [Colour.GREEN]
+    assert [severity for severity, _, _ in bed.notifier.told].count("critical") >= 1
+
+
+def test_a_rollback_is_decided_and_applied_in_the_same_tick(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.environment.restarts = 9
+    bed.step(controller)
+    assert not controller.is_done
+    controller.tick()
+
+    assert bed.weights[-1] == 0
+    assert bed.progress.rollback is not None
+    assert bed.progress.rollback.applied_at == bed.progress.rollback.decided_at
+
+
+def test_a_green_that_is_never_ready_never_has_users(bed: Bed) -> None:
+    bed.environment.stage = Stage.STARTING
+    progress = bed.until(bed.controller(), finished)
+
+    assert progress.state is State.ROLLED_BACK
+    assert set(bed.weights) == {0}
+    assert not any(split.internal_to_green for split in bed.traffic.history)
+
+
+def test_an_environment_that_cannot_start_green_is_waited_for_then_named(bed: Bed) -> None:
+    bed.environment.fault = "port 18102 is busy, see green.log"
+    progress = bed.until(bed.controller(), finished)
+
+    assert progress.rollback is not None
+    assert progress.rollback.reason == "green was not ready within 30s: port 18102 is busy, see green.log"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.NOT_YET, Verdict.CANNOT_TELL])
+def test_a_gate_that_does_not_pass_stops_the_rollout(bed: Bed, verdict: Verdict) -> None:
+    bed.gates["command"].answer = GateAnswer(verdict=verdict, reason="so it is")
+    controller = bed.controller()
+    bed.step(controller, 200)
+
+    assert bed.progress.stay.name == "few"
+    assert bed.weights[-1] == 1000
+    assert len(bed.gates["command"].runs) > 10
+    answers = [
+        e for e in bed.log.read("small-1") if e.type == "gate-answered/1" and e.data["gate"] == "integrity"
+    ]
+    assert len(answers) == 1, "an answer that is no news is recorded once"
+    bed.gates["command"].answer = GateAnswer(verdict=Verdict.PASS, reason="mended")
+    assert bed.until(controller, finished).state is State.COMPLETED
+
+
+def test_a_gate_gets_its_variables(bed: Bed) -> None:
+    bed.until(bed.controller(), finished)
+
+    assert bed.gates["command"].runs == [{"command": ["check", "1.1.0"], "environment": {}}]
+    assert bed.gates["http"].runs[0]["url"] == "http://green/ready"
+
+
+def test_a_variable_the_site_does_not_lend_cannot_be_told(bed: Bed) -> None:
+    controller = bed.controller(variables={})
+    bed.step(controller, 20)
+
+    answered = bed.progress.stay.gates["smoke"]
+    assert answered.verdict is Verdict.CANNOT_TELL
+    assert "{green_url}" in answered.reason
+    assert bed.gates["http"].runs == []
+
+
+def test_without_signals_nothing_advances_and_nothing_ends(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.signals.fault = "connection refused"
+    bed.step(controller, 100)
+
+    assert bed.progress.stay.name == "few"
+    assert bed.snapshots[-1].decision.verdict is Verdict.CANNOT_TELL
+    assert "connection refused" in bed.snapshots[-1].decision.reason
+    bed.signals.fault = None
+    assert bed.until(controller, finished).state is State.COMPLETED
+
+
+def test_without_requests_nothing_advances(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.rate = bed.internal_rate = 0.0
+    bed.step(controller, 100)
+
+    assert bed.progress.stay.name == "few"
+    assert bed.snapshots[-1].decision.verdict is Verdict.NOT_YET
+
+
+def test_a_share_that_is_not_the_set_one_stops_the_rollout(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    for _ in range(100):
+        bed.signals.serve(Arm.BLUE, 90)
+        bed.step(controller)
+
+    assert bed.progress.stay.name == "half"
+    assert "where 50 % was set" in bed.snapshots[-1].decision.reason
+
+
+def test_a_data_plane_that_does_not_confirm_holds_the_rollout(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.traffic.fault = "update rejected"
+    bed.step(controller, 60)
+
+    assert bed.progress.stay.name == "few"
+    assert bed.weights[-1] == 1000
+    assert any("update rejected" in text for _, _, text in bed.notifier.told)
+    bed.traffic.fault = None
+    assert bed.until(controller, finished).state is State.COMPLETED
+
+
+def test_a_rollback_the_data_plane_does_not_take_is_tried_again_and_again(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.environment.restarts = 9
+    bed.traffic.fault = "no answer"
+    bed.step(controller, 10)
+    assert bed.progress.state is State.ROLLING_BACK
+    assert bed.environment.retired == []
+    bed.traffic.fault = None
+    bed.step(controller)
+
+    assert bed.progress.state is State.ROLLED_BACK
+    assert bed.weights[-1] == 0
+
+
+def test_when_the_log_cannot_be_written_users_are_taken_back_all_the_same(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.environment.restarts = 9
+    bed.step(controller)
+    append = bed.log.append
+    full = FullDisk(append)
+    bed.log.append = full
+    bed.step(controller, 3)
+    assert bed.weights[-1] == 0
+    assert bed.progress.rollback is None
+    full.is_full = False
+    bed.step(controller, 2)
+
+    assert bed.progress.state is State.ROLLED_BACK
+    assert bed.weights[-1] == 0
+
+
+class FullDisk:
+    """An append that fails while the disk is full."""
+
+    def __init__(self, append: Callable[..., list[Recorded]]) -> None:
+        self._append = append
+        self.is_full = True
+
+    def __call__(self, rollout: str, *, after: int, events: Sequence[NewEvent]) -> list[Recorded]:
+        if self.is_full:
+            from tranche.ports import LogFault
+
+            raise LogFault("no space left on device")
+        return self._append(rollout, after=after, events=events)
+
+
+def test_a_data_plane_that_serves_something_else_is_put_right(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.traffic.split = Split(identifier="none/0", salt="x", green_weight=0, internal_to_green=False)
+    bed.step(controller)
+
+    assert bed.weights[-1] == 5000
+    assert any(event.type == "weight-restored/1" for event in bed.log.read("small-1"))
+
+
+def test_when_blue_is_as_bad_people_are_called_and_users_stay(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.errors = dict.fromkeys(Arm, 0.05)
+    bed.step(controller, 40)
+
+    assert bed.progress.state is State.BAKING
+    assert bed.weights[-1] == 5000
+    assert any("going back would not help" in text for _, _, text in bed.notifier.told)
+
+
+def test_a_step_back_gives_green_the_weight_before_and_counts_anew(make_bed: Callable[..., Bed]) -> None:
+    text = make_bed().text.replace(
+        "sustained: 8s, minimum_requests: 30, answer: roll_back}\nstaging",
+        "sustained: 8s, minimum_requests: 30, answer: step_back}\nstaging",
+    )
+    bed = make_bed(text)
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.latency_ms[Arm.GREEN] = 800.0
+    bed.until(controller, lambda progress: progress.step_backs == 1)
+    assert bed.progress.stay.name == "few"
+    assert bed.weights[-1] == 1000
+    bed.latency_ms.clear()
+
+    assert bed.until(controller, finished).state is State.COMPLETED
+    assert bed.weights == [0, 0, 1000, 5000, 1000, 5000, 10_000]
+
+
+def test_a_hold_is_recorded_once_while_only_its_numbers_change(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 15)
+    events = bed.log.read("small-1")
+    last = max(event.position for event in events if event.type == "phase-entered/1")
+    holds = [event for event in events[last:] if isinstance(decode(event), Held)]
+
+    assert [event.data["key"] for event in holds] == ["not yet: dwell"]
+
+
+def test_a_person_pauses_resumes_and_goes_on(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.desk.pause(reason="lunch", actor="ann")
+    bed.step(controller, 100)
+    assert bed.progress.state is State.PAUSED
+    assert bed.progress.stay.name == "few"
+    bed.desk.resume(reason="back", actor="ann")
+
+    assert bed.until(controller, finished).state is State.COMPLETED
+
+
+def test_a_paused_rollout_still_rolls_back(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.desk.pause(reason="lunch", actor="ann")
+    bed.errors[Arm.GREEN] = 0.3
+
+    assert bed.until(controller, finished, ticks=30).state is State.ROLLED_BACK
+
+
+def test_a_person_ends_the_dwell_early(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 4)
+    bed.desk.advance(reason="enough", actor="ann")
+    bed.step(controller, 2)
+
+    assert bed.progress.stay.name == "all"
+
+
+def test_windows_begin_with_the_controller_and_totals_go_on(bed: Bed) -> None:
+    first = bed.controller()
+    bed.until(first, entered("half"))
+    bed.step(first, 10)
+    known = bed.status["phases"][1]["requests"]
+    bed.clock.sleep(300)  # nobody looks, and users meet errors
+    second = bed.controller()
+    bed.step(second, 2)
+
+    assert bed.status["phases"][1]["requests"] < known + 5 * 200
+    limits = bed.snapshots[-1].evidence.limits
+    assert {found.reading.verdict for found in limits} == {Verdict.NOT_YET}
+
+
+def test_what_nobody_saw_does_not_roll_back(bed: Bed) -> None:
+    first = bed.controller()
+    bed.until(first, entered("half"))
+    bed.errors[Arm.GREEN] = 0.5
+    bed.clock.sleep(300)
+    bed.errors.clear()
+
+    assert bed.until(bed.controller(), finished).state is State.COMPLETED
+
+
+def test_a_damaged_memory_is_as_good_as_none(bed: Bed) -> None:
+    first = bed.controller()
+    bed.until(first, entered("half"))
+    bed.step(first, 5)
+    assert bed.memory is not None
+    bed.memory["arms"] = {"green": "many"}
+    second = bed.controller()
+
+    assert second.seen.arms == {}
+
+
+# Killed anywhere.
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class Scene:
+    """Counts every record and every act, and kills the controller before or after one of them."""
+
+    def __init__(self, bed: Bed, kill_at: int | None = None, *, after: bool = False) -> None:
+        self.bed, self.kill_at, self.after, self.count = bed, kill_at, after, 0
+        self.log, self.traffic, self.environment = _Log(self), _Traffic(self), _Environment(self)
+
+    def step(self, act: Callable[[], Any]) -> Any:
+        self.count += 1
+        if self.count == self.kill_at and not self.after:
+            raise Killed
+        result = act()
+        if self.count == self.kill_at and self.after:
+            raise Killed
+        return result
+
+    def controller(self) -> Controller:
+        return self.bed.controller(log=self.log, traffic=self.traffic, environment=self.environment)
+
+
+class _Log:
+    def __init__(self, scene: Scene) -> None:
+        self._scene, self._log = scene, scene.bed.log
+
+    def append(self, rollout: str, *, after: int, events: Sequence[NewEvent]) -> list[Recorded]:
+        return self._scene.step(lambda: self._log.append(rollout, after=after, events=events))
+
+    def read(self, rollout: str, *, after: int = 0) -> list[Recorded]:
+        return self._log.read(rollout, after=after)
+
+    def rollouts(self) -> list[str]:
+        return self._log.rollouts()
+
+
+class _Traffic:
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def apply(self, split: Split) -> None:
+        bed = self._scene.bed
+        asked = [decode(event) for event in bed.log.read("small-1") if event.type == "weight-requested/1"]
+        known = ["small-1/0", *(event.identifier for event in asked if isinstance(event, WeightRequested))]
+        assert split.identifier == known[-1], "traffic moves only to what the log says now"
+        self._scene.step(lambda: bed.traffic.apply(split))
+
+    def serving(self) -> str | None:
+        return self._scene.bed.traffic.serving()
+
+
+class _Environment:
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def ensure(self, colour: Colour, version: str) -> None:
+        self._scene.step(lambda: self._scene.bed.environment.ensure(colour, version))
+
+    def state(self, colour: Colour) -> Any:
+        return self._scene.bed.environment.state(colour)
+
+    def retire(self, colour: Colour) -> None:
+        self._scene.step(lambda: self._scene.bed.environment.retire(colour))
+
+
+def survive(bed: Bed, kill_at: int, *, after: bool, bad: bool) -> bool:
+    """Run until killed, then with a fresh controller to the end; False when there was nothing to kill."""
+    scene = Scene(bed, kill_at, after=after)
+    controller = scene.controller()
+    try:
+        run(bed, controller, bad=bad)
+    except Killed:
+        before = bed.traffic.split
+        bed.clock.sleep(7)  # dead for a while: nothing moves
+        assert bed.traffic.split == before
+        run(bed, bed.controller(), bad=bad)
+        return True
+    return False
+
+
+def run(bed: Bed, controller: Controller, *, bad: bool) -> None:
+    for _ in range(300):
+        if controller.is_done:
+            return
+        if bad and entered("half")(controller.progress):
+            bed.errors = {Arm.GREEN: 0.2}
+        bed.step(controller)
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("bad", [False, True], ids=["good version", "bad version"])
+def test_a_controller_killed_at_any_record_or_act_goes_on_where_it_was(
+    make_bed: Callable[..., Bed], after: bool, bad: bool
+) -> None:
+    kills = 0
+    for kill_at in range(1, 200):
+        bed = make_bed()
+        if not survive(bed, kill_at, after=after, bad=bad):
+            break
+        kills += 1
+        progress = fold(bed.log.read("small-1"))
+        assert progress is not None
+        weights = bed.weights
+        if bad:
+            assert progress.state is State.ROLLED_BACK, kill_at
+            assert weights[-1] == 0, kill_at
+            assert weights[:-1] == sorted(weights[:-1]), kill_at
+        else:
+            assert progress.state is State.COMPLETED, kill_at
+            assert weights == sorted(weights), f"kill {kill_at}: users were thrown back"
+        assert set(weights) <= {0, 1000, 5000, 10_000}, kill_at
+    assert kills > 25
+
+
+def test_two_writers_never_both_win(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    stale = bed.controller()
+    bed.step(controller, 30)
+    position = stale.progress.position
+
+    with pytest.raises(Conflict):
+        bed.log.append("small-1", after=position, events=[])
+    stale.tick()
+
+    assert stale.progress.position == bed.progress.position
