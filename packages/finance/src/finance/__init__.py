@@ -1,0 +1,1 @@
+"""A general ledger with invoices and payments, event-sourced, for many tenants."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the event store, the read models, the projector between them."""

@@ -1,0 +1,62 @@
+-- The read models of one release. Made and owned by it, thrown away with it; never shared.
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+CREATE TABLE IF NOT EXISTS {schema}.checkpoint (
+    only     boolean PRIMARY KEY DEFAULT true CHECK (only),
+    tx       xid8   NOT NULL DEFAULT '0',
+    position bigint NOT NULL DEFAULT 0
+);
+INSERT INTO {schema}.checkpoint DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS {schema}.account (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    code text NOT NULL, account_type text NOT NULL, active boolean NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS account_by_code ON {schema}.account (tenant_id, code);
+
+CREATE TABLE IF NOT EXISTS {schema}.invoice (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL, customer_id text NOT NULL, due_date date NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS invoice_newest ON {schema}.invoice (tenant_id, position);
+
+CREATE TABLE IF NOT EXISTS {schema}.payment (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL, invoice_id text NOT NULL, method text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS payment_newest ON {schema}.payment (tenant_id, position);
+CREATE INDEX IF NOT EXISTS payment_by_invoice ON {schema}.payment (tenant_id, invoice_id);
+
+CREATE TABLE IF NOT EXISTS {schema}.journal (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL, journal_type text NOT NULL, fiscal_period text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS journal_newest ON {schema}.journal (tenant_id, position);
+CREATE INDEX IF NOT EXISTS journal_by_period ON {schema}.journal (tenant_id, fiscal_period, position);
+
+-- What was posted to each account on each day, in minor units.
+CREATE TABLE IF NOT EXISTS {schema}.balance (
+    tenant_id uuid, account_id text, currency text, effective_date date,
+    debit_minor bigint NOT NULL, credit_minor bigint NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, currency, effective_date)
+);
+
+DO $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'balance'] LOOP
+        EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
+        EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);
+        EXECUTE format('DROP POLICY IF EXISTS replay ON {schema}.%I', name);
+        EXECUTE format('CREATE POLICY own ON {schema}.%I FOR SELECT TO finance_app
+            USING (tenant_id = finance_log.tenant())', name);
+        EXECUTE format('CREATE POLICY replay ON {schema}.%I TO finance_projector USING (true)', name);
+        EXECUTE format('GRANT SELECT ON {schema}.%I TO finance_app', name);
+    END LOOP;
+END $$;
+GRANT USAGE ON SCHEMA {schema} TO finance_app;

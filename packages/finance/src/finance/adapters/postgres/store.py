@@ -1,0 +1,186 @@
+"""The event store on PostgreSQL: one transaction is one book.
+
+Row level security holds every statement to the tenant of the transaction. Two transactions that append the same
+version of a stream collide on a unique index; the loser loads again. Numbers and claims are rows whose locks end
+with the transaction.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from finance.events import KINDS, decode, encode, evolve
+from finance.ports import Append, Claimed, Conflict, Position, StoreUnavailable
+from finance.refusal import IdempotencyKeyReused, TenantUnknown
+from kit.database import tenant_transaction
+
+if TYPE_CHECKING:
+    from kit.database import Connection, Pool
+
+TENANT_SETTING = "finance.tenant"
+STATES = {kind: msgspec.json.Decoder(getattr(module, kind.capitalize())) for kind, module in KINDS.items()}
+FASTER = (
+    asyncpg.UniqueViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.QueryCanceledError,
+    TimeoutError,
+)
+
+LOAD = """
+SELECT stream_id::text, type, data::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND stream_id = ANY($1::uuid[]) AND kind = $2
+ORDER BY stream_id, version
+"""
+APPEND = """
+INSERT INTO finance_log.events (tenant_id, stream_id, version, kind, type, data, effective_date, actor)
+SELECT finance_log.tenant(), stream_id, version, kind, type, data::jsonb, effective_date, $7
+FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::date[])
+    AS new (stream_id, version, kind, type, data, effective_date)
+RETURNING position, tx::text
+"""
+RECALL = """
+SELECT t.tenant_id IS NOT NULL AS known, a.digest, a.kind, a.state::text
+FROM (SELECT finance_log.tenant() AS asked) q
+LEFT JOIN finance_log.tenants t ON t.tenant_id = q.asked
+LEFT JOIN finance_log.answers a ON a.tenant_id = q.asked AND a.key = $1
+"""
+DRAW = """
+INSERT INTO finance_log.counters AS c (tenant_id, series, fiscal_year, last)
+VALUES (finance_log.tenant(), $1, $2, 1)
+ON CONFLICT (tenant_id, series, fiscal_year) DO UPDATE SET last = c.last + 1
+RETURNING last
+"""
+HOLD = "SELECT pg_advisory_xact_lock{shared}(hashtextextended(id, 0)) FROM unnest($1::text[]) AS a (id)"
+HOLDING = """
+SELECT coalesce(sum((line->>'debit_minor')::bigint), 0) - coalesce(sum((line->>'credit_minor')::bigint), 0)
+FROM finance_log.events, jsonb_array_elements(data->'lines') AS line
+WHERE tenant_id = finance_log.tenant() AND type = 'journal.posted/1' AND line->>'account_id' = $1
+"""
+CHILDREN = """
+SELECT DISTINCT stream_id::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
+"""
+REMEMBER = """
+INSERT INTO finance_log.answers (tenant_id, key, digest, kind, state)
+VALUES (finance_log.tenant(), $1, $2, $3, $4::jsonb)
+"""
+CLAIM = """
+INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id) VALUES (finance_log.tenant(), $1, $2, $3)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+def encoded(state: Any) -> str:
+    return msgspec.json.encode(state).decode()
+
+
+class PostgresBook:
+    """One transaction on one tenant's books. Every method may raise `Conflict`."""
+
+    def __init__(self, connection: "Connection", tenant_id: str) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+        self.written: list[Position] = []
+
+    @property
+    def tenant_id(self) -> str:
+        return self._tenant_id
+
+    async def recall(self, key: str, digest: bytes) -> tuple[str, Any] | None:
+        row = await self._connection.fetchrow(RECALL, key)
+        if row is None or not row["known"]:
+            raise TenantUnknown(f"Found {self._tenant_id}.")
+        if row["digest"] is None:
+            return None
+        if row["digest"] != digest:
+            raise IdempotencyKeyReused(f"Found '{key}'.")
+        return row["kind"], STATES[row["kind"]].decode(row["state"])
+
+    async def load(self, kind: str, ids: Sequence[str]) -> Mapping[str, Any]:
+        states: dict[str, Any] = {}
+        known = [one for one in ids if is_uuid(one)]
+        for stream_id, event_type, data in await self._connection.fetch(LOAD, known, kind):
+            states[stream_id] = evolve(states.get(stream_id), decode(event_type, data))
+        return states
+
+    async def draw(self, series: str, fiscal_year: str) -> int:
+        return int(await self._connection.fetchval(DRAW, series, fiscal_year))
+
+    async def claim(self, kind: str, value: str, stream_id: str) -> None:
+        if await self._connection.fetchval(CLAIM, kind, value, stream_id) is None:
+            raise Claimed(value)
+
+    async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
+        query = HOLD.format(shared="" if exclusively else "_shared")
+        await self._connection.execute(query, sorted(f"{self._tenant_id}/{one}" for one in ids))
+
+    async def holding_minor(self, account_id: str) -> int:
+        return int(await self._connection.fetchval(HOLDING, account_id))
+
+    async def active_children(self, account_id: str) -> int:
+        rows = await self._connection.fetch(CHILDREN, account_id)
+        states = await self.load("account", [row["stream_id"] for row in rows])
+        return sum(state.active and state.parent_id == account_id for state in states.values())
+
+    async def append(self, events: Sequence[Append], *, actor: str) -> None:
+        if not events:
+            return
+        coded = [encode(event.event) for event in events]
+        rows = await self._connection.fetch(
+            APPEND,
+            [event.stream_id for event in events],
+            [event.version for event in events],
+            [event.kind for event in events],
+            [event_type for event_type, _ in coded],
+            [data.decode() for _, data in coded],
+            [event.effective_date for event in events],
+            actor,
+        )
+        self.written += [Position(int(row["tx"]), row["position"]) for row in rows]
+
+    async def remember(self, key: str, digest: bytes, kind: str, state: Any) -> None:
+        await self._connection.execute(REMEMBER, key, digest, kind, encoded(state))
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+class PostgresStore:
+    """Books of all tenants. `on_written` is told the positions of every committed transaction."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self.listeners: list[Any] = []
+
+    @asynccontextmanager
+    async def book(self, tenant_id: str) -> AsyncIterator[PostgresBook]:
+        try:
+            async with tenant_transaction(self._pool, TENANT_SETTING, tenant_id) as connection:
+                book = PostgresBook(connection, tenant_id)
+                yield book
+        except FASTER as error:
+            raise Conflict(str(error)) from error
+        except AWAY as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        for listener in self.listeners:
+            listener(tenant_id, book.written)
+
+    async def answer(self) -> None:
+        """Whether the log can be read; for the health check."""
+        await self._pool.fetchval("SELECT count(*) FROM (SELECT FROM finance_log.events LIMIT 1) e")

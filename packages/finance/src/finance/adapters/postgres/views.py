@@ -1,0 +1,145 @@
+"""Reads of one tenant from the read models of one release. Row level security holds them to the tenant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from finance.adapters.postgres.projector import Projector
+from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, is_uuid
+from finance.ports import StoreUnavailable
+from finance.refusal import TenantUnknown
+from kit.database import tenant_transaction
+
+if TYPE_CHECKING:
+    from kit.database import Pool
+
+PAGE_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What was posted to an account, in minor units."""
+
+    account: Any
+    debit_minor: int
+    credit_minor: int
+
+
+class Views:
+    """Every read waits first until this process's own writes of the tenant have arrived."""
+
+    def __init__(self, pool: "Pool", projector: Projector) -> None:
+        self._pool = pool
+        self._projector = projector
+        self._known: set[str] = set()
+
+    @property
+    def position(self) -> str:
+        return str(self._projector.position)
+
+    async def _fetch(self, tenant_id: str, query: str, *values: object) -> list[asyncpg.Record]:
+        await self._projector.settled(tenant_id)
+        try:
+            async with tenant_transaction(self._pool, TENANT_SETTING, tenant_id) as connection:
+                if tenant_id not in self._known:
+                    if not await connection.fetchval("SELECT EXISTS (SELECT FROM finance_log.tenants)"):
+                        raise TenantUnknown(f"Found {tenant_id}.")
+                    self._known.add(tenant_id)
+                return await connection.fetch(query.replace("{schema}", self._projector.schema), *values)
+        except AWAY as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def find(self, tenant_id: str, kind: str, ids: Sequence[str]) -> dict[str, Any]:
+        """The states of these documents by id; those this tenant does not have are absent."""
+        rows = await self._fetch(
+            tenant_id,
+            f"SELECT id::text, state::text FROM {{schema}}.{kind} WHERE id = ANY($1::uuid[])",  # noqa: S608 - kinds are ours
+            [one for one in ids if is_uuid(one)],
+        )
+        return {row["id"]: STATES[kind].decode(row["state"]) for row in rows}
+
+    async def page(
+        self,
+        tenant_id: str,
+        kind: str,
+        *,
+        limit: int,
+        offset: int,
+        filters: Mapping[str, object],
+        order: str = "position DESC",
+    ) -> list[Any]:
+        """Documents, newest first; a filter of None filters nothing. Columns are named by this service."""
+        given = {column: value for column, value in filters.items() if value is not None}
+        where = "".join(f" AND {column} = ${number}" for number, column in enumerate(given, start=3))
+        rows = await self._fetch(
+            tenant_id,
+            f"SELECT state::text FROM {{schema}}.{kind} WHERE true{where}"  # noqa: S608 - as above
+            f" ORDER BY {order} LIMIT $1 OFFSET $2",
+            min(limit, PAGE_LIMIT),
+            offset,
+            *given.values(),
+        )
+        return [STATES[kind].decode(row["state"]) for row in rows]
+
+    async def invoices(
+        self,
+        tenant_id: str,
+        *,
+        status: str | None,
+        customer_id: str | None,
+        today: date,
+        limit: int,
+        offset: int,
+    ) -> list[Any]:
+        """Invoices, newest first. Overdue is asked of the due date, not stored."""
+        rows = await self._fetch(
+            tenant_id,
+            "SELECT state::text FROM {schema}.invoice"
+            " WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID')"
+            " AND due_date < $5::date THEN 'OVERDUE' ELSE status END)"
+            " AND ($4::text IS NULL OR customer_id = $4) ORDER BY position DESC LIMIT $1 OFFSET $2",
+            min(limit, PAGE_LIMIT),
+            offset,
+            status,
+            customer_id,
+            today,
+        )
+        return [STATES["invoice"].decode(row["state"]) for row in rows]
+
+    async def balances(
+        self, tenant_id: str, *, currency: str, first: date | None, last: date | None
+    ) -> list[Balance]:
+        """What was posted to every account of a currency, of days between `first` and `last`, both included."""
+        rows = await self._fetch(
+            tenant_id,
+            "SELECT a.state::text, coalesce(sum(b.debit_minor), 0)::bigint AS debit,"
+            " coalesce(sum(b.credit_minor), 0)::bigint AS credit"
+            " FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id"
+            " AND b.account_id = a.id::text AND b.currency = $1"
+            " AND ($2::date IS NULL OR b.effective_date >= $2) AND ($3::date IS NULL OR b.effective_date <= $3)"
+            " WHERE a.state->>'currency' = $1 GROUP BY a.state, a.code ORDER BY a.code",
+            currency,
+            first,
+            last,
+        )
+        return [
+            Balance(
+                account=STATES["account"].decode(row["state"]),
+                debit_minor=row["debit"],
+                credit_minor=row["credit"],
+            )
+            for row in rows
+        ]
+
+    async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
+        """Debits less credits of these accounts, in minor units."""
+        rows = await self._fetch(
+            tenant_id,
+            "SELECT account_id, sum(debit_minor - credit_minor)::bigint AS holding FROM {schema}.balance"
+            " WHERE account_id = ANY($1::text[]) GROUP BY account_id",
+            list(account_ids),
+        )
+        return {row["account_id"]: row["holding"] for row in rows}

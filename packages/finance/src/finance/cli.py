@@ -1,0 +1,143 @@
+"""`finance`: migrations, the service, and the proof of the books."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import click
+import orjson
+
+from finance.adapters.postgres.opening import open_books
+from finance.adapters.postgres.projector import schema_of
+from finance.events import decode
+from finance.verify import Findings, Stored, examine
+from finance.wiring import Settings, build
+from kit.database import UNREACHABLE, open_pool, place
+from kit.database import migrate as run_migrations
+from kit.serve import FAULT, REFUSED, ServiceFault, fail, run
+from kit.settings import SettingsRefused, read
+
+OWNER, REPLAY = "FINANCE_OWNER_DATABASE_URL", "FINANCE_PROJECTOR_DATABASE_URL"
+EXIT = {"pass": 0, "fail": REFUSED, "cannot tell": FAULT}
+
+
+def main() -> None:
+    try:
+        commands()
+    except SettingsRefused as error:
+        sys.exit(fail(f"finance: {error}", REFUSED))
+    except ServiceFault as error:
+        sys.exit(fail(f"finance: {error}", FAULT))
+
+
+@click.group()
+def commands() -> None:
+    """A general ledger with invoices and payments."""
+
+
+@commands.command()
+@click.option("--tenants-file", type=click.Path(exists=True, path_type=Path), help='JSON with "tenants"')
+def migrate(tenants_file: Path | None) -> None:
+    """Bring the log to this version, and open the books of the tenants in the file. Safe to repeat."""
+    settings = read(Settings, "FINANCE")
+    folder = files("finance.adapters.postgres") / "migrations"
+    done = asyncio.run(
+        run_migrations(settings.owner_database_url, folder, setting=OWNER, schema="finance_log")
+    )
+    print(f"finance: {len(done)} migrations run")
+    if tenants_file is None:
+        return
+    tenants = {one["id"]: one["name"] for one in orjson.loads(tenants_file.read_bytes())["tenants"]}
+
+    async def opened() -> int:
+        pool = await open_pool(settings.owner_database_url, setting=OWNER, name="finance migrate")
+        try:
+            return await open_books(pool, tenants)
+        finally:
+            await pool.close()
+
+    print(f"finance: opened the books of {asyncio.run(opened())} of {len(tenants)} tenants")
+
+
+@commands.command()
+def serve() -> None:
+    """Run the service until it is told to stop."""
+    settings = read(Settings, "FINANCE")
+    run(
+        lambda: build(settings),
+        host=settings.host,
+        port=settings.port,
+        max_requests=settings.max_requests,
+    )
+
+
+LOG = """
+SELECT tenant_id::text, stream_id::text, version, type, data::text FROM finance_log.events
+ORDER BY tenant_id, stream_id, version
+"""
+
+
+@commands.command()
+@click.option("--release", help="compare this release's read models with the log, too")
+@click.option("--json", "as_json", is_flag=True)
+def verify(release: str | None, *, as_json: bool) -> None:
+    """Prove the books from the log. Exit 0: they balance; 1: they do not; 3: it cannot be told."""
+    settings = read(Settings, "FINANCE")
+    findings = asyncio.run(_with_database(settings, lambda connection: _examine(connection, release)))
+    if as_json:
+        print(orjson.dumps(findings.report(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print(f"finance: {findings.verdict}; {findings.events} events, {len(findings.faults)} faults")
+        for fault in findings.faults:
+            print(f"  {fault}")
+    sys.exit(EXIT[findings.verdict])
+
+
+async def _with_database(
+    settings: Settings, work: Callable[[Any], Coroutine[Any, Any, Findings]]
+) -> Findings:
+    url = settings.projector_database_url
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+    except UNREACHABLE as error:
+        raise ServiceFault(f"{REPLAY}: cannot read the log at {place(url)} ({error})") from error
+
+
+async def _examine(connection: Any, release: str | None) -> Findings:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        rows = await connection.fetch(LOG)
+        findings = examine(
+            Stored(
+                tenant_id=row["tenant_id"],
+                stream_id=row["stream_id"],
+                version=row["version"],
+                event=decode(row["type"], row["data"]),
+            )
+            for row in rows
+        )
+        if release is not None:
+            await _compare(connection, release, findings)
+    return findings
+
+
+async def _compare(connection: Any, release: str, findings: Findings) -> None:
+    """Hold a release's balances against the log's. Only meaningful while nobody writes."""
+    rows = await connection.fetch(
+        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor)::bigint AS holding"
+        f" FROM {schema_of(release)}.balance GROUP BY tenant_id, account_id, currency"  # noqa: S608 - made of a release's letters and digits
+    )
+    shown = {(row["tenant_id"], row["account_id"], row["currency"]): row["holding"] for row in rows}
+    for place_, holding in findings.lines.items():
+        if shown.pop(place_, 0) != holding:
+            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")
+    for place_, holding in shown.items():
+        if holding:
+            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not in the log")

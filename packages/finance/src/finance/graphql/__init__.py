@@ -1,0 +1,1 @@
+"""The GraphQL face: resolvers, permissions, and how refusals and faults are told."""

@@ -1,0 +1,61 @@
+"""What the resolvers of one request share: the caller, the books, and look-ups gathered into batches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from aiodataloader import DataLoader
+
+from finance.adapters.postgres.views import Views
+from finance.handle import Books
+from finance.ports import Caller, MasterData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What all requests share. `batching` gathers look-ups of one request into batches."""
+
+    books: Books
+    views: Views
+    masterdata: MasterData
+    batching: bool
+    now: Callable[[], datetime]
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One request."""
+
+    service: Service
+    caller: Caller
+    now: datetime
+    _loaders: dict[str, Any] = field(default_factory=dict)
+
+    async def named(self, kind: str, record_id: str) -> Mapping[str, Any] | None:
+        """A customer, vendor or product; with batching, together with all others of this request."""
+        if not self.service.batching:
+            found = await self.service.masterdata.find(self.caller, kind, [record_id])
+            return found.get(record_id)
+        find = partial(self.service.masterdata.find, self.caller, kind)
+        gathered: Mapping[str, Any] | None = await self._loader(kind, find, record_id)
+        return gathered
+
+    async def holding_minor(self, account_id: str) -> int:
+        find = partial(self.service.views.holdings, self.caller.tenant_id)
+        return await self._loader("holding", find, account_id) or 0
+
+    async def account(self, account_id: str) -> Any:
+        find = partial(self.service.views.find, self.caller.tenant_id, "account")
+        return await self._loader("account", find, account_id)
+
+    async def _loader(self, name: str, find: Callable[[list[str]], Any], key: str) -> Any:
+        if name not in self._loaders:
+
+            async def load(keys: list[str]) -> list[Any]:
+                found = await find(keys)
+                return [found.get(one) for one in keys]
+
+            self._loaders[name] = DataLoader(load, max_batch_size=100)
+        return await self._loaders[name].load(key)

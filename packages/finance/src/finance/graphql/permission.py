@@ -1,0 +1,60 @@
+"""Which permission each root field needs. A field that is not here is refused: deny by default."""
+
+from typing import Final
+
+from graphql import GraphQLError
+
+from finance.ports import Caller
+
+NEEDED: Final = {
+    "chartOfAccount": "account:read",
+    "chartOfAccounts": "account:read",
+    "accountByCode": "account:read",
+    "trialBalance": "finance:trial-balance:view",
+    "invoice": "invoice:read",
+    "invoices": "invoice:read",
+    "payment": "payment:read",
+    "payments": "payment:read",
+    "paymentsByInvoice": "payment:read",
+    "paymentsByStatus": "payment:read",
+    "journal": "journal:read",
+    "journals": "journal:read",
+    "journalsByPeriod": "journal:read",
+    "unpostedJournals": "journal:read",
+    "createAccount": "account:create",
+    "updateAccount": "account:update",
+    "deactivateAccount": "account:deactivate",
+    "createInvoice": "invoice:create",
+    "updateInvoice": "invoice:update",
+    "approveInvoice": "invoice:approve",
+    "cancelInvoice": "invoice:cancel",
+    "createPayment": "payment:create",
+    "updatePayment": "payment:update",
+    "completePayment": "payment:process",
+    "failPayment": "payment:process",
+    "reconcilePayment": "payment:reconcile",
+    "reversePayment": "payment:refund",
+    "createJournal": "journal:create",
+    "addJournalLine": "journal:update",
+    "updateJournal": "journal:update",
+    "postJournal": "journal:post",
+    "reverseJournal": "journal:reverse",
+}
+
+
+class PermissionMissing(GraphQLError):
+    """The caller may not do this."""
+
+
+def demand(caller: Caller, field: str) -> None:
+    """Let the caller through.
+
+    Raises:
+        PermissionMissing: the token does not carry the permission of this field.
+    """
+    needed = NEEDED.get(field)
+    if needed is None or needed not in caller.permissions:
+        raise PermissionMissing(
+            f"'{field}' needs the permission {needed}; ask for a role that has it",
+            extensions={"code": "permission-missing"},
+        )

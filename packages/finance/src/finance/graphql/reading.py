@@ -1,0 +1,238 @@
+"""Resolvers that read."""
+
+from datetime import date
+from typing import Any
+
+from ariadne import ObjectType, QueryType
+from graphql import GraphQLResolveInfo
+
+from finance import fiscal
+from finance.graphql import shape
+from finance.graphql.context import Context
+from finance.graphql.permission import demand
+from finance.refusal import DateMalformed
+
+query = QueryType()
+account_type = ObjectType("Account")
+invoice_type = ObjectType("Invoice")
+invoice_line_type = ObjectType("InvoiceLine")
+journal_line_type = ObjectType("JournalLine")
+Info = GraphQLResolveInfo
+
+
+def allowed(info: Info) -> Context:
+    """The request, once the caller may read this root field."""
+    context: Context = info.context
+    demand(context.caller, info.field_name)
+    return context
+
+
+async def one(info: Info, kind: str, record_id: str) -> Any:
+    context = allowed(info)
+    return (await context.service.views.find(context.caller.tenant_id, kind, [record_id])).get(record_id)
+
+
+async def page(info: Info, kind: str, *, limit: int, offset: int, **filters: object) -> list[Any]:
+    context = allowed(info)
+    tenant = context.caller.tenant_id
+    return await context.service.views.page(tenant, kind, limit=limit, offset=offset, filters=filters)
+
+
+@query.field("chartOfAccount")
+async def chart_of_account(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "account", id)
+    return shape.account(found) if found else None
+
+
+@query.field("chartOfAccounts")
+async def chart_of_accounts(
+    _: object,
+    info: Info,
+    *,
+    accountType: str | None = None,
+    isActive: bool | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    context = allowed(info)
+    found = await context.service.views.page(
+        context.caller.tenant_id,
+        "account",
+        limit=limit,
+        offset=offset,
+        order="code",
+        filters={"account_type": accountType, "active": isActive},
+    )
+    return [shape.account(state) for state in found]
+
+
+@query.field("accountByCode")
+async def account_by_code(_: object, info: Info, *, accountCode: str) -> Any:
+    found = await page(info, "account", limit=1, offset=0, code=accountCode)
+    return shape.account(found[0]) if found else None
+
+
+@query.field("invoice")
+async def invoice(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "invoice", id)
+    return shape.invoice(found, info.context.now.date()) if found else None
+
+
+@query.field("invoices")
+async def invoices(
+    _: object,
+    info: Info,
+    *,
+    status: str | None = None,
+    customerId: str | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    context = allowed(info)
+    today = context.now.date()
+    found = await context.service.views.invoices(
+        context.caller.tenant_id,
+        status=status,
+        customer_id=customerId,
+        today=today,
+        limit=limit,
+        offset=offset,
+    )
+    return [shape.invoice(state, today) for state in found]
+
+
+@query.field("payment")
+async def payment(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "payment", id)
+    return shape.payment(found) if found else None
+
+
+@query.field("payments")
+async def payments(
+    _: object,
+    info: Info,
+    *,
+    invoiceId: str | None = None,
+    status: str | None = None,
+    paymentMethod: str | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    filters = {"invoice_id": invoiceId, "status": status, "method": paymentMethod}
+    return [shape.payment(s) for s in await page(info, "payment", limit=limit, offset=offset, **filters)]
+
+
+@query.field("paymentsByInvoice")
+async def payments_by_invoice(_: object, info: Info, *, invoiceId: str) -> Any:
+    return [shape.payment(s) for s in await page(info, "payment", limit=200, offset=0, invoice_id=invoiceId)]
+
+
+@query.field("paymentsByStatus")
+async def payments_by_status(_: object, info: Info, *, status: str, limit: int, offset: int) -> Any:
+    return [shape.payment(s) for s in await page(info, "payment", limit=limit, offset=offset, status=status)]
+
+
+@query.field("journal")
+async def journal(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "journal", id)
+    return shape.journal(found) if found else None
+
+
+@query.field("journals")
+async def journals(
+    _: object,
+    info: Info,
+    *,
+    journalType: str | None = None,
+    status: str | None = None,
+    fiscalPeriod: str | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    filters = {"journal_type": journalType, "status": status, "fiscal_period": fiscalPeriod}
+    return [shape.journal(s) for s in await page(info, "journal", limit=limit, offset=offset, **filters)]
+
+
+@query.field("journalsByPeriod")
+async def journals_by_period(
+    _: object,
+    info: Info,
+    *,
+    fiscalPeriod: str,
+    limit: int,
+    offset: int,
+) -> Any:
+    found = await page(info, "journal", limit=limit, offset=offset, fiscal_period=fiscalPeriod)
+    return [shape.journal(state) for state in found]
+
+
+@query.field("unpostedJournals")
+async def unposted_journals(_: object, info: Info, *, limit: int, offset: int) -> Any:
+    return [shape.journal(s) for s in await page(info, "journal", limit=limit, offset=offset, status="DRAFT")]
+
+
+def last_day(fiscal_year: str, as_of: date | None) -> date:
+    """The day a trial balance ends with.
+
+    Raises:
+        DateMalformed: no fiscal year, or a day that is not in it.
+    """
+    try:
+        first, last = fiscal.first_day(fiscal_year), fiscal.last_day(fiscal_year)
+    except ValueError:
+        raise DateMalformed(f"Expected a fiscal year like FY2026-2027, found '{fiscal_year[:20]}'.") from None
+    if as_of is not None and not first <= as_of <= last:
+        raise DateMalformed(f"Expected a day from {first} to {last}, found {as_of}.")
+    return as_of or last
+
+
+@query.field("trialBalance")
+async def trial_balance(_: object, info: Info, *, input: dict[str, Any]) -> Any:
+    context = allowed(info)
+    tenant, currency = context.caller.tenant_id, input["currency"]
+    last = last_day(input["fiscalYear"], input.get("asOfDate"))
+    found = await context.service.views.balances(tenant, currency=currency, first=None, last=last)
+    return {
+        "fiscalYear": input["fiscalYear"],
+        "asOfDate": last,
+        **shape.trial_balance(found, currency=currency),
+        "metadata": {
+            "generatedAt": context.now,
+            "tenantId": tenant,
+            "currency": currency,
+            "position": context.service.views.position,
+        },
+    }
+
+
+@account_type.field("balance")
+async def account_balance(shown: dict[str, Any], info: Info) -> Any:
+    if "balance" in shown:
+        return shown["balance"]
+    holding = await info.context.holding_minor(shown["id"])
+    return shape.balance(shown["accountType"], shown["currency"], holding)
+
+
+@invoice_type.field("customer")
+async def customer(shown: dict[str, Any], info: Info) -> Any:
+    return await info.context.named("customers", shown["customerId"]) or {"id": shown["customerId"]}
+
+
+@invoice_type.field("vendor")
+async def vendor(shown: dict[str, Any], info: Info) -> Any:
+    if shown["vendorId"] is None:
+        return None
+    return await info.context.named("vendors", shown["vendorId"]) or {"id": shown["vendorId"]}
+
+
+@invoice_line_type.field("product")
+async def product(shown: dict[str, Any], info: Info) -> Any:
+    if shown["productId"] is None:
+        return None
+    return await info.context.named("products", shown["productId"]) or {"id": shown["productId"]}
+
+
+@journal_line_type.field("account")
+async def journal_line_account(shown: dict[str, Any], info: Info) -> Any:
+    found = await info.context.account(shown["accountId"])
+    return shape.account(found) if found else None

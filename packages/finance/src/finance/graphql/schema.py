@@ -1,0 +1,73 @@
+"""The executable schema: `schema.graphql` with its resolvers and scalars."""
+
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from typing import Any
+
+from ariadne import ScalarType, UnionType, make_executable_schema
+from graphql import GraphQLSchema
+
+from finance.graphql.reading import account_type, invoice_line_type, invoice_type, journal_line_type, query
+from finance.graphql.writing import mutation
+
+date_scalar = ScalarType("Date")
+datetime_scalar = ScalarType("DateTime")
+decimal_scalar = ScalarType("Decimal")
+LONGEST_DECIMAL = 40
+
+
+@date_scalar.serializer
+def show_date(value: date) -> str:
+    return value.isoformat()
+
+
+@date_scalar.value_parser
+def read_date(value: Any) -> date:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a day such as '2026-11-23', found {value!r}")  # noqa: TRY004 - what the library turns into an answer
+    return date.fromisoformat(value)
+
+
+@datetime_scalar.serializer
+def show_datetime(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@decimal_scalar.serializer
+def show_decimal(value: str) -> str:
+    return value
+
+
+@decimal_scalar.value_parser
+def read_decimal(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_DECIMAL:
+        raise ValueError('expected an exact decimal as a string, such as "1234.50"')
+    return value
+
+
+def shown_type(shown: dict[str, Any], *_: object) -> str:
+    return str(shown["__typename"])
+
+
+def schema_text() -> str:
+    return (files("finance") / "schema.graphql").read_text(encoding="utf-8")
+
+
+def build() -> GraphQLSchema:
+    unions = [
+        UnionType(name, shown_type)
+        for name in ("AccountResult", "InvoiceResult", "PaymentResult", "JournalResult")
+    ]
+    return make_executable_schema(
+        schema_text(),
+        query,
+        mutation,
+        account_type,
+        invoice_type,
+        invoice_line_type,
+        journal_line_type,
+        date_scalar,
+        datetime_scalar,
+        decimal_scalar,
+        *unions,
+    )

@@ -1,0 +1,181 @@
+"""From states to what the schema shows. Plain dictionaries, so that fields need no resolver of their own."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from finance import fiscal
+from finance.account import DEBIT_NORMAL, Account
+from finance.invoice import Invoice
+from finance.journal import Journal
+from finance.money import plain
+from finance.payment import Payment
+from finance.refusal import Refused
+
+Shown = dict[str, Any]
+
+
+def money(minor: int, currency: str) -> Shown:
+    return {"amount": plain(minor, currency), "currency": currency}
+
+
+def refusal(error: Refused) -> Shown:
+    return {"__typename": "Refusal", "code": error.code, "message": str(error)}
+
+
+def account(state: Account, holding_minor: int | None = None) -> Shown:
+    """An account; its balance is looked up when asked for, unless it is known already."""
+    shown: Shown = {
+        "__typename": "Account",
+        "id": state.id,
+        "accountCode": state.code,
+        "accountName": state.name,
+        "accountType": state.account_type,
+        "currency": state.currency,
+        "parentAccountId": state.parent_id,
+        "isActive": state.active,
+    }
+    if holding_minor is not None:
+        shown["balance"] = balance(state.account_type, state.currency, holding_minor)
+    return shown
+
+
+def balance(account_type: str, currency: str, holding_minor: int) -> Shown:
+    """What an account holds, positive on its normal side."""
+    return money(holding_minor if account_type in DEBIT_NORMAL else -holding_minor, currency)
+
+
+def invoice(state: Invoice, today: date) -> Shown:
+    terms, currency = state.terms, state.currency
+    return {
+        "__typename": "Invoice",
+        "id": state.id,
+        "invoiceNumber": state.number,
+        "status": state.status_on(today),
+        "vendorId": terms.vendor_id,
+        "customerId": terms.customer_id,
+        "invoiceDate": terms.invoice_date,
+        "dueDate": terms.due_date,
+        "fiscalYear": fiscal.year(terms.invoice_date),
+        "lineItems": [
+            {
+                "description": line.description,
+                "productId": line.product_id,
+                "quantity": format(line.quantity, "f"),
+                "unitPrice": money(line.unit_price_minor, currency),
+                "amount": money(line.amount_minor, currency),
+                "vatCategory": line.vat_category,
+                "vatRate": format(line.vat_percent, "f"),
+                "vatAmount": money(line.vat_minor, currency),
+            }
+            for line in terms.lines
+        ],
+        "subtotal": money(state.subtotal_minor, currency),
+        "vatAmount": money(state.vat_minor, currency),
+        "grandTotal": money(state.total_minor, currency),
+        "paidAmount": money(state.paid_minor, currency),
+        "balanceDue": money(state.open_minor, currency),
+        "journalId": state.journal_id,
+        "version": state.version,
+    }
+
+
+def payment(state: Payment) -> Shown:
+    return {
+        "__typename": "Payment",
+        "id": state.id,
+        "paymentNumber": state.number,
+        "invoiceId": state.invoice_id,
+        "amount": money(state.amount_minor, state.currency),
+        "paymentMethod": state.details.method,
+        "status": state.status,
+        "paymentDate": state.payment_date,
+        "reference": state.reference,
+        "transactionReference": state.transaction_reference,
+        "bankAccountId": state.details.bank_account_id,
+        "checkNumber": state.details.check_number,
+        "walletProvider": state.details.wallet_provider,
+        "mobileNumber": state.details.mobile_number,
+        "reconciledAt": state.reconciled_at,
+        "journalId": state.journal_id,
+        "version": state.version,
+    }
+
+
+def journal(state: Journal) -> Shown:
+    return {
+        "__typename": "Journal",
+        "id": state.id,
+        "journalNumber": state.number,
+        "journalDate": state.journal_date,
+        "journalType": state.journal_type,
+        "status": state.status,
+        "description": state.description,
+        "reference": state.reference,
+        "fiscalPeriod": fiscal.period(state.journal_date),
+        "lines": [
+            {
+                "accountId": line.account_id,
+                "debit": money(line.debit_minor, state.currency),
+                "credit": money(line.credit_minor, state.currency),
+                "description": line.description,
+                "costCenter": line.cost_center,
+                "project": line.project,
+                "reference": line.reference,
+                "taxCode": line.tax_code,
+            }
+            for line in state.lines
+        ],
+        "totalDebit": money(state.debit_minor, state.currency),
+        "totalCredit": money(state.credit_minor, state.currency),
+        "isReversing": state.original_id is not None,
+        "originalJournalId": state.original_id,
+        "reversedByJournalId": state.reversed_by_id,
+        "postedAt": state.posted_at,
+        "postedBy": state.posted_by,
+        "version": state.version,
+    }
+
+
+def trial_balance(balances: Sequence[Any], *, currency: str) -> Shown:
+    """Every account's balance on its side, per type and in total. The totals tie or the ledger is broken."""
+    entries = []
+    for balance in balances:
+        net = balance.debit_minor - balance.credit_minor
+        state = balance.account
+        entries.append(
+            {
+                "accountId": state.id,
+                "accountCode": state.code,
+                "accountName": state.name,
+                "accountType": state.account_type,
+                "debitBalance": money(max(net, 0), currency),
+                "creditBalance": money(max(-net, 0), currency),
+                "netBalance": money(net, currency),
+                "net": net,
+            }
+        )
+    debits = sum(max(entry["net"], 0) for entry in entries)
+    credits_ = sum(max(-entry["net"], 0) for entry in entries)
+    groups = []
+    for account_type in dict.fromkeys(entry["accountType"] for entry in entries):
+        members = [entry for entry in entries if entry["accountType"] == account_type]
+        groups.append(
+            {
+                "accountType": account_type,
+                "entries": members,
+                "totalDebits": money(sum(max(entry["net"], 0) for entry in members), currency),
+                "totalCredits": money(sum(max(-entry["net"], 0) for entry in members), currency),
+            }
+        )
+    return {
+        "entries": entries,
+        "groupedByType": groups,
+        "summary": {
+            "totalDebits": money(debits, currency),
+            "totalCredits": money(credits_, currency),
+            "isBalanced": debits == credits_,
+            "variance": money(debits - credits_, currency),
+            "accountCount": len(entries),
+        },
+    }

@@ -1,0 +1,300 @@
+"""Resolvers that change the books. A refusal is an answer: the union's member with its stable code."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
+from functools import wraps
+from typing import Any
+
+from ariadne import MutationType
+from graphql import GraphQLResolveInfo
+
+from finance import invoice, journal, payment
+from finance.graphql import shape
+from finance.graphql.context import Context
+from finance.graphql.permission import demand
+from finance.handle import Books
+from finance.money import Money, exact
+from finance.ports import Caller
+from finance.refusal import Refused, TenantUnknown
+
+mutation = MutationType()
+Info = GraphQLResolveInfo
+Given = dict[str, Any]
+Resolver = Callable[..., Awaitable[shape.Shown]]
+
+
+def command(name: str) -> Callable[[Resolver], Resolver]:
+    """A mutation: the permission is demanded first, and what the rules refuse becomes the union's Refusal."""
+
+    def register(resolve: Resolver) -> Resolver:
+        @wraps(resolve)
+        async def guarded(_: object, info: Info, **given: Any) -> shape.Shown:
+            context: Context = info.context
+            demand(context.caller, info.field_name)
+            try:
+                return await resolve(context, context.service.books, context.caller, **given)
+            except TenantUnknown:
+                raise
+            except Refused as error:
+                return shape.refusal(error)
+
+        mutation.field(name)(guarded)
+        return resolve
+
+    return register
+
+
+# Accounts
+
+
+@command("createAccount")
+async def create_account(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    created = await books.create_account(
+        caller,
+        idempotencyKey,
+        code=input["accountCode"],
+        name=input["accountName"],
+        account_type=input["accountType"],
+        currency=input["currency"],
+        parent_id=input.get("parentAccountId"),
+    )
+    return shape.account(created, 0)
+
+
+@command("updateAccount")
+async def update_account(
+    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    name, parent_id = input.get("accountName"), input.get("parentAccountId")
+    return shape.account(
+        await books.update_account(caller, idempotencyKey, id, name=name, parent_id=parent_id)
+    )
+
+
+@command("deactivateAccount")
+async def deactivate_account(
+    _: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.account(await books.deactivate_account(caller, idempotencyKey, id, reason=reason), 0)
+
+
+# Invoices
+
+
+def invoice_lines(given: Sequence[Given], currency: str) -> tuple[invoice.Line, ...]:
+    return tuple(
+        invoice.line(
+            description=line["description"],
+            quantity=exact(line["quantity"]),
+            unit_price=Money.parse(line["unitPrice"], currency),
+            vat_category=line["vatCategory"],
+            product_id=line.get("productId"),
+        )
+        for line in given
+    )
+
+
+@command("createInvoice")
+async def create_invoice(
+    context: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    currency = input["currency"]
+    terms = invoice.Terms(
+        customer_id=input["customerId"],
+        vendor_id=input.get("vendorId"),
+        invoice_date=input["invoiceDate"],
+        due_date=input["dueDate"],
+        lines=invoice_lines(input["lineItems"], currency),
+    )
+    created = await books.create_invoice(caller, idempotencyKey, currency=currency, terms=terms)
+    return shape.invoice(created, context.now.date())
+
+
+@command("updateInvoice")
+async def update_invoice(
+    context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    def change(draft: invoice.Invoice) -> invoice.Terms:
+        terms, lines = draft.terms, input.get("lineItems")
+        return invoice.Terms(
+            customer_id=input.get("customerId") or terms.customer_id,
+            vendor_id=input.get("vendorId") or terms.vendor_id,
+            invoice_date=input.get("invoiceDate") or terms.invoice_date,
+            due_date=input.get("dueDate") or terms.due_date,
+            lines=terms.lines if lines is None else invoice_lines(lines, draft.currency),
+        )
+
+    changed = await books.update_invoice(caller, idempotencyKey, id, asked=input, change=change)
+    return shape.invoice(changed, context.now.date())
+
+
+@command("approveInvoice")
+async def approve_invoice(
+    context: Context, books: Books, caller: Caller, *, id: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.invoice(await books.approve_invoice(caller, idempotencyKey, id), context.now.date())
+
+
+@command("cancelInvoice")
+async def cancel_invoice(
+    context: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason)
+    return shape.invoice(cancelled, context.now.date())
+
+
+# Payments
+
+
+@command("createPayment")
+async def create_payment(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    asked = payment.Create(
+        payment_id="",
+        number="",
+        invoice_id=input["invoiceId"],
+        amount=Money.parse(input["amount"], input["currency"]),
+        payment_date=input["paymentDate"],
+        details=payment.Details(
+            method=input["paymentMethod"],
+            bank_account_id=input.get("bankAccountId"),
+            check_number=input.get("checkNumber"),
+            wallet_provider=input.get("walletProvider"),
+            mobile_number=input.get("mobileNumber"),
+            wallet_transaction_id=input.get("walletTransactionId"),
+            merchant_code=input.get("merchantCode"),
+        ),
+        reference=input.get("reference"),
+    )
+    return shape.payment(await books.create_payment(caller, idempotencyKey, asked))
+
+
+@command("updatePayment")
+async def update_payment(
+    context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    amount = None
+    if input.get("amount") is not None:
+        found = await context.service.views.find(caller.tenant_id, "payment", [id])
+        currency = found[id].currency if id in found else "BDT"
+        amount = Money.parse(input["amount"], currency)
+    asked = payment.Update(
+        amount=amount,
+        payment_date=input.get("paymentDate"),
+        method=input.get("paymentMethod"),
+        reference=input.get("reference"),
+    )
+    return shape.payment(await books.update_payment(caller, idempotencyKey, id, asked))
+
+
+@command("completePayment")
+async def complete_payment(
+    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    completed = await books.complete_payment(
+        caller, idempotencyKey, id, transaction_reference=input["transactionReference"]
+    )
+    return shape.payment(completed)
+
+
+@command("failPayment")
+async def fail_payment(
+    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    return shape.payment(await books.fail_payment(caller, idempotencyKey, id, input["reason"]))
+
+
+@command("reconcilePayment")
+async def reconcile_payment(
+    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    line = input["bankStatementTransactionId"]
+    return shape.payment(await books.reconcile_payment(caller, idempotencyKey, id, line))
+
+
+@command("reversePayment")
+async def reverse_payment(
+    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    return shape.payment(await books.reverse_payment(caller, idempotencyKey, id, reason=input["reason"]))
+
+
+# Journal entries
+
+
+def journal_line(given: Given, currency: str) -> journal.Line:
+    return journal.Line(
+        account_id=given["accountId"],
+        debit_minor=Money.parse(given["debit"], currency).minor,
+        credit_minor=Money.parse(given["credit"], currency).minor,
+        description=given.get("description"),
+        cost_center=given.get("costCenter"),
+        project=given.get("project"),
+        reference=given.get("reference"),
+        tax_code=given.get("taxCode"),
+    )
+
+
+@command("createJournal")
+async def create_journal(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    currency = input["currency"]
+    asked = journal.Create(
+        journal_id="",
+        journal_date=input["journalDate"],
+        journal_type=input["journalType"],
+        description=input["description"],
+        currency=currency,
+        lines=tuple(journal_line(line, currency) for line in input["lines"]),
+        reference=input.get("reference"),
+    )
+    if input["autoPost"]:
+        demand(caller, "postJournal")
+    return shape.journal(await books.create_journal(caller, idempotencyKey, asked, post=input["autoPost"]))
+
+
+async def currency_of(context: Context, journal_id: str) -> str:
+    found = await context.service.views.find(context.caller.tenant_id, "journal", [journal_id])
+    return found[journal_id].currency if journal_id in found else "BDT"
+
+
+@command("addJournalLine")
+async def add_journal_line(
+    context: Context, books: Books, caller: Caller, *, journalId: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    line = journal_line(input, await currency_of(context, journalId))
+    asked = journal.AddLine(line=line)
+    return shape.journal(await books.change_journal(caller, idempotencyKey, journalId, asked))
+
+
+@command("updateJournal")
+async def update_journal(
+    context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    lines = input.get("lines")
+    currency = await currency_of(context, id)
+    asked = journal.Update(
+        journal_date=input.get("journalDate"),
+        description=input.get("description"),
+        reference=input.get("reference"),
+        lines=None if lines is None else tuple(journal_line(line, currency) for line in lines),
+    )
+    return shape.journal(await books.change_journal(caller, idempotencyKey, id, asked))
+
+
+@command("postJournal")
+async def post_journal(
+    _: Context, books: Books, caller: Caller, *, id: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.journal(await books.post_journal(caller, idempotencyKey, id))
+
+
+@command("reverseJournal")
+async def reverse_journal(
+    _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
+) -> shape.Shown:
+    return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))

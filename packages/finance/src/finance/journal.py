@@ -1,0 +1,314 @@
+"""A journal entry: commands, events, state, decide, evolve.
+
+The heart of the books. Rules that live here and nowhere else: two lines at least, one side a line, debits equal
+credits, posted once and never changed, reversed once by its mirror image.
+"""
+
+from datetime import date, datetime
+from typing import Final, assert_never
+
+import msgspec
+
+from finance.refusal import (
+    JournalLineOneSided,
+    JournalNotDraft,
+    JournalNotPosted,
+    JournalOfDocument,
+    JournalReversedAlready,
+    JournalTooShort,
+    JournalUnbalanced,
+)
+from finance.text import sized
+
+PREFIXES: Final = {
+    "GENERAL": "GJ",
+    "SALES": "SJ",
+    "PURCHASE": "PJ",
+    "CASH_RECEIPT": "CR",
+    "CASH_PAYMENT": "CP",
+    "ADJUSTMENT": "AJ",
+    "REVERSING": "RJ",
+    "CLOSING": "CJ",
+    "OPENING": "OJ",
+}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of one account, in minor units of the entry's currency."""
+
+    account_id: str
+    debit_minor: int = 0
+    credit_minor: int = 0
+    description: str | None = None
+    cost_center: str | None = None
+    project: str | None = None
+    reference: str | None = None
+    tax_code: str | None = None
+
+
+class Created(msgspec.Struct, frozen=True, kw_only=True, tag="journal.created/1"):
+    """`document_id` names the invoice or payment that the entry belongs to."""
+
+    journal_id: str
+    journal_date: date
+    journal_type: str
+    description: str
+    currency: str
+    lines: tuple[Line, ...]
+    reference: str | None = None
+    original_id: str | None = None
+    document_id: str | None = None
+
+
+class LineAdded(msgspec.Struct, frozen=True, kw_only=True, tag="journal.line-added/1"):
+    line: Line
+
+
+class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="journal.updated/1"):
+    """The whole draft as it is from now on."""
+
+    journal_date: date
+    description: str
+    lines: tuple[Line, ...]
+    reference: str | None = None
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True, tag="journal.posted/1"):
+    """Everything a ledger needs, so that balances are made from these events alone."""
+
+    number: str
+    journal_date: date
+    currency: str
+    lines: tuple[Line, ...]
+    posted_at: datetime
+    posted_by: str
+
+
+class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="journal.reversed/1"):
+    by_journal_id: str
+
+
+Event = Created | LineAdded | Updated | Posted | Reversed
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """`version` counts its events."""
+
+    id: str
+    journal_date: date
+    journal_type: str
+    description: str
+    currency: str
+    lines: tuple[Line, ...]
+    status: str = "DRAFT"
+    number: str | None = None
+    reference: str | None = None
+    original_id: str | None = None
+    document_id: str | None = None
+    reversed_by_id: str | None = None
+    posted_at: datetime | None = None
+    posted_by: str | None = None
+    version: int = 1
+
+    @property
+    def debit_minor(self) -> int:
+        return sum(line.debit_minor for line in self.lines)
+
+    @property
+    def credit_minor(self) -> int:
+        return sum(line.credit_minor for line in self.lines)
+
+
+class Create(msgspec.Struct, frozen=True, kw_only=True):
+    journal_id: str
+    journal_date: date
+    journal_type: str
+    description: str
+    currency: str
+    lines: tuple[Line, ...]
+    reference: str | None = None
+    original_id: str | None = None
+    document_id: str | None = None
+
+
+class AddLine(msgspec.Struct, frozen=True, kw_only=True):
+    line: Line
+
+
+class Update(msgspec.Struct, frozen=True, kw_only=True):
+    """None leaves as it is."""
+
+    journal_date: date | None = None
+    description: str | None = None
+    reference: str | None = None
+    lines: tuple[Line, ...] | None = None
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    number: str
+    posted_at: datetime
+    posted_by: str
+
+
+class Reverse(msgspec.Struct, frozen=True, kw_only=True):
+    """`document_id` must be given to reverse the entry of a document: only the document may."""
+
+    by_journal_id: str
+    document_id: str | None = None
+
+
+Command = Create | AddLine | Update | Post | Reverse
+
+
+def decide(journal: Journal | None, command: Command) -> list[Event]:
+    """The events of a command.
+
+    Raises:
+        Refused: one class per rule; nothing happened.
+    """
+    match command:
+        case Create():
+            return [_create(command)]
+        case AddLine():
+            _draft(journal)
+            return [LineAdded(line=one_sided(command.line))]
+        case Update():
+            return [_update(_draft(journal), command)]
+        case Post():
+            return [_post(_draft(journal), command)]
+        case Reverse():
+            return [_reverse(journal, command)]
+        case _:
+            assert_never(command)
+
+
+def _draft(journal: Journal | None) -> Journal:
+    assert journal is not None, "the shell loads the entry first"  # noqa: S101 - a bug, not a refusal
+    if journal.status != "DRAFT":
+        raise JournalNotDraft(f"It is {journal.status}.")
+    return journal
+
+
+def one_sided(line: Line) -> Line:
+    """The line.
+
+    Raises:
+        JournalLineOneSided: both sides or none, or a negative amount.
+    """
+    both = (line.debit_minor, line.credit_minor)
+    if min(both) < 0 or (both[0] > 0) == (both[1] > 0):
+        raise JournalLineOneSided(f"Found debit {both[0]} and credit {both[1]} minor units.")
+    return line
+
+
+def _create(command: Create) -> Created:
+    return Created(
+        journal_id=command.journal_id,
+        journal_date=command.journal_date,
+        journal_type=command.journal_type,
+        description=sized(command.description, "description", 3, 500),
+        currency=command.currency,
+        lines=tuple(one_sided(line) for line in command.lines),
+        reference=command.reference,
+        original_id=command.original_id,
+        document_id=command.document_id,
+    )
+
+
+def _update(journal: Journal, command: Update) -> Updated:
+    lines = journal.lines if command.lines is None else command.lines
+    return Updated(
+        journal_date=command.journal_date or journal.journal_date,
+        description=sized(command.description or journal.description, "description", 3, 500),
+        lines=tuple(one_sided(line) for line in lines),
+        reference=journal.reference if command.reference is None else command.reference,
+    )
+
+
+def _post(journal: Journal, command: Post) -> Posted:
+    if len(journal.lines) < 2:
+        raise JournalTooShort(f"Found {len(journal.lines)}.")
+    if journal.debit_minor != journal.credit_minor:
+        found = f"debits {journal.debit_minor}, credits {journal.credit_minor} minor units"
+        raise JournalUnbalanced(f"Found {found}.")
+    return Posted(
+        number=command.number,
+        journal_date=journal.journal_date,
+        currency=journal.currency,
+        lines=journal.lines,
+        posted_at=command.posted_at,
+        posted_by=command.posted_by,
+    )
+
+
+def _reverse(journal: Journal | None, command: Reverse) -> Reversed:
+    assert journal is not None, "the shell loads the entry first"  # noqa: S101 - a bug, not a refusal
+    if journal.status == "REVERSED":
+        raise JournalReversedAlready(f"{journal.number} was.")
+    if journal.status != "POSTED":
+        raise JournalNotPosted(f"It is {journal.status}.")
+    if journal.document_id != command.document_id:
+        raise JournalOfDocument(f"{journal.number} belongs to {journal.document_id}.")
+    return Reversed(by_journal_id=command.by_journal_id)
+
+
+def mirror(journal: Journal, *, journal_id: str, on: date) -> Create:
+    """The entry that takes this one back: every debit a credit."""
+    return Create(
+        journal_id=journal_id,
+        journal_date=on,
+        journal_type="REVERSING",
+        description=f"Reversal of {journal.number}",
+        currency=journal.currency,
+        lines=tuple(
+            msgspec.structs.replace(line, debit_minor=line.credit_minor, credit_minor=line.debit_minor)
+            for line in journal.lines
+        ),
+        reference=journal.reference,
+        original_id=journal.id,
+        document_id=journal.document_id,
+    )
+
+
+def evolve(journal: Journal | None, event: Event) -> Journal:
+    match event:
+        case Created():
+            return Journal(
+                id=event.journal_id,
+                journal_date=event.journal_date,
+                journal_type=event.journal_type,
+                description=event.description,
+                currency=event.currency,
+                lines=event.lines,
+                reference=event.reference,
+                original_id=event.original_id,
+                document_id=event.document_id,
+            )
+        case LineAdded():
+            assert journal is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+            return _next(journal, lines=(*journal.lines, event.line))
+        case Updated():
+            return _next(
+                journal,
+                journal_date=event.journal_date,
+                description=event.description,
+                lines=event.lines,
+                reference=event.reference,
+            )
+        case Posted():
+            return _next(
+                journal,
+                status="POSTED",
+                number=event.number,
+                posted_at=event.posted_at,
+                posted_by=event.posted_by,
+            )
+        case Reversed():
+            return _next(journal, status="REVERSED", reversed_by_id=event.by_journal_id)
+        case _:
+            assert_never(event)
+
+
+def _next(journal: Journal | None, **changes: object) -> Journal:
+    assert journal is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+    return msgspec.structs.replace(journal, version=journal.version + 1, **changes)

@@ -1,0 +1,215 @@
+"""What the rules of the books refuse. One class per rule; the docstring is the message, `code` is stable.
+
+A refusal says that the request was understood and that nothing was written. Facts are added to the message,
+so that it tells what was expected and what was found.
+"""
+
+from typing import ClassVar
+
+
+class Refused(Exception):
+    """The rules say no."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, facts: str = "") -> None:
+        told = " ".join((type(self).__doc__ or "").split())
+        super().__init__(f"{told} {facts}".strip())
+
+
+class AmountMalformed(Refused):
+    """An amount must be an exact decimal with no more places than its currency has."""
+
+    code = "amount-malformed"
+
+
+class AmountNotPositive(Refused):
+    """This amount must be more than zero."""
+
+    code = "amount-not-positive"
+
+
+class CurrencyMismatch(Refused):
+    """All amounts of a document and its accounts must be of one currency."""
+
+    code = "currency-mismatch"
+
+
+class TextMalformed(Refused):
+    """A text is too short or too long."""
+
+    code = "text-malformed"
+
+
+class DateMalformed(Refused):
+    """A date is out of order."""
+
+    code = "date-malformed"
+
+
+class TenantUnknown(Refused):
+    """No books are kept for this tenant; open them first."""
+
+    code = "tenant-unknown"
+
+
+class IdempotencyKeyReused(Refused):
+    """This idempotency key was used for another request; choose a new key."""
+
+    code = "idempotency-key-reused"
+
+
+class NotFound(Refused):
+    """There is no such thing in these books."""
+
+    code = "not-found"
+
+
+class AccountCodeMalformed(Refused):
+    """An account code is four digits, then groups of two, its first digit telling the type."""
+
+    code = "account-code-malformed"
+
+
+class AccountCodeTaken(Refused):
+    """Another account has this code; choose another."""
+
+    code = "account-code-taken"
+
+
+class AccountUnknown(Refused):
+    """There is no such account in these books."""
+
+    code = "account-unknown"
+
+
+class AccountInactive(Refused):
+    """The account is deactivated; nothing can be posted to it."""
+
+    code = "account-inactive"
+
+
+class AccountParentImpossible(Refused):
+    """An account cannot be below itself, nor below an account of another type or currency."""
+
+    code = "account-parent-impossible"
+
+
+class AccountNotEmpty(Refused):
+    """An account can be deactivated only when it holds nothing."""
+
+    code = "account-not-empty"
+
+
+class AccountHasChildren(Refused):
+    """An account with active accounts below it cannot be deactivated."""
+
+    code = "account-has-children"
+
+
+class JournalTooShort(Refused):
+    """A journal entry has at least two lines."""
+
+    code = "journal-too-short"
+
+
+class JournalLineOneSided(Refused):
+    """A journal line has either a debit or a credit, and not both."""
+
+    code = "journal-line-one-sided"
+
+
+class JournalUnbalanced(Refused):
+    """The debits of a journal entry must equal its credits."""
+
+    code = "journal-unbalanced"
+
+
+class JournalNotDraft(Refused):
+    """Only a draft can be changed or posted; a posted entry is corrected by reversing it."""
+
+    code = "journal-not-draft"
+
+
+class JournalNotPosted(Refused):
+    """Only a posted entry can be reversed."""
+
+    code = "journal-not-posted"
+
+
+class JournalReversedAlready(Refused):
+    """An entry can be reversed once."""
+
+    code = "journal-reversed-already"
+
+
+class JournalOfDocument(Refused):
+    """This entry belongs to a document; cancel or reverse the document."""
+
+    code = "journal-of-document"
+
+
+class InvoiceWithoutLines(Refused):
+    """An invoice has at least one line."""
+
+    code = "invoice-without-lines"
+
+
+class InvoiceNotDraft(Refused):
+    """Only a draft can be changed or approved."""
+
+    code = "invoice-not-draft"
+
+
+class InvoiceCancelled(Refused):
+    """The invoice is cancelled."""
+
+    code = "invoice-cancelled"
+
+
+class InvoiceHasPayments(Refused):
+    """An invoice that something was paid on cannot be cancelled; reverse the payments first."""
+
+    code = "invoice-has-payments"
+
+
+class InvoiceNotPayable(Refused):
+    """Only an approved invoice can be paid."""
+
+    code = "invoice-not-payable"
+
+
+class CustomerUnknown(Refused):
+    """Master data knows no such customer."""
+
+    code = "customer-unknown"
+
+
+class PaymentTooLarge(Refused):
+    """A payment cannot be more than what is still open."""
+
+    code = "payment-too-large"
+
+
+class PaymentNotPending(Refused):
+    """Only a pending payment can be changed, completed or failed."""
+
+    code = "payment-not-pending"
+
+
+class PaymentNotCompleted(Refused):
+    """Only a completed payment can be reconciled or reversed."""
+
+    code = "payment-not-completed"
+
+
+class PaymentDetailsMissing(Refused):
+    """This way of paying needs more details."""
+
+    code = "payment-details-missing"
+
+
+class WalletNumberMalformed(Refused):
+    """A mobile number is 01, a digit from 3 to 9, and eight digits; +880 may stand before it."""
+
+    code = "wallet-number-malformed"

@@ -1,0 +1,141 @@
+"""Settings become objects here and nowhere else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import aiohttp
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from finance.adapters.masterdata import TIMEOUT_S, Cache, HttpMasterData, NoCache, RedisCache
+from finance.adapters.postgres.projector import Projector
+from finance.adapters.postgres.store import PostgresStore
+from finance.adapters.postgres.views import Views
+from finance.app import application
+from finance.graphql.context import Service
+from finance.graphql.execution import Executor
+from finance.graphql.schema import build as build_schema
+from finance.handle import Books
+from finance.ids import new_id
+from kit.database import open_pool
+from kit.serve import ServiceFault
+from kit.settings import secret
+from kit.telemetry import configure_logging
+from kit.tokens import TokenVerifier
+
+MOST_CONNECTIONS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`FINANCE_*`. Three database URLs for three roles: commands and queries, replay, and migrations.
+
+    `masterdata_batching`, `masterdata_fallback` and `cache` are what a release is shipped with; `max_requests`
+    ends the process after so many, for deployments that recycle their workers.
+    """
+
+    database_url: str = secret(default="")
+    projector_database_url: str = secret(default="")
+    owner_database_url: str = secret(default="")
+    host: str = "127.0.0.1"
+    port: int = 8004
+    release: str = "1.1.0"
+    colour: Literal["blue", "green"] = "blue"
+    issuer: str = "tranche-auth"
+    jwks_url: str = ""
+    masterdata_url: str = ""
+    masterdata_batching: bool = True
+    masterdata_fallback: bool = True
+    cache: bool = True
+    redis_url: str = secret(default="")
+    max_requests: int | None = None
+    deployment: Literal["production", "laptop"] = "production"
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def require(settings: Settings, *names: str) -> None:
+    """Refuse to start without these.
+
+    Raises:
+        ServiceFault: naming the settings.
+    """
+    missing = [f"FINANCE_{name.upper()}" for name in names if not getattr(settings, name)]
+    if missing:
+        raise ServiceFault(f"{', '.join(missing)}: missing; set them")
+
+
+def cache_of(settings: Settings) -> Cache:
+    if not settings.cache:
+        return NoCache()
+    require(settings, "redis_url")
+    return RedisCache(Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5))
+
+
+async def build(settings: Settings) -> ASGIApp:
+    """The application, with its databases reached. Its read models are built while it is live, not ready.
+
+    Raises:
+        ServiceFault: a setting is missing, or a database does not answer.
+    """
+    configure_logging(service="finance", release=settings.release, colour=settings.colour)
+    require(settings, "database_url", "projector_database_url", "jwks_url", "masterdata_url")
+    name = f"finance {settings.release} {settings.colour}"
+    pool = await open_pool(settings.database_url, setting="FINANCE_DATABASE_URL", size=12, name=name)
+    replay = await open_pool(
+        settings.projector_database_url,
+        setting="FINANCE_PROJECTOR_DATABASE_URL",
+        size=3,
+        name=f"{name} replay",
+    )
+    store, projector = PostgresStore(pool), Projector(replay, settings.release)
+    store.listeners.append(projector.expect)
+    verifier = TokenVerifier(issuer=settings.issuer, jwks_url=settings.jwks_url)
+    session = aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS),
+    )
+    masterdata = HttpMasterData(
+        session=session,
+        url=settings.masterdata_url,
+        cache=cache_of(settings),
+        batching=settings.masterdata_batching,
+        fallback=settings.masterdata_fallback,
+    )
+    clock = SystemClock()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await projector.prepare()
+        following = asyncio.create_task(projector.run())
+        yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await session.close()
+        await pool.close()
+        await replay.close()
+
+    return application(
+        service=Service(
+            books=Books(store=store, masterdata=masterdata, clock=clock, new_id=new_id),
+            views=Views(pool, projector),
+            masterdata=masterdata,
+            batching=settings.masterdata_batching,
+            now=clock.now,
+        ),
+        executor=Executor(build_schema(), introspection=settings.deployment != "production"),
+        verifier=verifier,
+        about={"service": "finance", "release": settings.release, "colour": settings.colour},
+        checks={"event store": store.answer, "read models": projector.answer, "token keys": verifier.ready},
+        lifespan=lifespan,
+    )
