@@ -184,6 +184,10 @@ class Bed:
         return whole
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="accept the golden traces as they are now")
+
+
 @pytest.fixture
 def make_bed() -> Callable[..., Bed]:
     return Bed

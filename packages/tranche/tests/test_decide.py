@@ -270,6 +270,7 @@ any_evidence = st.builds(
     green=st.one_of(st.none(), green_states),
     green_at=times,
     green_trouble=st.sampled_from([None, "t"]),
+    traffic_trouble=st.sampled_from([None, "t"]),
     healthy_green=st.sampled_from([None, 0, 1]),
     unhealthy_since=times,
     trouble_since=times,
@@ -329,6 +330,7 @@ def test_it_never_advances_on_missing_or_stale_data(made: Progress, seen: Eviden
         assert seen.green.version == made.version
         assert seen.healthy_green
         assert made.applied == made.requested.identifier
+        assert seen.traffic_trouble is None
         assert made.paused_by is None
 
 

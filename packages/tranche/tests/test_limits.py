@@ -57,7 +57,8 @@ def test_the_sentence_names_the_numbers() -> None:
     found = read_limit(limit(), minutes(*[(7, 100)] * 5))
 
     assert (
-        found.reading.reason == "errors are 7 % (35 of 500 requests in 5m), surely above 1 % (at least 4.8 %)"
+        found.reading.reason
+        == "green's errors are 7 % (35 of 500 requests in 5m), surely above 1 % (at least 4.8 %)"
     )
 
 

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -209,7 +209,9 @@ class Controller:
         try:
             self._act()
         except TrafficFault as fault:
-            trouble = fault  # a data plane that does not answer must not keep us from looking at green
+            # A data plane that does not answer must not keep us from looking at green.
+            trouble = fault
+        self.seen = replace(self.seen, traffic_trouble=str(trouble) if trouble else None)
         if self.progress.rollback is not None:
             return self._finish_rollback()
         self._note_answers()

@@ -214,7 +214,11 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         told = f"the log is in phase {progress.stay.phase}, and the plan has {plan.last}"
         return [Reading(name="plan", verdict=Verdict.CANNOT_TELL, reason=told)]
     phase, stay = plan.phases[progress.stay.phase], progress.stay
-    found = [_fresh(plan, evidence, now), _green(plan, progress, evidence, now), _confirmed(progress)]
+    found = [
+        _fresh(plan, evidence, now),
+        _green(plan, progress, evidence, now),
+        _confirmed(progress, evidence),
+    ]
     found += [limit.reading for limit in evidence.limits if limit.reading.verdict is Verdict.CANNOT_TELL]
     if evidence.share is not None:
         found.append(evidence.share)
@@ -263,7 +267,10 @@ def _green(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
     return Reading(name=name, verdict=Verdict.PASS, reason=f"green runs {progress.version} and is ready")
 
 
-def _confirmed(progress: Progress) -> Reading:
+def _confirmed(progress: Progress, evidence: Evidence) -> Reading:
+    if evidence.traffic_trouble is not None:
+        told = f"the data plane could not be asked what it serves ({evidence.traffic_trouble})"
+        return Reading(name="traffic", verdict=Verdict.CANNOT_TELL, reason=told)
     if progress.applied != progress.requested.identifier or progress.stay.entered_at is None:
         told = f"the data plane has not confirmed {progress.requested.identifier}"
         return Reading(name="traffic", verdict=Verdict.CANNOT_TELL, reason=told)

@@ -27,6 +27,7 @@ class Evidence:
     green: ColourState | None = None
     green_at: datetime | None = None
     green_trouble: str | None = None
+    traffic_trouble: str | None = None
     healthy_green: int | None = None
     unhealthy_since: datetime | None = None
     trouble_since: datetime | None = None

@@ -161,10 +161,10 @@ def percent(share: float) -> str:
 
 
 def sentence(bound: Bound, many: int, requests: int, span_s: float, lower: float, *, broken: bool) -> str:
-    """`errors are 7.3 % (41 of 562 requests in 5m), surely above 1 % (at least 5.1 %)`."""
+    """`green's errors are 7.3 % (41 of 562 requests in 5m), surely above 1 % (at least 5.1 %)`."""
     span = duration(span_s)
     if bound.edge_ms is None:
-        what = f"errors are {percent(many / requests)} ({many} of {requests} requests in {span})"
+        what = f"green's errors are {percent(many / requests)} ({many} of {requests} requests in {span})"
     else:
         what = (
             f"{percent(many / requests)} of {requests} requests in {span} took {bound.edge_ms} ms or longer"

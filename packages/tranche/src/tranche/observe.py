@@ -45,6 +45,7 @@ class Observations:
     green: ColourState | None = None
     green_at: datetime | None = None
     green_trouble: str | None = None
+    traffic_trouble: str | None = None
 
 
 def see(seen: Observations, scrape: Scrape, *, has_users: bool, span_s: float) -> Observations:
@@ -122,6 +123,7 @@ def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
         green=seen.green,
         green_at=seen.green_at,
         green_trouble=seen.green_trouble,
+        traffic_trouble=seen.traffic_trouble,
         healthy_green=seen.last.healthy_hosts.get(Colour.GREEN) if seen.last is not None else None,
         unhealthy_since=seen.unhealthy_since,
         trouble_since=seen.trouble_since,

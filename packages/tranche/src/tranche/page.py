@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tranche.bucket import arm_of
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
 from tranche.plan import duration
 from tranche.ports import Recorded, Split
@@ -133,6 +132,8 @@ def _bounds(numbers: Mapping[str, Any]) -> str:
 
 def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
     """The arm of a user now, and at every weight the data plane has confirmed."""
+    from tranche.bucket import arm_of
+
     changes = []
     for change in progress.changes:
         split = Split(

@@ -1,13 +1,14 @@
 """The live view: one calm page of a hundred columns, redrawn in place."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import IO, Any, Final
 
 from rich.box import ROUNDED, SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -15,10 +16,11 @@ from rich.text import Text
 
 from tranche.events import decode
 from tranche.plan import duration
-from tranche.ports import Recorded
+from tranche.ports import Recorded, Verdict
 from tranche.story import title_and_text, told
 
 WIDTH: Final = 100
+INNER: Final = WIDTH - 4  # inside the border and its padding
 LATEST: Final = 5
 ENDED: Final = {"completed", "rolled_back"}
 STATES: Final = {
@@ -58,7 +60,7 @@ def _lines(read: Read, wait: Wait, output: IO[str], every_s: float) -> Mapping[s
     shown, sentence = 0, ""
     while True:
         status, events = read()
-        for recorded in told(events[shown:]):
+        for recorded in news(events[shown:]):
             title, text = title_and_text(decode(recorded))
             output.write(f"{recorded.at:%H:%M:%S}  {title:<17} {text}\n")
         shown = len(events)
@@ -86,7 +88,7 @@ def page(status: Mapping[str, Any], events: Sequence[Recorded]) -> RenderableTyp
         _latest(events),
     )
     return Panel(
-        Padding(body, (0, 1)),
+        body,
         title=title,
         title_align="left",
         subtitle=f"[{colour}]{word}[/]{_controller(status)}",
@@ -106,17 +108,38 @@ def _controller(status: Mapping[str, Any]) -> str:
 
 
 def _verdict(status: Mapping[str, Any]) -> RenderableType:
+    """The sentence on two lines, however short, so that nothing below it jumps; and a note."""
     verdict = status["verdict"]
     mark, style = MARKS[verdict["verdict"]]
-    line = Table.grid(padding=(0, 1))
-    line.add_column(width=1)
-    line.add_column(width=WIDTH - 9)
-    # Two lines whatever the sentence, so that nothing below it jumps.
-    text = Text(verdict["reason"], style="bold" if verdict["verdict"] == "fail" else "")
-    text.truncate(2 * (WIDTH - 10), overflow="ellipsis")
-    line.add_row(Text(mark, style=style), text)
-    height = 1 if len(text.plain) <= WIDTH - 9 else 2
-    return Group(line, *([Text("")] * (2 - height)))
+    width = INNER - 3
+    lines = textwrap.wrap(verdict["reason"], width, max_lines=2, placeholder=" …") or [""]
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(width=width)
+    said = Text("\n".join(lines), style="bold" if verdict["verdict"] == "fail" else "")
+    grid.add_row(Text(mark, style=style), said)
+    grid.add_row("", Text(_note(status), style="bright_black"))
+    for _ in range(2 - len(lines)):
+        grid.add_row("", "")
+    return grid
+
+
+def _note(status: Mapping[str, Any]) -> str:
+    rollback = status["rollback"]
+    if rollback is None:
+        return (
+            f"plan {status['plan']['name']}, started {clock(status['started_at'])} by {status['started_by']}"
+        )
+    if rollback["applied_at"] is None:
+        return "the data plane has not confirmed the rollback yet"
+    decided, applied = (datetime.fromisoformat(rollback[key]) for key in ("decided_at", "applied_at"))
+    took_ms = (applied - decided).total_seconds() * 1000
+    return f"decided by {rollback['actor']}; all users were back on blue {took_ms:.0f} ms later"
+
+
+def clock(at: str) -> str:
+    """`09:00:12`, from ISO."""
+    return at[11:19]
 
 
 def _bars(status: Mapping[str, Any]) -> RenderableType:
@@ -125,7 +148,7 @@ def _bars(status: Mapping[str, Any]) -> RenderableType:
     where = phase["name"] + (", internal users" if phase["internal_only"] else "")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=26, overflow="ellipsis", no_wrap=True)
-    grid.add_column(width=46)
+    grid.add_column(width=48)
     grid.add_column(width=19, justify="right", no_wrap=True)
     grid.add_row(
         "the whole rollout", _bar(status["done_percent"], 100, status), f"{status['done_percent']:.0f} %"
@@ -138,22 +161,19 @@ def _bars(status: Mapping[str, Any]) -> RenderableType:
 def _bar(done: float, total: float, status: Mapping[str, Any]) -> ProgressBar:
     style = STATES[status["state"]][1]
     return ProgressBar(
-        total=total, completed=done, width=46, style="grey23", complete_style=style, finished_style=style
+        total=total, completed=done, width=48, style="grey23", complete_style=style, finished_style=style
     )
 
 
 def _phases(status: Mapping[str, Any]) -> Table:
-    table = Table(
-        box=SIMPLE_HEAD, width=WIDTH - 4, pad_edge=False, padding=(0, 1), header_style="bright_black"
-    )
-    table.add_column("phase", no_wrap=True, overflow="ellipsis", ratio=1)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bright_black")
+    table.add_column("phase", width=16, no_wrap=True, overflow="ellipsis")
     table.add_column("set", justify="right", width=5)
-    table.add_column("observed", justify="right", width=8)
-    table.add_column("", width=12)
-    for colour in (GREEN, BLUE):
-        name = "green" if colour == GREEN else "blue"
-        table.add_column(f"{name} req", justify="right", width=9)
-        table.add_column("err", justify="right", width=5)
+    table.add_column("met", justify="right", width=7)
+    table.add_column("", width=8)
+    for name in ("green", "blue"):
+        table.add_column(f"{name}", justify="right", width=8)
+        table.add_column("err", justify="right", width=4)
         table.add_column("p95", justify="right", width=7)
     for number, phase in enumerate(status["phases"], start=1):
         table.add_row(*_phase_row(status, number, phase))
@@ -202,7 +222,7 @@ def _together(arms: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def blocks(share_percent: float | None, width: int = 12) -> str:
+def blocks(share_percent: float | None, width: int = 8) -> str:
     """A small bar of eighths."""
     if share_percent is None:
         return "·" * width
@@ -221,18 +241,27 @@ def _checks(status: Mapping[str, Any]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
     grid.add_column(width=26, no_wrap=True, overflow="ellipsis")
-    grid.add_column(width=63, no_wrap=True, overflow="ellipsis", style="bright_black")
+    grid.add_column(width=INNER - 31, no_wrap=True, overflow="ellipsis", style="bright_black")
     for name, check in found:
         mark, style = MARKS[check["verdict"]]
         grid.add_row(Text(mark, style=style), Text(name), Text(check["reason"]))
     return grid
 
 
+def news(events: Sequence[Recorded]) -> list[Recorded]:
+    """What is worth a line to somebody who sees the page anyway: not that it waits."""
+    return [
+        recorded
+        for recorded in told(events)
+        if not (recorded.type == "held/1" and recorded.data["verdict"] == Verdict.NOT_YET.value)
+    ]
+
+
 def _latest(events: Sequence[Recorded]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=8, style="bright_black")
     grid.add_column(width=18, no_wrap=True, overflow="ellipsis")
-    grid.add_column(width=64, no_wrap=True, overflow="ellipsis", style="bright_black")
+    grid.add_column(width=INNER - 30, no_wrap=True, overflow="ellipsis", style="bright_black")
     rows = list(_told(events))[-LATEST:]
     for recorded, title, text in rows:
         grid.add_row(f"{recorded.at:%H:%M:%S}", Text(title), Text(text))
@@ -242,6 +271,6 @@ def _latest(events: Sequence[Recorded]) -> RenderableType:
 
 
 def _told(events: Sequence[Recorded]) -> Iterator[tuple[Recorded, str, str]]:
-    for recorded in told(events):
+    for recorded in news(events):
         title, text = title_and_text(decode(recorded))
         yield recorded, title, text
