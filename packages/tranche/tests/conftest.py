@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tranche import plan as plans
+from tranche import language
 from tranche.adapters.memory import (
     InlineWorkers,
     MemoryEnvironment,
@@ -22,7 +22,8 @@ from tranche.adapters.memory import (
 )
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
-from tranche.plan import GATE_KINDS, Plan
+from tranche.language import GATE_KINDS
+from tranche.plan import Plan
 from tranche.ports import TOTAL_WEIGHT, Arm
 from tranche.progress import Progress, fold
 from tranche.status import seen_document, status
@@ -88,7 +89,7 @@ class Bed:
         self.control = ControlLock()
         self.snapshots: list[Snapshot] = []
         self.memory: dict[str, Any] | None = None
-        self.plan: Plan = plans.parse(self.text, file="small.yaml")
+        self.plan: Plan = language.parse(self.text, file="small.yaml")
         self._rests: dict[str, float] = {}
 
     @property

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tranche import plan as plans
+from tranche import language
 from tranche.decide import Advance, Complete, Hold, RollBack, StepBack, decide
 from tranche.evidence import Evidence
 from tranche.limits import LimitReading, Reading
@@ -37,7 +37,7 @@ phases:
   - {name: half, weight: 50 %, dwell: 20s, requirements: [errors < 0.5 %]}
   - {name: all, weight: 100 %, dwell: 20s, requirements: [errors < 0.5 %]}
 """
-PLAN: Plan = plans.parse(TEXT, file="p.yaml")
+PLAN: Plan = language.parse(TEXT, file="p.yaml")
 
 
 def ago(seconds: float) -> datetime:

@@ -13,7 +13,8 @@ from tranche.adapters.command import CommandGate
 from tranche.adapters.http import HttpGate
 from tranche.adapters.threads import ThreadWorkers
 from tranche.gates import Declared, UnknownVariable, substituted
-from tranche.plan import GATE_KINDS, WORKING_GATES
+from tranche.language import GATE_KINDS
+from tranche.plan import WORKING_GATES
 from tranche.ports import GateAnswer, Verdict
 
 

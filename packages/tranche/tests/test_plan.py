@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tranche import language
 from tranche import plan as plans
 from tranche.plan import Answer, Bound, Metric, duration
 from tranche.shape import (
@@ -56,28 +57,34 @@ REFUSED = [
     ("weight: 10 %", "weight: 10", WithoutUnit, 9, "write 10 %"),
     ("weight: 10 %", "weight: 10.001 %", WrongValue, 9, "steps of 0.01 %"),
     ("weight: 10 %", "weight: 101 %", WrongValue, 9, "up to 100 %"),
-    ("weight: 100 %", "weight: 10 %", plans.FallingWeights, 15, "weights must rise - reorder the phases"),
-    ("weight: 100 %", "weight: 5 %", plans.FallingWeights, 15, "gives 5 % after 'few' gave 10 %"),
-    ("weight: 100 %", "weight: 90 %", plans.NotToTheEnd, 15, "end with a phase at 100 %"),
-    ("name: all", "name: few", plans.RepeatedName, 15, "rename one"),
-    ("name: all", "name: staging", plans.RepeatedName, 15, "rename one"),
+    ("weight: 100 %", "weight: 10 %", language.FallingWeights, 15, "weights must rise - reorder the phases"),
+    ("weight: 100 %", "weight: 5 %", language.FallingWeights, 15, "gives 5 % after 'few' gave 10 %"),
+    ("weight: 100 %", "weight: 90 %", language.NotToTheEnd, 15, "end with a phase at 100 %"),
+    ("name: all", "name: few", language.RepeatedName, 15, "rename one"),
+    ("name: all", "name: staging", language.RepeatedName, 15, "rename one"),
     ("kind: http", "kind: htp", UnknownWord, 13, "unknown gate kind 'htp'; did you mean 'http'?"),
     ("        kind: http\n", "", MissingKey, 12, "'kind' is missing"),
     ('        url: "{green_url}/ready"\n', "", MissingKey, 12, "'url' is missing (the address); add it"),
     ("url:", "link:", UnknownKey, 14, "unknown key 'link'"),
-    ("errors > 1 %", "errors < 1 %", plans.Unjudgeable, 5, "write 'errors > 1 %'"),
-    ("errors > 1 %", "errors > 1", plans.Unjudgeable, 5, "measured in '%'"),
-    ("errors > 1 %", "faults > 1 %", plans.UnknownMetric, 5, "unknown metric 'faults'"),
-    ("errors > 1 %", "uptime < 99 %", plans.Unjudgeable, 5, "their own section, 'health'"),
-    ("latency_p95 < 300 ms", "latency_p95 < 250 ms", plans.Unjudgeable, 18, "100, 300, 500 ms"),
-    ("latency_p95 < 300 ms", "latency_p95 > 300 ms", plans.Unjudgeable, 18, "write 'latency_p95 < 300 ms'"),
-    ("latency_p95 < 300 ms", "cache_hits < 70 %", plans.Unjudgeable, 18, "write 'cache_hits > 70 %'"),
-    ("sustained: 5m", "sustained: 1s", plans.Unjudgeable, 1, "shorter than two ticks"),
-    ("stale_after: 5s", "stale_after: 1s", plans.Unjudgeable, 1, "at least two ticks"),
+    ("errors > 1 %", "errors < 1 %", language.Unjudgeable, 5, "write 'errors > 1 %'"),
+    ("errors > 1 %", "errors > 1", language.Unjudgeable, 5, "measured in '%'"),
+    ("errors > 1 %", "faults > 1 %", language.UnknownMetric, 5, "unknown metric 'faults'"),
+    ("errors > 1 %", "uptime < 99 %", language.Unjudgeable, 5, "their own section, 'health'"),
+    ("latency_p95 < 300 ms", "latency_p95 < 250 ms", language.Unjudgeable, 18, "100, 300, 500 ms"),
+    (
+        "latency_p95 < 300 ms",
+        "latency_p95 > 300 ms",
+        language.Unjudgeable,
+        18,
+        "write 'latency_p95 < 300 ms'",
+    ),
+    ("latency_p95 < 300 ms", "cache_hits < 70 %", language.Unjudgeable, 18, "write 'cache_hits > 70 %'"),
+    ("sustained: 5m", "sustained: 1s", language.Unjudgeable, 1, "shorter than two ticks"),
+    ("stale_after: 5s", "stale_after: 1s", language.Unjudgeable, 1, "at least two ticks"),
     ("sustained: 5m", "sustained: 5m\n    answer: panic", UnknownWord, 7, "use one of"),
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: 0", WrongValue, 7, "at least 1"),
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: many", WrongValue, 7, "a whole number"),
-    ("dwell: 72h", "dwell: 72h\n    internal_users_first: 1h", plans.Unjudgeable, 15, "drop"),
+    ("dwell: 72h", "dwell: 72h\n    internal_users_first: 1h", language.Unjudgeable, 15, "drop"),
     ("name: good", "name: Good One", WrongValue, 1, "small letters"),
     ("name: good", "name: [good]", WrongValue, 1, "found a list"),
     ("name: good", "name:", WrongValue, 1, "found nothing"),
@@ -94,7 +101,7 @@ def test_what_cannot_work_is_refused_with_file_and_line(
     assert found in GOOD
 
     with pytest.raises(refusal) as refused:
-        plans.parse(GOOD.replace(found, instead, 1), file="p.yaml")
+        language.parse(GOOD.replace(found, instead, 1), file="p.yaml")
 
     assert str(refused.value).startswith(f"p.yaml:{line}: ")
     assert told in str(refused.value)
@@ -103,8 +110,8 @@ def test_what_cannot_work_is_refused_with_file_and_line(
 def test_an_empty_list_of_phases_is_refused() -> None:
     text = GOOD[: GOOD.index("phases:")] + "phases: []\n"
 
-    with pytest.raises(plans.NoPhases, match=r"p.yaml:7: the list of phases is empty; add at least one"):
-        plans.parse(text, file="p.yaml")
+    with pytest.raises(language.NoPhases, match=r"p.yaml:7: the list of phases is empty; add at least one"):
+        language.parse(text, file="p.yaml")
 
 
 @pytest.mark.parametrize(
@@ -123,15 +130,15 @@ def test_an_empty_list_of_phases_is_refused() -> None:
 )
 def test_whatever_is_no_plan_is_refused_and_nothing_is_run(text: str) -> None:
     with pytest.raises(FileRefused, match=r"^p.yaml:1: "):
-        plans.parse(text, file="p.yaml")
+        language.parse(text, file="p.yaml")
 
 
 @given(st.text(max_size=200))
 def test_no_text_makes_the_parser_raise_anything_but_a_refusal(text: str) -> None:
     with contextlib.suppress(FileRefused):
-        plans.parse(GOOD.replace("10 %", text), file="p.yaml")
+        language.parse(GOOD.replace("10 %", text), file="p.yaml")
     with contextlib.suppress(FileRefused):
-        plans.parse(text, file="p.yaml")
+        language.parse(text, file="p.yaml")
 
 
 @given(st.lists(st.integers(min_value=0, max_value=10_000), min_size=1, max_size=6))
@@ -145,7 +152,7 @@ def test_weights_that_fall_or_do_not_reach_everybody_never_parse(weights: list[i
     is_good = rises and weights[-1] == 10_000
 
     try:
-        plan = plans.parse(text, file="p.yaml")
+        plan = language.parse(text, file="p.yaml")
     except FileRefused:
         assert not is_good
     else:
@@ -154,7 +161,7 @@ def test_weights_that_fall_or_do_not_reach_everybody_never_parse(weights: list[i
 
 
 def test_a_plan_means_what_it_says() -> None:
-    plan = plans.parse(GOOD, file="p.yaml")
+    plan = language.parse(GOOD, file="p.yaml")
 
     assert [phase.name for phase in plan.phases] == ["staging", "few", "all"]
     assert plan.phases[1].dwell_s == 48 * 3600
@@ -168,11 +175,11 @@ def test_a_plan_means_what_it_says() -> None:
 
 
 def test_the_digest_is_of_the_meaning_not_of_the_writing() -> None:
-    plan = plans.parse(GOOD, file="p.yaml")
-    rewritten = plans.parse(
+    plan = language.parse(GOOD, file="p.yaml")
+    rewritten = language.parse(
         "# a comment\n\n" + GOOD.replace("48h", "2d").replace("10 %", "10.0%"), file="q.yaml"
     )
-    changed = plans.parse(GOOD.replace("48h", "47h"), file="p.yaml")
+    changed = language.parse(GOOD.replace("48h", "47h"), file="p.yaml")
 
     assert rewritten.digest == plan.digest
     assert changed.digest != plan.digest
@@ -181,14 +188,14 @@ def test_the_digest_is_of_the_meaning_not_of_the_writing() -> None:
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_plan_we_ship_can_be_carried_out(path: Path) -> None:
-    plan, text = plans.load(path)
+    plan, text = language.load(path)
 
-    assert plans.parse(text, file="again.yaml") == plan
+    assert language.parse(text, file="again.yaml") == plan
 
 
 def test_the_demo_names_only_gates_that_work_and_has_the_phases_of_the_real_one() -> None:
-    demo, _ = plans.load(PLANS / "finance-demo.yaml")
-    real, _ = plans.load(PLANS / "finance.yaml")
+    demo, _ = language.load(PLANS / "finance-demo.yaml")
+    real, _ = language.load(PLANS / "finance.yaml")
 
     assert not plans.undone_gates(demo)
     assert plans.undone_gates(real)
@@ -212,27 +219,27 @@ def declared_keys(schema: object) -> set[str]:
 
 def test_the_reference_shows_every_key_and_every_gate_kind() -> None:
     text = (PLANS / "reference.yaml").read_text()
-    keys = declared_keys(plans.json_schema())
+    keys = declared_keys(language.json_schema())
 
     assert {"phases", "sustained", "internal_users_first", "on_fail", "contains"} <= keys
     for key in keys:
         assert re.search(rf"\b{key}:", text), f"plans/reference.yaml does not show '{key}'"
-    for kind in plans.GATE_KINDS:
+    for kind in language.GATE_KINDS:
         assert f"kind: {kind}" in text
 
 
 def test_the_schema_is_json_and_knows_what_the_parser_knows() -> None:
-    schema = json.loads(json.dumps(plans.json_schema()))
+    schema = json.loads(json.dumps(language.json_schema()))
 
     assert schema["required"] == ["name", "phases"]
     assert schema["additionalProperties"] is False
     kinds = schema["properties"]["staging"]["properties"]["gates"]["items"]["oneOf"]
-    assert [kind["properties"]["kind"]["enum"] for kind in kinds] == [[kind] for kind in plans.GATE_KINDS]
+    assert [kind["properties"]["kind"]["enum"] for kind in kinds] == [[kind] for kind in language.GATE_KINDS]
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="give the path of a plan"):
-        plans.load(tmp_path / "none.yaml")
+        language.load(tmp_path / "none.yaml")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from tranche import language, settings
 from tranche import plan as plans
-from tranche import settings
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
@@ -107,7 +107,7 @@ def plan() -> None:
 @json_option
 def plan_check(file: Path, as_json: bool) -> None:
     """Refuse, with file and line, a plan that cannot work."""
-    read, _ = plans.load(file)
+    read, _ = language.load(file)
     undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
     if as_json:
         phases = [
@@ -129,7 +129,7 @@ def plan_check(file: Path, as_json: bool) -> None:
 @plan.command("schema")
 def plan_schema() -> None:
     """Print the plan language as JSON Schema, for editors."""
-    _print(plans.json_schema())
+    _print(language.json_schema())
 
 
 @cli.command()
@@ -142,7 +142,7 @@ def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) 
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
-    read, text = plans.load(plan_file)
+    read, text = language.load(plan_file)
     here = _here(site_file)
     actor = settings.from_environment().actor
     _take_control(here)

@@ -22,7 +22,8 @@ from tranche.events import (
     WeightRequested,
     encode,
 )
-from tranche.plan import Plan, parse
+from tranche.language import parse
+from tranche.plan import Plan
 from tranche.ports import (
     Clock,
     Colour,

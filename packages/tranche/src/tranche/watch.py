@@ -166,15 +166,16 @@ def _bar(done: float, total: float, status: Mapping[str, Any]) -> ProgressBar:
 
 
 def _phases(status: Mapping[str, Any]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bright_black")
-    table.add_column("phase", width=16, no_wrap=True, overflow="ellipsis")
-    table.add_column("set", justify="right", width=5)
-    table.add_column("met", justify="right", width=7)
-    table.add_column("", width=8)
+    # The box brings one column between cells; together with the widths that makes INNER.
+    table = Table(box=SIMPLE_HEAD, padding=0, header_style="bright_black")
+    table.add_column("phase", width=18, no_wrap=True, overflow="ellipsis")
+    table.add_column("set", justify="right", width=6)
+    table.add_column("met", justify="right", width=8)
+    table.add_column("", width=9, justify="right")
     for name in ("green", "blue"):
-        table.add_column(f"{name}", justify="right", width=8)
-        table.add_column("err", justify="right", width=4)
-        table.add_column("p95", justify="right", width=7)
+        table.add_column(name, justify="right", width=9)
+        table.add_column("err", justify="right", width=5)
+        table.add_column("p95", justify="right", width=8)
     for number, phase in enumerate(status["phases"], start=1):
         table.add_row(*_phase_row(status, number, phase))
     return table

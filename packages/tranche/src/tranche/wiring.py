@@ -19,7 +19,7 @@ from tranche.adapters.threads import ThreadWorkers
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gates import Declared
-from tranche.plan import GATE_KINDS
+from tranche.language import GATE_KINDS
 from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock

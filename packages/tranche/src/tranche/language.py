@@ -1,0 +1,378 @@
+"""The language of plans, declared once: the parser, the JSON Schema and plans/reference.yaml are its faces.
+
+A plan that parses can be carried out: what cannot work is refused with file and line before anything starts.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from tranche.plan import (
+    COUNTED,
+    GOOD_WHEN_HIGH,
+    LATENCY_EDGES_MS,
+    STAGING,
+    TAIL_SHARE,
+    UNITS,
+    Answer,
+    Bound,
+    Health,
+    Limit,
+    Metric,
+    Phase,
+    Plan,
+    PlannedGate,
+    duration,
+)
+from tranche.shape import (
+    Choice,
+    Duration,
+    FileRefused,
+    Free,
+    Key,
+    Kind,
+    ListOf,
+    MapOf,
+    Percent,
+    Place,
+    Record,
+    Tagged,
+    Text,
+    Unreadable,
+    Whole,
+    nearest,
+    place_of,
+    read,
+    scalar,
+)
+
+
+class NoPhases(FileRefused):
+    """A plan without phases."""
+
+    code = "no-phases"
+
+
+class FallingWeights(FileRefused):
+    """A phase that gives green no more than the one before."""
+
+    code = "falling-weights"
+
+
+class NotToTheEnd(FileRefused):
+    """The last phase does not give green everything."""
+
+    code = "not-to-the-end"
+
+
+class RepeatedName(FileRefused):
+    """Two things of one name."""
+
+    code = "repeated-name"
+
+
+class UnknownMetric(FileRefused):
+    """A metric nobody measures."""
+
+    code = "unknown-metric"
+
+
+class Unjudgeable(FileRefused):
+    """A bound that could never be judged, or would always be met."""
+
+    code = "unjudgeable"
+
+
+BOUND: Final = re.compile(r"([a-z_0-9]+)\s*([<>])\s*(\d+(?:\.\d+)?)\s*(%|ms|s)?")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundKind:
+    """A bound as a plan writes it. `bad` says which side is meant: what must be, or what must not be."""
+
+    bad: bool
+
+    def read(self, node: yaml.Node, file: str) -> Bound:
+        example = "errors > 1 %" if self.bad else "errors < 0.5 %"
+        text = scalar(node, file, f"a bound such as '{example}'")
+        place = place_of(node, file)
+        parts = BOUND.fullmatch(text)
+        if parts is None:
+            raise Unjudgeable(place, f"expected a bound such as '{example}', found '{text}'")
+        name, relation, number, unit = parts[1], parts[2], float(parts[3]), parts[4] or ""
+        if name not in {metric.value for metric in Metric}:
+            raise UnknownMetric(place, f"unknown metric '{name}'; {nearest(name, tuple(Metric))}")
+        metric = Metric(name)
+        if unit != UNITS[metric]:
+            right = f"'{UNITS[metric]}'" if UNITS[metric] else "no unit"
+            raise Unjudgeable(place, f"'{name}' is measured in {right}, found '{text}'")
+        if (relation == "<") == (self.bad != (metric in GOOD_WHEN_HIGH)):
+            verb = "must not be" if self.bad else "must be"
+            turned = text.translate(str.maketrans("<>", "><"))
+            raise Unjudgeable(place, f"'{text}' says what {verb}; write '{turned}'")
+        if metric in TAIL_SHARE and number not in LATENCY_EDGES_MS:
+            edges = ", ".join(str(edge) for edge in LATENCY_EDGES_MS)
+            raise Unjudgeable(place, f"a latency can be judged at {edges} ms, found '{text}'; choose one")
+        if unit == "%" and not 0 < number < 100:
+            raise Unjudgeable(place, f"expected a share between 0 and 100 %, found '{text}'")
+        if self.bad and metric not in COUNTED:
+            told = f"a limit can be set on {', '.join(sorted(COUNTED))}, found '{name}'"
+            raise Unjudgeable(place, f"{told}; restarts and health have their own section, 'health'")
+        return Bound(metric=metric, relation="<" if relation == "<" else ">", value=number)
+
+    def schema(self) -> dict[str, object]:
+        relation = ">" if self.bad else "[<>]"
+        metrics = "|".join(sorted(COUNTED) if self.bad else Metric)
+        return {"type": "string", "pattern": rf"^({metrics})\s*{relation}\s*\d+(\.\d+)?\s*(%|ms)?$"}
+
+
+NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
+WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
+
+GATE_KEYS: Final = {
+    "name": Key(NAME, "what the gate is called in the record"),
+    "timeout": Key(Duration(least_s=0.1), "how long one run may take", 600.0),
+    "retry": Key(Duration(least_s=0.1), "when to run it again while it has not passed", 300.0),
+    "at": Key(Choice(("start", "end")), "run when the phase begins, or once its dwell is over", "start"),
+    "on_fail": Key(Choice(("hold", "roll_back")), "what a failure leads to", "hold"),
+}
+
+GATE_KINDS: Final[Mapping[str, tuple[str, Mapping[str, Key]]]] = {
+    "command": (
+        "a program: exit 0 passes, 1 fails, 75 is not yet, anything else cannot tell",
+        {
+            "command": Key(ListOf(WORDS, empty="the command is empty; name a program"), "its words"),
+            "environment": Key(MapOf(WORDS), "its settings, besides those of the site", {}),
+        },
+    ),
+    "http": (
+        "an address that must answer so, every time",
+        {
+            "url": Key(WORDS, "the address"),
+            "status": Key(Whole(least=100, most=599), "the status it must answer", 200),
+            "contains": Key(WORDS, "a text that must be in the answer", ""),
+            "times": Key(Whole(least=1, most=1000), "how many times in a row", 3),
+        },
+    ),
+    "load_test": ("a load test; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
+    "security_scan": ("a scan; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
+    "incidents": (
+        "open incidents; declared, cannot tell yet",
+        {"settings": Key(MapOf(Free()), "its own", {})},
+    ),
+    "proof": (
+        "a proven property; declared, cannot tell yet",
+        {"settings": Key(MapOf(Free()), "its own", {})},
+    ),
+    "drill": ("a rehearsal; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
+    "approval": (
+        "a person's yes; declared, cannot tell yet",
+        {"settings": Key(MapOf(Free()), "its own", {})},
+    ),
+    "query": ("a PromQL query; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
+    "webhook": ("another system; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
+}
+
+
+def _gate_case(kind: str) -> Record[PlannedGate]:
+    about, own = GATE_KINDS[kind]
+
+    def build(*, place: Place, **values: object) -> PlannedGate:
+        settings = values["settings"] if "settings" in own else {key: values[key] for key in own}
+        return PlannedGate(
+            name=str(values["name"]),
+            kind=kind,
+            settings=settings,  # type: ignore[arg-type]  # read by kind
+            timeout_s=values["timeout"],  # type: ignore[arg-type]  # read by kind
+            retry_s=values["retry"],  # type: ignore[arg-type]  # read by kind
+            at=values["at"],  # type: ignore[arg-type]  # read by kind
+            on_fail=values["on_fail"],  # type: ignore[arg-type]  # read by kind
+            line=place.line,
+        )
+
+    return Record(build, {"kind": Key(Choice((kind,)), about)} | GATE_KEYS | dict(own), about)
+
+
+GATES: Final = ListOf(Tagged("kind", "gate kind", {kind: _gate_case(kind) for kind in GATE_KINDS}))
+
+
+def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place
+    return Limit(
+        bound=values["limit"],  # type: ignore[arg-type]  # read by kind
+        sustained_s=values["sustained"],  # type: ignore[arg-type]  # read by kind
+        minimum_requests=values["minimum_requests"],  # type: ignore[arg-type]  # read by kind
+        answer=Answer(str(values["answer"])),
+    )
+
+
+def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - as _limit
+    return Health(
+        ready_within_s=values["ready_within"],  # type: ignore[arg-type]  # read by kind
+        unhealthy_for_s=values["unhealthy_for"],  # type: ignore[arg-type]  # read by kind
+        restarts=values["restarts"],  # type: ignore[arg-type]  # read by kind
+    )
+
+
+def _phase(*, place: Place, **values: object) -> Phase:
+    return Phase(
+        weight_percent=values.pop("weight"),  # type: ignore[arg-type]  # read by kind
+        dwell_s=values.pop("dwell"),  # type: ignore[arg-type]  # read by kind
+        internal_users_first_s=values.pop("internal_users_first"),  # type: ignore[arg-type]  # read by kind
+        line=place.line,
+        **values,  # type: ignore[arg-type]  # read by kind
+    )
+
+
+def _staging(*, place: Place, gates: tuple[PlannedGate, ...], about: str) -> Phase:
+    return Phase(
+        name=STAGING,
+        about=about,
+        weight_percent=0.0,
+        dwell_s=0.0,
+        minimum_requests=0,
+        gates=gates,
+        line=place.line,
+    )
+
+
+def _plan(*, place: Place, staging: Phase | None, **values: object) -> Plan:
+    phases: tuple[Phase, ...] = values.pop("phases")  # type: ignore[assignment]  # read by kind
+    plan = Plan(
+        tick_s=values.pop("tick"),  # type: ignore[arg-type]  # read by kind
+        stale_after_s=values.pop("stale_after"),  # type: ignore[arg-type]  # read by kind
+        share_tolerance_percent=values.pop("share_tolerance"),  # type: ignore[arg-type]  # read by kind
+        phases=(staging or _staging(place=place, gates=(), about=""), *phases),
+        **values,  # type: ignore[arg-type]  # read by kind
+    )
+    _check_phases(plan, place)
+    _check_times(plan, place)
+    for phase in plan.phases:
+        _check_gates(phase, place)
+    return plan
+
+
+LIMIT_KEYS: Final = {
+    "limit": Key(BoundKind(bad=True), "what must not be, such as 'errors > 1 %'"),
+    "sustained": Key(Duration(), "for how long it must be so before it is answered"),
+    "minimum_requests": Key(Whole(least=1), "with fewer requests in that time it is not judged", 100),
+    "answer": Key(Choice(tuple(Answer)), "what happens then", "roll_back"),
+}
+HEALTH_KEYS: Final = {
+    "ready_within": Key(Duration(least_s=1), "how long green may take to become ready", 120.0),
+    "unhealthy_for": Key(Duration(), "roll back after so long without a healthy green host", 30.0),
+    "restarts": Key(Whole(), "roll back when green restarted more often than this", 3),
+}
+STAGING_KEYS: Final = {
+    "about": Key(WORDS, "what it is for", ""),
+    "gates": Key(GATES, "what green must pass before it has users", ()),
+}
+PHASE_KEYS: Final = {
+    "name": Key(NAME, "what the phase is called"),
+    "about": Key(WORDS, "what changes with it", ""),
+    "weight": Key(Percent(), "the share of users on green"),
+    "internal_users_first": Key(Duration(), "how long only internal users are on green before", 0.0),
+    "dwell": Key(Duration(), "how long the phase must last at least"),
+    "minimum_requests": Key(Whole(), "requests on green before a requirement is judged", 100),
+    "requirements": Key(ListOf(BoundKind(bad=False)), "what must be so before the phase may end", ()),
+    "gates": Key(GATES, "what must pass before the phase may end", ()),
+}
+PLAN_KEYS: Final = {
+    "name": Key(NAME, "what rollouts by this plan are called"),
+    "about": Key(WORDS, "what it is for", ""),
+    "tick": Key(Duration(least_s=0.05), "how often to look and decide", 5.0),
+    "stale_after": Key(Duration(), "older readings cannot tell anything", 30.0),
+    "share_tolerance": Key(Percent(), "how far the observed share may be from the set one", None),
+    "step_backs": Key(Whole(most=100), "how often a step back may happen before it is a rollback", 2),
+    "retire_blue": Key(
+        Choice(("never", "after")), "stop the old version once the rollout is complete", "never"
+    ),
+    "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
+    "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),
+    "staging": Key(Record(_staging, STAGING_KEYS), "phase 0: green runs and has no users", None),
+    "phases": Key(
+        ListOf(
+            Record(_phase, PHASE_KEYS),
+            empty="the list of phases is empty; add at least one, ending at 100 %",
+            refusal=NoPhases,
+        ),
+        "the phases, in order",
+    ),
+}
+LANGUAGE: Final[Kind[Plan]] = Record(_plan, PLAN_KEYS, "A plan of Tranche: how a version comes to its users.")
+
+
+def _check_phases(plan: Plan, place: Place) -> None:
+    file = place.file
+    names = {STAGING}
+    for before, phase in zip(plan.phases, plan.phases[1:], strict=False):
+        at = Place(file=file, line=phase.line)
+        if phase.name in names:
+            raise RepeatedName(at, f"a second phase is called '{phase.name}'; rename one")
+        names.add(phase.name)
+        if phase.weight_percent <= before.weight_percent:
+            given = f"phase '{phase.name}' gives {phase.weight_percent:g} %"
+            earlier = f"after '{before.name}' gave {before.weight_percent:g} %"
+            raise FallingWeights(at, f"{given} {earlier}; weights must rise - reorder the phases")
+        if phase.internal_users_first_s and phase is not plan.phases[1]:
+            told = f"phase '{phase.name}' sends internal users first, but they are on green since phase 1"
+            raise Unjudgeable(at, f"{told}; drop 'internal_users_first'")
+    last = plan.phases[-1]
+    if last.weight_percent != 100:
+        told = f"the last phase '{last.name}' gives {last.weight_percent:g} %; end with a phase at 100 %"
+        raise NotToTheEnd(Place(file=file, line=last.line), told)
+
+
+def _check_times(plan: Plan, place: Place) -> None:
+    if plan.stale_after_s < 2 * plan.tick_s:
+        told = (
+            f"readings are stale after {duration(plan.stale_after_s)} with a tick of {duration(plan.tick_s)}"
+        )
+        raise Unjudgeable(place, f"{told}; let 'stale_after' be at least two ticks")
+    for limit in plan.limits:
+        if limit.sustained_s < 2 * plan.tick_s:
+            told = f"the limit '{limit}' is shorter than two ticks of {duration(plan.tick_s)}"
+            raise Unjudgeable(place, f"{told}; make it longer, or the tick shorter")
+
+
+def _check_gates(phase: Phase, place: Place) -> None:
+    names: set[str] = set()
+    for gate in phase.gates:
+        if gate.name in names:
+            told = f"two gates of phase '{phase.name}' are called '{gate.name}'; rename one"
+            raise RepeatedName(Place(file=place.file, line=gate.line), told)
+        names.add(gate.name)
+
+
+def parse(text: str, *, file: str) -> Plan:
+    """The plan of this text.
+
+    Raises:
+        FileRefused: with file, line, what was found and what to do.
+    """
+    return read(LANGUAGE, text, file)
+
+
+def load(path: Path) -> tuple[Plan, str]:
+    """The plan of this file, and its text.
+
+    Raises:
+        FileRefused: as `parse`, and when there is no such file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        told = f"the plan cannot be read ({error}); give the path of a plan"
+        raise Unreadable(Place(file=str(path), line=1), told) from error
+    return parse(text, file=str(path)), text
+
+
+def json_schema() -> dict[str, object]:
+    """The language as JSON Schema, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Tranche plan",
+    } | LANGUAGE.schema()
