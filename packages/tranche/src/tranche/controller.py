@@ -8,13 +8,13 @@
    nobody saw meanwhile does not count.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime
+from typing import Any, Final
 
+from tranche.beside import GateBench, GateRun, Workers, look_at_green
 from tranche.decide import (
-    Advance,
     Complete,
     Decision,
     Hold,
@@ -22,30 +22,13 @@ from tranche.decide import (
     StepBack,
     checks,
     decide,
-    dwell_of,
 )
-from tranche.events import (
-    Completed,
-    Event,
-    GateAnswered,
-    GreenReady,
-    Held,
-    Measured,
-    PhaseEntered,
-    Retired,
-    RollbackDecided,
-    RolledBack,
-    SteppedBack,
-    TakenOver,
-    WeightRequested,
-    encode,
-)
+from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
 from tranche.evidence import Evidence
-from tranche.gates import UnknownVariable, substituted
 from tranche.limits import Reading
+from tranche.moves import events_of, measured, roll_back
 from tranche.observe import (
     Observations,
-    arms_json,
     begin_stay,
     gather,
     miss,
@@ -54,7 +37,7 @@ from tranche.observe import (
     see,
     see_green,
 )
-from tranche.plan import Plan, PlannedGate
+from tranche.plan import Plan
 from tranche.ports import (
     Clock,
     Colour,
@@ -65,7 +48,6 @@ from tranche.ports import (
     EventLog,
     Fault,
     Gate,
-    GateAnswer,
     LogFault,
     Notifier,
     Recorded,
@@ -84,16 +66,6 @@ ACTOR: Final = "controller"
 LOCK_WAIT_S: Final = 5.0
 HURRY_S: Final = 0.2
 """How soon to try again when a rollback could not be carried out."""
-
-
-class Workers(Protocol):
-    """Runs what may be slow beside the loop, each key once at a time."""
-
-    def start(self, key: str, job: Callable[[], object]) -> bool:
-        """Begin; False when that key is under way."""
-
-    def done(self) -> list[tuple[str, object]]:
-        """What ended since the last call, with its results. A job never raises."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +100,6 @@ class Snapshot:
 Show = Callable[[Snapshot], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRun:
-    """A gate that ran to its end, in which phase and entry of it."""
-
-    phase: int
-    visit: int
-    gate: PlannedGate
-    answer: GateAnswer
-    took_s: float
-
-
 class Controller:
     """Takes one rollout to its end. Create it, then `tick` until `is_done`."""
 
@@ -160,7 +121,9 @@ class Controller:
         now = world.clock.now()
         self.seen = recalled(memory, identifier=progress.stay.identifier, now=now)
         self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * 2 + plan.tick_s
-        self._ran_at: dict[tuple[int, int, str], datetime] = {}
+        self._bench = GateBench(
+            gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
+        )
         self._answers: list[GateRun] = []
         self._unrecorded: RollBack | None = None
         self._announced = False
@@ -194,7 +157,7 @@ class Controller:
         self.progress = refreshed(self.world.log, self.progress)
         self._announce()
         if self._unrecorded is not None:
-            self._record_rollback(self._unrecorded)
+            self._record_rollback(self._unrecorded, roll_back(self._unrecorded, self.progress))
         if self.progress.state is State.ROLLING_BACK:
             return self._finish_rollback()
         return self._end() if self.progress.is_finished else self._round()
@@ -269,97 +232,44 @@ class Controller:
 
     def _record(self, decision: Decision, evidence: Evidence, now: datetime) -> None:
         """Write the decision down, with its numbers, before anything is done about it."""
-        match decision:
-            case RollBack():
-                self._record_rollback(decision)
-            case StepBack():
-                phase = self.plan.phases[decision.phase]
-                back = SteppedBack(
-                    phase=decision.phase,
-                    name=phase.name,
-                    weight_percent=phase.weight_percent,
-                    cause=decision.cause,
-                    reason=decision.reason,
-                    numbers=decision.numbers,
-                )
-                self._append(self._measured(evidence, now), back, self._request(phase.green_weight))
-                self._tell("step back", decision.reason, "critical")
-            case Advance():
-                phase = self.plan.phases[decision.phase]
-                entered = PhaseEntered(
-                    phase=decision.phase,
-                    name=phase.name,
-                    weight_percent=0.0 if decision.internal_only else phase.weight_percent,
-                    internal_only=decision.internal_only,
-                    reason=decision.reason,
-                )
-                weight = 0 if decision.internal_only else phase.green_weight
-                self._append(self._measured(evidence, now), entered, self._request(weight))
-            case Complete():
-                self._append(self._measured(evidence, now), Completed(reason=decision.reason))
-                self._tell("complete", decision.reason, "info")
-            case Hold():
-                self._record_hold(decision)
+        told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=now)
+        if isinstance(decision, RollBack):
+            self._record_rollback(decision, told)
+        elif told:
+            self._append(*told)
+            self._announce_decision(decision)
 
-    def _record_hold(self, decision: Hold) -> None:
-        if self.progress.held is not None and self.progress.held.key == decision.key:
-            return
-        self._append(
-            Held(
-                key=decision.key,
-                verdict=decision.verdict.value,
-                reason=decision.reason,
-                page=decision.page,
-            )
-        )
-        if decision.page:
-            self._tell("a decision is needed", decision.reason, "critical")
-
-    def _record_rollback(self, decision: RollBack) -> None:
+    def _record_rollback(self, decision: RollBack, events: Sequence[Event]) -> None:
         """As any decision; but when the log cannot be written, users are taken back all the same."""
-        first_bad_at = decision.first_bad_at.isoformat() if decision.first_bad_at else None
-        decided = RollbackDecided(
-            cause=decision.cause, reason=decision.reason, first_bad_at=first_bad_at, numbers=decision.numbers
-        )
         try:
-            self._append(decided, self._request(0, internal=False))
+            self._append(*events)
         except Conflict:
             raise
         except LogFault:
             self._unrecorded = decision
-            zero = Split(
-                identifier=f"{self.progress.rollout}/unrecorded",
-                salt=self.progress.salt,
-                green_weight=0,
-                internal_to_green=False,
+            self.world.traffic.apply(
+                Split(
+                    identifier=f"{self.progress.rollout}/unrecorded",
+                    salt=self.progress.salt,
+                    green_weight=0,
+                    internal_to_green=False,
+                )
             )
-            self.world.traffic.apply(zero)
             raise
         self._unrecorded = None
-        self._tell("rolled back", decision.reason, "critical")
+        self._announce_decision(decision)
 
-    def _request(self, green_weight: int, *, internal: bool | None = None) -> WeightRequested:
-        to_green = self.plan.phases[1].internal_users_first_s > 0 if internal is None else internal
-        return WeightRequested(
-            identifier=self.progress.next_identifier,
-            green_weight=green_weight,
-            internal_to_green=to_green,
-        )
-
-    def _measured(self, evidence: Evidence, now: datetime) -> Measured:
-        found = [*checks(self.plan, self.progress, evidence, now), *(x.reading for x in evidence.limits)]
-        return Measured(
-            phase=self.progress.stay.phase,
-            arms=arms_json(self.seen.arms),
-            checks={
-                reading.name: {
-                    "verdict": reading.verdict.value,
-                    "reason": reading.reason,
-                    "numbers": reading.numbers,
-                }
-                for reading in found
-            },
-        )
+    def _announce_decision(self, decision: Decision) -> None:
+        """Tell people what they would want to be told at night, and what ends a rollout."""
+        match decision:
+            case RollBack():
+                self._tell("rolled back", decision.reason, "critical")
+            case StepBack():
+                self._tell("stepped back", decision.reason, "critical")
+            case Hold(page=True):
+                self._tell("a decision is needed", decision.reason, "critical")
+            case Complete():
+                self._tell("complete", decision.reason, "info")
 
     # Act.
 
@@ -399,7 +309,7 @@ class Controller:
         now = self.world.clock.now()
         if self.progress.stay.measured is None:
             evidence = gather(self.plan, self.progress, self.seen)
-            self._append(self._measured(evidence, now))
+            self._append(measured(self.plan, self.progress, evidence, now))
         self._publish_now()
         try:
             self.world.environment.retire(Colour.GREEN)
@@ -450,8 +360,8 @@ class Controller:
         version, green = self.progress.version, self.seen.green
         if green is not None and (green.stage is Stage.ABSENT or green.version != version):
             self._ensure_green()
-        world = self.world
-        world.workers.start("green", lambda: look_at_green(world))
+        environment, clock = self.world.environment, self.world.clock
+        self.world.workers.start("green", lambda: look_at_green(environment, clock))
         is_ready = green is not None and green.stage is Stage.READY and green.version == version
         if not is_ready:
             return
@@ -459,38 +369,7 @@ class Controller:
         if self.progress.green_ready_at is None and healthy:
             self._append(GreenReady(version=version))
         if healthy and not self.progress.is_finished:
-            self._start_gates()
-
-    def _start_gates(self) -> None:
-        now, stay = self.world.clock.now(), self.progress.stay
-        phase = self.plan.phases[stay.phase]
-        dwelt = stay.entered_at is not None and (
-            stay.dwell_waived_by is not None
-            or (not stay.internal_only and now - stay.entered_at >= timedelta(seconds=dwell_of(phase, stay)))
-        )
-        for gate in phase.gates:
-            answered = stay.gates.get(gate.name)
-            key = (stay.phase, self.progress.step_backs, gate.name)
-            tried = self._ran_at.get(key)
-            waits = tried is not None and now - tried < timedelta(seconds=gate.retry_s)
-            passed = answered is not None and answered.verdict is Verdict.PASS
-            if passed or waits or (gate.at == "end" and not dwelt):
-                continue
-            if self.world.workers.start(f"gate {key}", self._gate_job(gate, stay.phase)):
-                self._ran_at[key] = now
-
-    def _gate_job(self, gate: PlannedGate, phase: int) -> Callable[[], GateRun]:
-        world, visit = self.world, self.progress.step_backs
-        own = {"version": self.progress.version, "rollout": self.progress.rollout}
-        variables = {**world.variables, **own, "phase": self.plan.phases[phase].name}
-
-        def job() -> GateRun:
-            started = world.clock.now()
-            answer = run_gate(world.gates, gate, variables)
-            took_s = round((world.clock.now() - started).total_seconds(), 3)
-            return GateRun(phase=phase, visit=visit, gate=gate, answer=answer, took_s=took_s)
-
-        return job
+            self._bench.start_due(self.plan, self.progress)
 
     # Show.
 
@@ -523,7 +402,7 @@ class Controller:
         hold = Hold(verdict=Verdict.CANNOT_TELL, reason=told, key=f"fault: {type(fault).__name__}")
         try:
             if not self.progress.is_finished and self.progress.rollback is None:
-                self._record_hold(hold)
+                self._record(hold, gather(self.plan, self.progress, self.seen), self.world.clock.now())
             now = self.world.clock.now()
             self._publish(gather(self.plan, self.progress, self.seen), hold, now)
         except Fault:
@@ -534,23 +413,3 @@ class Controller:
         self.world.notifier.tell(
             title=f"{rollout}: {title}", text=text, severity=severity, key=f"{rollout}: {title}"
         )
-
-
-def look_at_green(world: World) -> object:
-    """Green's state and when it was asked, or the fault. It starts nothing: a rollback may be under way."""
-    try:
-        return world.environment.state(Colour.GREEN), world.clock.now()
-    except EnvironmentFault as fault:
-        return fault
-
-
-def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[str, str]) -> GateAnswer:
-    """Run it with its variables filled in. What cannot be run cannot tell."""
-    try:
-        settings = substituted(gate.settings, variables)
-    except UnknownVariable as error:
-        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=str(error))
-    if gate.kind not in gates or not isinstance(settings, Mapping):
-        told = f"no gate of kind '{gate.kind}' is wired here"
-        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-    return gates[gate.kind].run(settings, timeout_s=gate.timeout_s)

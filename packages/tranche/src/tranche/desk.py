@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from tranche.decide import RollBack
 from tranche.events import (
     AdvanceRequested,
     Event,
     Measured,
     Paused,
     Resumed,
-    RollbackDecided,
     RolledBack,
     Started,
-    WeightRequested,
     encode,
 )
 from tranche.language import parse
+from tranche.moves import roll_back
 from tranche.plan import Plan
 from tranche.ports import (
     Clock,
@@ -275,11 +275,7 @@ class Desk:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            decided = RollbackDecided(cause="person", reason=reason, first_bad_at=None, numbers={})
-            request = WeightRequested(
-                identifier=progress.next_identifier, green_weight=0, internal_to_green=False
-            )
-            return [decided, request]
+            return roll_back(RollBack(cause="person", reason=reason), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
         progress = reconcile(

@@ -1,0 +1,106 @@
+"""A decision as events: what is recorded before anything is done about it. Pure.
+
+What was measured in the stay that ends stands beside the decision that ended it, in the same append.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack, checks
+from tranche.events import (
+    Completed,
+    Event,
+    Held,
+    Measured,
+    PhaseEntered,
+    RollbackDecided,
+    SteppedBack,
+    WeightRequested,
+)
+from tranche.evidence import Evidence
+from tranche.observe import arms_json
+from tranche.plan import Plan
+from tranche.progress import Progress
+
+
+def events_of(
+    decision: Decision, *, plan: Plan, progress: Progress, evidence: Evidence, now: datetime
+) -> list[Event]:
+    """What the log is to say; nothing for a hold that it says already."""
+    match decision:
+        case Hold():
+            return _hold(decision, progress)
+        case RollBack():
+            return [*roll_back(decision, progress), measured(plan, progress, evidence, now)]
+        case StepBack():
+            phase = plan.phases[decision.phase]
+            back = SteppedBack(
+                phase=decision.phase,
+                name=phase.name,
+                weight_percent=phase.weight_percent,
+                cause=decision.cause,
+                reason=decision.reason,
+                numbers=decision.numbers,
+            )
+            request = _request(plan, progress, phase.green_weight)
+            return [measured(plan, progress, evidence, now), back, request]
+        case Advance():
+            phase = plan.phases[decision.phase]
+            entered = PhaseEntered(
+                phase=decision.phase,
+                name=phase.name,
+                weight_percent=0.0 if decision.internal_only else phase.weight_percent,
+                internal_only=decision.internal_only,
+                reason=decision.reason,
+            )
+            request = _request(plan, progress, 0 if decision.internal_only else phase.green_weight)
+            return [measured(plan, progress, evidence, now), entered, request]
+        case Complete():
+            return [measured(plan, progress, evidence, now), Completed(reason=decision.reason)]
+        case _:
+            assert_never(decision)
+
+
+def _hold(decision: Hold, progress: Progress) -> list[Event]:
+    if progress.held is not None and progress.held.key == decision.key:
+        return []
+    held = Held(key=decision.key, verdict=decision.verdict.value, reason=decision.reason, page=decision.page)
+    return [held]
+
+
+def roll_back(decision: RollBack, progress: Progress) -> list[Event]:
+    """The decision, and the weight it asks for: the two that must never be apart."""
+    decided = RollbackDecided(
+        cause=decision.cause,
+        reason=decision.reason,
+        first_bad_at=decision.first_bad_at.isoformat() if decision.first_bad_at else None,
+        numbers=decision.numbers,
+    )
+    request = WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False)
+    return [decided, request]
+
+
+def _request(plan: Plan, progress: Progress, green_weight: int) -> WeightRequested:
+    """A weight of the way forward; once internal users are on green, they stay there."""
+    return WeightRequested(
+        identifier=progress.next_identifier,
+        green_weight=green_weight,
+        internal_to_green=plan.phases[1].internal_users_first_s > 0,
+    )
+
+
+def measured(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> Measured:
+    """What was seen in this stay, and what every check and limit said."""
+    found = [*checks(plan, progress, evidence, now), *(limit.reading for limit in evidence.limits)]
+    return Measured(
+        phase=progress.stay.phase,
+        arms=arms_json(evidence.arms),
+        checks={
+            reading.name: {
+                "verdict": reading.verdict.value,
+                "reason": reading.reason,
+                "numbers": dict(reading.numbers),
+            }
+            for reading in found
+        },
+    )
