@@ -1,4 +1,7 @@
-"""The composition root: the one place that knows every concrete class."""
+"""The composition root: the one place that knows every concrete class.
+
+Adapters of the data plane and of the environment are imported where they are built: most commands only read.
+"""
 
 import json
 import os
@@ -9,11 +12,8 @@ from tranche import record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
-from tranche.adapters.envoy_config import write_all
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
-from tranche.adapters.process import ProcessEnvironment
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.controller import Controller, Snapshot, World
@@ -44,9 +44,13 @@ class Installation:
     desk: Desk
 
     def traffic(self) -> Traffic:
+        from tranche.adapters.envoy import EnvoyTraffic
+
         return EnvoyTraffic(self.site.traffic)
 
     def environment(self) -> Environment:
+        from tranche.adapters.process import ProcessEnvironment
+
         return ProcessEnvironment(self.site.environment)
 
     def traffic_lock(self) -> Lock:
@@ -68,6 +72,8 @@ def installation(site: Site) -> Installation:
 
 def controller(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Controller:
     """A controller of this rollout. The caller holds the control lock."""
+    from tranche.adapters.envoy import EnvoySignals
+
     world = World(
         log=here.log,
         traffic=here.traffic(),
@@ -141,5 +147,7 @@ def write_record(here: Installation) -> None:
 
 def write_traffic_config(site: Site) -> None:
     """The data plane's files, with everybody on blue."""
+    from tranche.adapters.envoy_config import write_all
+
     first = Split(identifier="none/0", salt="none", green_weight=0, internal_to_green=False)
     write_all(site.traffic, first)
