@@ -142,7 +142,7 @@ def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
             green_weight=change.green_weight,
             internal_to_green=change.internal_to_green,
         )
-        arm = arm_of(user, split, internal)
+        arm = arm_of(user, split, internal=internal)
         weight = percent_of(change.green_weight)
         changes.append({"at": change.at.isoformat(), "green_weight_percent": weight, "arm": arm.value})
     since = None

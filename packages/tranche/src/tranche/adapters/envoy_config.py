@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tranche.adapters.folder import write_atomically
+from tranche.adapters.durable import write_atomically
 from tranche.ports import TOTAL_WEIGHT, Arm, Colour, Split
 from tranche.site import TrafficSite
 
@@ -66,8 +66,8 @@ def seconds(value: float) -> str:
     return f"{value:g}s"
 
 
-def typed(name: str, **fields: object) -> Json:
-    return {"@type": f"{API}.{name}", **fields}
+def typed(message: str, /, **fields: object) -> Json:
+    return {"@type": f"{API}.{message}", **fields}
 
 
 def cluster(name: str, place: str, **fields: object) -> Json:

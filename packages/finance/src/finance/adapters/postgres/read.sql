@@ -2,7 +2,7 @@
 CREATE SCHEMA IF NOT EXISTS {schema};
 
 CREATE TABLE IF NOT EXISTS {schema}.checkpoint (
-    only     boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single   boolean PRIMARY KEY DEFAULT true CHECK (single),
     tx       xid8   NOT NULL DEFAULT '0',
     position bigint NOT NULL DEFAULT 0
 );

@@ -1,0 +1,206 @@
+"""Envoy as the data plane: the split is one file, the counters are one read.
+
+A split counts as applied when Envoy shows its version, not when the file is written: Envoy keeps what it has when it
+refuses an update. Where Envoy 1.40 counts what, as measured (tests/test_envoy.py holds it): a request of an
+aggregate arm is counted on the arm's own name when Envoy made the answer itself, and on the cluster whose host
+answered otherwise. So an arm of green is its own name plus its hosts; what the fallback answered is blue's work,
+and shows as a share that is missing, and as green without healthy hosts.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import urllib3
+
+from tranche.adapters.envoy_config import (
+    FASTER_THAN_MS,
+    GREEN_HOSTS,
+    ROUTES,
+    STAT_PREFIX,
+    write_routes,
+)
+from tranche.ports import Arm, ArmCounters, Colour, Scrape, SignalsFault, Split, TrafficFault
+from tranche.site import TrafficSite
+
+CONFIRM_WITHIN_S: Final = 5.0
+POLL_S: Final = 0.002
+TIMEOUT_S: Final = 2.0
+FOR_EVER_MS: Final = 3_600_000
+"""Stands for no upper edge, in the buckets that are handed on."""
+
+VERSION: Final = f"http.{STAT_PREFIX}.rds.{ROUTES}.version_text"
+REJECTED: Final = f"http.{STAT_PREFIX}.rds.{ROUTES}.update_rejected"
+PARTS: Final[Mapping[Arm, tuple[str, ...]]] = {
+    Arm.BLUE: (Arm.BLUE.value,),
+    Arm.CONTROL: (Arm.CONTROL.value,),
+    Arm.GREEN: (Arm.GREEN.value, GREEN_HOSTS[Arm.GREEN]),
+    Arm.INTERNAL: (Arm.INTERNAL.value, GREEN_HOSTS[Arm.INTERNAL]),
+}
+HOSTS: Final = {Colour.BLUE: Arm.BLUE.value, Colour.GREEN: GREEN_HOSTS[Arm.GREEN]}
+COUNTED: Final = "|".join(sorted({name for names in PARTS.values() for name in names}))
+FILTER: Final = (
+    rf"^cluster\.({COUNTED})\.(upstream_rq_completed|upstream_rq_5xx|upstream_rq_time|membership_healthy)$"
+)
+SAMPLE: Final = re.compile(r"(envoy_cluster_\w+)\{([^}]*)\} (\d+)")
+LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+MEANING: Final = {str(edge): meant for meant, edge in FASTER_THAN_MS.items()} | {"+Inf": FOR_EVER_MS}
+
+
+class Admin:
+    """Envoy's administration interface. One connection, kept."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT_S, retries=False)
+
+    def get(self, path: str) -> str:
+        """The text at a path.
+
+        Raises:
+            OSError: Envoy does not answer, or not with 200.
+        """
+        try:
+            answer = self._pool.request("GET", self._url + path)
+        except urllib3.exceptions.HTTPError as error:
+            raise OSError(f"Envoy does not answer at {self._url} ({type(error).__name__})") from error
+        if answer.status != 200:
+            raise OSError(f"Envoy answers {answer.status} at {self._url}{path}")
+        return answer.data.decode()
+
+
+class EnvoyTraffic:
+    """The split of traffic, as Envoy serves it."""
+
+    def __init__(self, site: TrafficSite) -> None:
+        self._site = site
+        self._admin = Admin(site.admin)
+
+    def apply(self, split: Split) -> None:
+        """As the port says. A rename is followed by Envoy within milliseconds."""
+        try:
+            rejected = self._rejected()
+            write_routes(self._site, split)
+        except OSError as error:
+            raise TrafficFault(f"the split {split.identifier} could not be written: {error}") from error
+        deadline = time.monotonic() + CONFIRM_WITHIN_S
+        while True:
+            if self._serves(split.identifier):
+                return
+            if self._rejected_since(rejected):
+                raise TrafficFault(f"Envoy refused the split {split.identifier}: {self._complaint()}")
+            if time.monotonic() > deadline:
+                told = f"Envoy did not take the split {split.identifier} over in {CONFIRM_WITHIN_S:g} s"
+                raise TrafficFault(f"{told}; look at its log and at {self._site.directory}/rds")
+            time.sleep(POLL_S)
+
+    def serving(self) -> str | None:
+        """As the port says."""
+        try:
+            return self._version()
+        except OSError as error:
+            raise TrafficFault(str(error)) from error
+
+    def _serves(self, identifier: str) -> bool:
+        try:
+            return self._version() == identifier
+        except OSError:
+            return False
+
+    def _version(self) -> str | None:
+        text = self._admin.get(f"/stats?filter=^{VERSION}$")
+        _, _, value = text.partition(f"{VERSION}: ")
+        return value.strip().strip('"') or None
+
+    def _rejected(self) -> int:
+        text = self._admin.get(f"/stats?filter=^{REJECTED}$")
+        _, _, value = text.partition(f"{REJECTED}: ")
+        return int(value.strip() or 0)
+
+    def _rejected_since(self, before: int) -> bool:
+        try:
+            return self._rejected() > before
+        except OSError:
+            return False
+
+    def _complaint(self) -> str:
+        try:
+            dump = self._admin.get("/config_dump?resource=dynamic_route_configs")
+        except OSError as error:
+            return str(error)
+        found = re.search(r'"details": "((?:[^"\\]|\\.)*)"', dump)
+        return found[1][:300] if found else "it does not say why; look at its log"
+
+
+class EnvoySignals:
+    """What users met, as Envoy counted it."""
+
+    def __init__(self, site: TrafficSite) -> None:
+        self._admin = Admin(site.admin)
+
+    def scrape(self) -> Scrape:
+        """As the port says. About a millisecond; buckets are at most half a second behind the counters."""
+        try:
+            text = self._admin.get(f"/stats/prometheus?filter={FILTER}")
+        except OSError as error:
+            raise SignalsFault(str(error)) from error
+        return parse(text, at=datetime.now(UTC))
+
+
+def parse(text: str, *, at: datetime) -> Scrape:
+    """A scrape from Envoy's metrics.
+
+    Raises:
+        SignalsFault: blue is not in it: this is not the Envoy that was configured, or not yet.
+    """
+    requests: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    buckets: dict[str, dict[int, int]] = {}
+    healthy: dict[str, int] = {}
+    for name, labels, value in samples(text):
+        cluster = labels.get("envoy_cluster_name", "")
+        match name:
+            case "envoy_cluster_upstream_rq_completed":
+                requests[cluster] = value
+            case "envoy_cluster_upstream_rq_xx":
+                if labels.get("envoy_response_code_class") == "5":
+                    errors[cluster] = value
+            case "envoy_cluster_upstream_rq_time_bucket":
+                buckets.setdefault(cluster, {})[MEANING[labels["le"]]] = value
+            case "envoy_cluster_membership_healthy":
+                healthy[cluster] = value
+            case _:
+                pass
+    if Arm.BLUE.value not in healthy:
+        raise SignalsFault("Envoy's counters do not name blue; is this the Envoy of this site?")
+    return Scrape(
+        at=at,
+        arms={
+            arm: ArmCounters(
+                requests=total(requests, parts),
+                errors=total(errors, parts),
+                latency_buckets=added(buckets.get(part, {}) for part in parts),
+            )
+            for arm, parts in PARTS.items()
+        },
+        healthy_hosts={colour: healthy.get(cluster, 0) for colour, cluster in HOSTS.items()},
+    )
+
+
+def samples(text: str) -> Iterator[tuple[str, dict[str, str], int]]:
+    for found in SAMPLE.finditer(text):
+        yield found[1], dict(LABEL.findall(found[2])), int(found[3])
+
+
+def total(counts: Mapping[str, int], parts: Iterable[str]) -> int:
+    return sum(counts.get(part, 0) for part in parts)
+
+
+def added(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for histogram in histograms:
+        for edge, count in histogram.items():
+            found[edge] = found.get(edge, 0) + count
+    return dict(sorted(found.items()))

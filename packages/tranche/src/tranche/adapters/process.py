@@ -1,0 +1,158 @@
+"""Versions as supervised processes of one machine.
+
+Each managed colour has a keeper (`keeper.py`), a process that outlives the controller. Its state file says which
+version it keeps, how often that was restarted, and which process the keeper is - by pid and start time, so that a
+recycled pid is never taken for it, let alone killed.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+
+from tranche.adapters.keeper import started_at
+from tranche.ports import Colour, ColourState, EnvironmentFault, Stage
+from tranche.site import ColourSite, EnvironmentSite
+
+ANSWER_WITHIN_S: Final = 1.0
+STARTED_WITHIN_S: Final = 5.0
+POLL_S: Final = 0.01
+CRASH_LOOP: Final = 3
+
+
+class ProcessEnvironment:
+    """Starts, shows and retires versions by keepers."""
+
+    def __init__(self, site: EnvironmentSite) -> None:
+        self._site = site
+        self._pool = urllib3.PoolManager(timeout=ANSWER_WITHIN_S, retries=False)
+
+    def ensure(self, colour: Colour, version: str) -> None:
+        """As the port says."""
+        found = self._site.colours[colour]
+        if not found.managed:
+            return
+        kept = self._kept(colour)
+        if kept is not None:
+            if kept["version"] == version:
+                return
+            self.retire(colour)
+        self._start(colour, version, found)
+
+    def state(self, colour: Colour) -> ColourState:
+        """As the port says."""
+        found = self._site.colours[colour]
+        if not found.managed:
+            ready = self._ready(found)
+            return ColourState(stage=Stage.READY if ready is None else Stage.STARTING, detail=ready or "")
+        kept = self._kept(colour)
+        if kept is None:
+            return ColourState(stage=Stage.ABSENT)
+        why = self._ready(found) if kept["running"] else str(kept["detail"])
+        stage = Stage.READY if why is None else Stage.STARTING
+        if not kept["running"] and kept["restarts"] >= CRASH_LOOP:
+            stage = Stage.FAILED
+        return ColourState(stage=stage, version=kept["version"], restarts=kept["restarts"], detail=why or "")
+
+    def retire(self, colour: Colour) -> None:
+        """As the port says. Waits until the version has finished, at most its grace."""
+        kept = self._kept(colour)
+        if kept is None or not self._site.colours[colour].managed:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(kept["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + self._site.colours[colour].grace_s + STARTED_WITHIN_S
+        while started_at(kept["pid"]) == kept["started"] and not is_zombie(kept["pid"]):
+            if time.monotonic() > deadline:
+                raise EnvironmentFault(
+                    f"{colour} ({kept['version']}) did not stop; its keeper is {kept['pid']}"
+                )
+            time.sleep(POLL_S)
+        self._state_file(colour).unlink(missing_ok=True)
+
+    def _state_file(self, colour: Colour) -> Path:
+        return self._site.directory / f"{colour}.json"
+
+    def _kept(self, colour: Colour) -> dict[str, Any] | None:
+        """What the colour's keeper says of itself, if it lives."""
+        try:
+            kept: dict[str, Any] = json.loads(self._state_file(colour).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise EnvironmentFault(f"{self._state_file(colour)} cannot be read ({error})") from error
+        alive = started_at(kept["pid"]) == kept["started"] and not is_zombie(kept["pid"])
+        return kept if alive else None
+
+    def _ready(self, found: ColourSite) -> str | None:
+        """None when it answers 200, otherwise why not."""
+        try:
+            status = self._pool.request("GET", found.ready).status
+        except urllib3.exceptions.HTTPError as error:
+            return f"{found.ready} does not answer ({type(error).__name__})"
+        return None if status == 200 else f"{found.ready} answers {status}"
+
+    def _start(self, colour: Colour, version: str, found: ColourSite) -> None:
+        directory = self._site.directory
+        names = {"{version}": version, "{colour}": colour.value}
+        log = directory / f"{colour}-{version}.log"
+        order = {
+            "version": version,
+            "command": [put(word, names) for word in found.command],
+            "environment": {key: put(value, names) for key, value in found.environment.items()},
+            "grace_s": found.grace_s,
+            "lifeline_pid": self._site.lifeline_pid,
+            "log": str(log),
+        }
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._state_file(colour).unlink(missing_ok=True)
+            with (directory / f"{colour}-keeper.log").open("ab") as output:
+                keeper = subprocess.Popen(
+                    [sys.executable, "-m", "tranche.adapters.keeper", str(self._state_file(colour))],
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            give(keeper, order)
+        except OSError as error:
+            raise EnvironmentFault(f"{colour} ({version}) could not be started: {error}") from error
+        self._wait_for_keeper(colour, keeper, log)
+
+    def _wait_for_keeper(self, colour: Colour, keeper: "subprocess.Popen[bytes]", log: Path) -> None:
+        deadline = time.monotonic() + STARTED_WITHIN_S
+        while not self._state_file(colour).exists():
+            if keeper.poll() is not None or time.monotonic() > deadline:
+                raise EnvironmentFault(f"the keeper of {colour} did not start; see {log.parent}")
+            time.sleep(POLL_S)
+
+
+def give(keeper: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
+    """Tell a keeper what to keep, and let it go."""
+    assert keeper.stdin is not None  # noqa: S101 - it was opened as a pipe
+    keeper.stdin.write(json.dumps(order).encode())
+    keeper.stdin.close()
+
+
+def put(text: str, names: dict[str, str]) -> str:
+    """The text with {version} and {colour} filled in."""
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended and only waits for its parent to notice."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return True
+    return text.rpartition(")")[2].split()[0] == "Z"
