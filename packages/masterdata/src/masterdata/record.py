@@ -130,7 +130,7 @@ class Records:
     ) -> list[dict[str, Any]]:
         query = f"SELECT {kind.columns} FROM {kind.table} WHERE {kind.where} AND {condition}"  # noqa: S608 - constants of this module
         async with tenant_transaction(self._pool, TENANT, tenant_id) as connection:
-            return [dict(row) for row in await connection.fetch(query, *values)]
+            return [{**row, "id": str(row["id"])} for row in await connection.fetch(query, *values)]
 
     async def add(
         self, kind: Kind, tenant_id: str, record_id: UUID, values: Mapping[str, str | None]
