@@ -19,7 +19,7 @@ from finance.text import sized
 
 TYPES: Final = ("ASSET", "LIABILITY", "EQUITY", "REVENUE", "EXPENSE")
 DEBIT_NORMAL: Final = frozenset({"ASSET", "EXPENSE"})
-CODE: Final = re.compile(r"[1-5]\d{3}(-\d{2}){0,4}")
+CODE: Final = re.compile(r"[1-5]\d{3}(-\d{2}){0,4}", re.ASCII)
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="account.created/1"):

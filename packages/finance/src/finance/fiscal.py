@@ -1,14 +1,17 @@
 """The fiscal calendar: years from July to June, as in Bangladesh (Income Tax Act 2023, section 2)."""
 
+import re
 from datetime import date
+from typing import Final
 
-FIRST_MONTH = 7
+FIRST_MONTH: Final = 7
+WRITTEN: Final = re.compile(r"FY(\d{4})-(\d{4})", re.ASCII)
 
 
 def year(day: date) -> str:
     """The fiscal year of a day: FY2026-2027."""
     first = day.year if day.month >= FIRST_MONTH else day.year - 1
-    return f"FY{first}-{first + 1}"
+    return f"FY{first:04d}-{first + 1:04d}"
 
 
 def period(day: date) -> str:
@@ -22,10 +25,10 @@ def first_day(fiscal_year: str) -> date:
     Raises:
         ValueError: it is not written like FY2026-2027.
     """
-    prefix, first, last = fiscal_year[:2], fiscal_year[2:6], fiscal_year[7:]
-    if prefix != "FY" or fiscal_year[6:7] != "-" or int(last) != int(first) + 1:
-        raise ValueError(fiscal_year)
-    return date(int(first), FIRST_MONTH, 1)
+    found = WRITTEN.fullmatch(fiscal_year)
+    if found is None or int(found[2]) != int(found[1]) + 1:
+        raise ValueError(f"expected a fiscal year like FY2026-2027, found '{fiscal_year[:20]}'")
+    return date(int(found[1]), FIRST_MONTH, 1)
 
 
 def last_day(fiscal_year: str) -> date:

@@ -17,3 +17,11 @@ def new_id() -> str:
         | chance & (2**62 - 1)
     )
     return str(UUID(int=value))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether this is an identifier as it is written everywhere here: small letters, four hyphens, nothing around."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -5,7 +5,7 @@ Rounding is named where it happens. Quantities and rates are `Decimal`.
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final, Self
 
 from finance.refusal import AmountMalformed, AmountNotPositive, CurrencyMismatch
@@ -16,7 +16,9 @@ DECIMALS: Final = {"BDT": 2, "EUR": 2, "USD": 2}
 LARGEST_MINOR: Final = 10**17
 """Fits a PostgreSQL bigint with room for sums of ninety such amounts."""
 
-PLAIN: Final = re.compile(r"-?\d{1,20}(\.\d{1,10})?")
+PLAIN: Final = re.compile(r"-?\d{1,20}(\.\d{1,10})?", re.ASCII)
+EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
+"""More digits than any amount times any quantity has, so that a product is rounded once and never before."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,7 +55,7 @@ class Money:
 
     def times(self, factor: Decimal) -> "Money":
         """The product, rounded half to even to a whole minor unit."""
-        return Money(half_even(Decimal(self.minor) * factor), self.currency)
+        return Money(half_even(EXACT.multiply(Decimal(self.minor), factor)), self.currency)
 
     def positive(self, what: str) -> "Money":
         """This amount.
@@ -91,7 +93,7 @@ def exact(text: str) -> Decimal:
 
 
 def half_even(value: Decimal) -> int:
-    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    return int(value.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=EXACT))
 
 
 def plain(minor: int, currency: str) -> str:

@@ -8,12 +8,12 @@ with the transaction.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
 
 from finance.events import KINDS, decode, encode, evolve
+from finance.ids import is_uuid
 from finance.ports import Append, Claimed, Conflict, Position, StoreUnavailable
 from finance.refusal import IdempotencyKeyReused, TenantUnknown
 from kit.database import tenant_transaction
@@ -151,14 +151,6 @@ class PostgresBook:
 
     async def remember(self, key: str, digest: bytes, kind: str, state: Any) -> None:
         await self._connection.execute(REMEMBER, key, digest, kind, encoded(state))
-
-
-def is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 class PostgresStore:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from finance.adapters.postgres.projector import Projector
-from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, is_uuid
+from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING
+from finance.ids import is_uuid
 from finance.ports import StoreUnavailable
 from finance.refusal import TenantUnknown
 from kit.database import tenant_transaction
