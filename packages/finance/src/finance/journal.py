@@ -9,7 +9,9 @@ from typing import Final, assert_never
 
 import msgspec
 
+from finance.money import LARGEST_MINOR
 from finance.refusal import (
+    AmountMalformed,
     JournalLineOneSided,
     JournalNotDraft,
     JournalNotPosted,
@@ -231,6 +233,8 @@ def _post(journal: Journal, command: Post) -> Posted:
     if journal.debit_minor != journal.credit_minor:
         found = f"debits {journal.debit_minor}, credits {journal.credit_minor} minor units"
         raise JournalUnbalanced(f"Found {found}.")
+    if journal.debit_minor > LARGEST_MINOR:
+        raise AmountMalformed(f"Expected at most {LARGEST_MINOR} minor units a side, found {found}.")
     return Posted(
         number=command.number,
         journal_date=journal.journal_date,
