@@ -197,7 +197,7 @@ def line(
     percent = VAT_PERCENT[vat_category]
     amount = unit_price.times(quantity)
     if amount.minor > LARGEST_MINOR:
-        raise AmountMalformed(f"expected less than {LARGEST_MINOR} minor units a line, found {amount.minor}")
+        raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units a line, found {amount.minor}")
     return Line(
         description=sized(description, "description", 1, 500),
         quantity=quantity,
@@ -252,12 +252,15 @@ def checked(terms: Terms) -> Terms:
     """The terms.
 
     Raises:
-        Refused: no lines or too many, or due before it is made out.
+        Refused: no lines or too many, due before it is made out, or too large to keep.
     """
     if not 1 <= len(terms.lines) <= MOST_LINES:
         raise InvoiceWithoutLines(f"Expected 1 to {MOST_LINES} lines, found {len(terms.lines)}.")
     if terms.due_date < terms.invoice_date:
         raise DateMalformed(f"Due {terms.due_date} is before the invoice's {terms.invoice_date}.")
+    total = sum(line.amount_minor + line.vat_minor for line in terms.lines)
+    if total > LARGEST_MINOR:
+        raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units an invoice, found {total}")
     return terms
 
 

@@ -230,8 +230,8 @@ def _update(journal: Journal, command: Update) -> Updated:
 def _post(journal: Journal, command: Post) -> Posted:
     if len(journal.lines) < 2:
         raise JournalTooShort(f"Found {len(journal.lines)}.")
+    found = f"debits {journal.debit_minor}, credits {journal.credit_minor} minor units"
     if journal.debit_minor != journal.credit_minor:
-        found = f"debits {journal.debit_minor}, credits {journal.credit_minor} minor units"
         raise JournalUnbalanced(f"Found {found}.")
     if journal.debit_minor > LARGEST_MINOR:
         raise AmountMalformed(f"Expected at most {LARGEST_MINOR} minor units a side, found {found}.")

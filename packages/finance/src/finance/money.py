@@ -42,7 +42,7 @@ class Money:
             raise AmountMalformed(f"expected at most {places} decimals of {currency}, found '{text}'")
         minor = int(value.scaleb(places))
         if abs(minor) > LARGEST_MINOR:
-            raise AmountMalformed(f"expected less than {LARGEST_MINOR} minor units, found '{text}'")
+            raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units, found '{text}'")
         return cls(minor, currency)
 
     def __add__(self, other: "Money") -> "Money":

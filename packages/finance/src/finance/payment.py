@@ -239,7 +239,7 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 currency=event.currency,
                 payment_date=event.payment_date,
                 details=event.details,
-                status="PROCESSING" if event.details.method in WALLET_METHODS else "PENDING",
+                status=_waiting(event.details),
                 reference=event.reference,
             )
         case Updated():
@@ -248,6 +248,7 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 amount_minor=event.amount_minor,
                 payment_date=event.payment_date,
                 details=event.details,
+                status=_waiting(event.details),
                 reference=event.reference,
             )
         case Completed():
@@ -265,6 +266,10 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
             return _next(payment, status="REVERSED")
         case _:
             assert_never(event)
+
+
+def _waiting(details: Details) -> str:
+    return "PROCESSING" if details.method in WALLET_METHODS else "PENDING"
 
 
 def _next(payment: Payment | None, **changes: object) -> Payment:
