@@ -23,7 +23,6 @@ from finance.text import sized
 WALLET_NUMBER: Final = re.compile(r"(\+880|0)1[3-9]\d{8}", re.ASCII)
 """Bangladesh Telecommunication Regulatory Commission, National Numbering Plan: mobile numbers."""
 
-CASH_METHODS: Final = frozenset({"CASH"})
 WALLET_METHODS: Final = frozenset({"MOBILE_WALLET"})
 
 
