@@ -142,4 +142,6 @@ def test_the_readme_names_the_two_commands_and_every_member() -> None:
 
 def test_comments_leave_no_unfinished_business() -> None:
     marks = re.compile("TO" + "DO|FIX" + "ME|XX" + "X")
-    assert not [name_of(path) for path in tracked("*.py", "*.sql", "*.graphql") if marks.search(path.read_text())]
+    assert not [
+        name_of(path) for path in tracked("*.py", "*.sql", "*.graphql") if marks.search(path.read_text())
+    ]

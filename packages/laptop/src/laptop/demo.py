@@ -126,7 +126,7 @@ class Demo:
         while watching.poll() is None:
             supervisor.check(but=engine)
             time.sleep(POLL_S)
-        code = engine.process.wait(timeout=30)
+        code = supervisor.finished(engine, 30)
         if code not in {0, 1} or watching.returncode:
             raise LaptopFault(f"the engine failed (exit {code}); see {engine.log}{tail(engine.log)}")
         asked = subprocess.run(

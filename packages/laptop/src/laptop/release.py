@@ -6,6 +6,7 @@ laptop; what is shipped with a release wins.
 
 import json
 import os
+import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,12 +20,17 @@ from laptop.fault import LaptopRefused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A version of a service, what is said of it, and the settings it is shipped with."""
+    """A version of a service, what is said of it, and the settings it is shipped with.
+
+    `cpu_seconds` is how much processor time its process may use before the kernel ends it, as a limit of a
+    container would be.
+    """
 
     service: str
     version: str
     about: str
     settings: Mapping[str, str]
+    cpu_seconds: int | None = None
 
 
 def versions(service: str) -> list[str]:
@@ -51,6 +57,7 @@ def load(service: str, version: str) -> Release:
         version=version,
         about=str(manifest["about"]),
         settings={str(key): str(value) for key, value in (manifest.get("settings") or {}).items()},
+        cpu_seconds=manifest.get("cpu_seconds"),
     )
 
 
@@ -68,5 +75,7 @@ def become(release: Release, colour: str, settings_file: Path) -> None:
         f"{prefix}_RELEASE": release.version,
         f"{prefix}_COLOUR": colour,
     }
+    if release.cpu_seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (release.cpu_seconds, release.cpu_seconds + 1))
     program = str(binaries.ours(release.service))
     os.execve(program, [program, "serve"], environment)  # noqa: S606 - becoming the service is its purpose

@@ -137,6 +137,20 @@ class Supervisor:
             if running is not but and running.process.poll() is not None:
                 raise LaptopFault(died(running))
 
+    def finished(self, running: Running, within_s: float) -> int:
+        """The exit code of a program that comes to its end by itself; from then on it is not missed.
+
+        Raises:
+            LaptopFault: it did not end in time.
+        """
+        try:
+            code = running.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            told = f"did not end within {within_s:g} s"
+            raise LaptopFault(f"{running.program.name} {told}; see {running.log}") from None
+        self._running.remove(running)
+        return code
+
     def stop(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Stop all, last first; those that do not finish in time are killed. Repeating it does nothing."""
         while self._running:

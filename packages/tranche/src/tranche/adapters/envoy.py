@@ -1,15 +1,14 @@
 """Envoy as the data plane: the split is one file, the counters are one read.
 
 A split counts as applied when Envoy shows its version, not when the file is written: Envoy keeps what it has when it
-refuses an update. Where Envoy 1.40 counts what, as measured (tests/test_envoy.py holds it): a request of an
-aggregate arm is counted on the arm's own name when Envoy made the answer itself, and on the cluster whose host
-answered otherwise. So an arm of green is its own name plus its hosts; what the fallback answered is blue's work,
-and shows as a share that is missing, and as green without healthy hosts.
+refuses an update. Envoy 1.40 counts a request once, on the name of the cluster that the route chose, as
+tests/test_envoy.py holds it: what the fallback answered for green is on green's name too. That green has no
+healthy host, which is then so, is what the limits of health are for.
 """
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -32,15 +31,10 @@ FOR_EVER_MS: Final = 3_600_000
 """Stands for no upper edge, in the buckets that are handed on."""
 
 VERSION: Final = f"http.{STAT_PREFIX}.rds.{ROUTES}.version_text"
-REJECTED: Final = f"http.{STAT_PREFIX}.rds.{ROUTES}.update_rejected"
-PARTS: Final[Mapping[Arm, tuple[str, ...]]] = {
-    Arm.BLUE: (Arm.BLUE.value,),
-    Arm.CONTROL: (Arm.CONTROL.value,),
-    Arm.GREEN: (Arm.GREEN.value, GREEN_HOSTS[Arm.GREEN]),
-    Arm.INTERNAL: (Arm.INTERNAL.value, GREEN_HOSTS[Arm.INTERNAL]),
-}
+REFUSED: Final = rf"^http\.{STAT_PREFIX}\.rds\.{ROUTES}\.update_(rejected|failure)$"
+"""Rejected is what Envoy understood and did not want; failure, on a file, is what it could not read."""
 HOSTS: Final = {Colour.BLUE: Arm.BLUE.value, Colour.GREEN: GREEN_HOSTS[Arm.GREEN]}
-COUNTED: Final = "|".join(sorted({name for names in PARTS.values() for name in names}))
+COUNTED: Final = "|".join(sorted({*(arm.value for arm in Arm), *HOSTS.values()}))
 FILTER: Final = (
     rf"^cluster\.({COUNTED})\.(upstream_rq_completed|upstream_rq_5xx|upstream_rq_time|membership_healthy)$"
 )
@@ -81,7 +75,7 @@ class EnvoyTraffic:
     def apply(self, split: Split) -> None:
         """As the port says. A rename is followed by Envoy within milliseconds."""
         try:
-            rejected = self._rejected()
+            refused = self._refused()
             write_routes(self._site, split)
         except OSError as error:
             raise TrafficFault(f"the split {split.identifier} could not be written: {error}") from error
@@ -89,7 +83,7 @@ class EnvoyTraffic:
         while True:
             if self._serves(split.identifier):
                 return
-            if self._rejected_since(rejected):
+            if self._refused_since(refused):
                 raise TrafficFault(f"Envoy refused the split {split.identifier}: {self._complaint()}")
             if time.monotonic() > deadline:
                 told = f"Envoy did not take the split {split.identifier} over in {CONFIRM_WITHIN_S:g} s"
@@ -114,14 +108,13 @@ class EnvoyTraffic:
         _, _, value = text.partition(f"{VERSION}: ")
         return value.strip().strip('"') or None
 
-    def _rejected(self) -> int:
-        text = self._admin.get(f"/stats?filter=^{REJECTED}$")
-        _, _, value = text.partition(f"{REJECTED}: ")
-        return int(value.strip() or 0)
+    def _refused(self) -> int:
+        text = self._admin.get(f"/stats?filter={REFUSED}")
+        return sum(int(line.rpartition(": ")[2]) for line in text.splitlines() if ": " in line)
 
-    def _rejected_since(self, before: int) -> bool:
+    def _refused_since(self, before: int) -> bool:
         try:
-            return self._rejected() > before
+            return self._refused() > before
         except OSError:
             return False
 
@@ -179,11 +172,11 @@ def parse(text: str, *, at: datetime) -> Scrape:
         at=at,
         arms={
             arm: ArmCounters(
-                requests=total(requests, parts),
-                errors=total(errors, parts),
-                latency_buckets=added(buckets.get(part, {}) for part in parts),
+                requests=requests.get(arm.value, 0),
+                errors=errors.get(arm.value, 0),
+                latency_buckets=dict(sorted(buckets.get(arm.value, {}).items())),
             )
-            for arm, parts in PARTS.items()
+            for arm in Arm
         },
         healthy_hosts={colour: healthy.get(cluster, 0) for colour, cluster in HOSTS.items()},
     )
@@ -192,15 +185,3 @@ def parse(text: str, *, at: datetime) -> Scrape:
 def samples(text: str) -> Iterator[tuple[str, dict[str, str], int]]:
     for found in SAMPLE.finditer(text):
         yield found[1], dict(LABEL.findall(found[2])), int(found[3])
-
-
-def total(counts: Mapping[str, int], parts: Iterable[str]) -> int:
-    return sum(counts.get(part, 0) for part in parts)
-
-
-def added(histograms: Iterable[Mapping[int, int]]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for histogram in histograms:
-        for edge, count in histogram.items():
-            found[edge] = found.get(edge, 0) + count
-    return dict(sorted(found.items()))

@@ -3,9 +3,10 @@
 What changes during a rollout is one file, the route configuration: weights, salt and internal users change
 together, in one rename. Everything else is written once.
 
-How a user is told apart: a header mutation carried by the route configuration sets the salt; `jwt_authn` then checks
-the token, puts its subject into a header, and makes Envoy choose the route anew; the weighted route hashes both
-headers. A token that does not verify leaves no such header, and is for the service to refuse. Visitors without
+How a user is told apart: our headers are taken off every request before a first route is chosen, so that nobody
+can forge them; a header mutation carried by the route configuration sets the salt; `jwt_authn` then checks the
+token, puts its subject into a header, and makes Envoy choose the route anew; the weighted route hashes both headers.
+A token that does not verify leaves no such header, and is for the service to refuse. Visitors without
 a token get a cookie whose value is the very request id that their first request was hashed by.
 
 Green's arms are aggregates of green's hosts and blue's: when no green host is healthy, users are on blue without
@@ -55,6 +56,8 @@ Json = dict[str, Any]
 
 GREEN_HOSTS = {Arm.GREEN: "green_hosts", Arm.INTERNAL: "green_internal_hosts"}
 FALLBACK = "blue_fallback"
+ROOM: Json = {"thresholds": [{"max_connections": 1024, "max_pending_requests": 1024, "max_retries": 1024}]}
+"""Envoy's own limit is three retries at a time, of the aggregate: too few when green dies under load."""
 
 
 def address(place: str) -> Json:
@@ -77,7 +80,7 @@ def cluster(name: str, place: str, **fields: object) -> Json:
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "circuit_breakers": {"thresholds": [{"max_connections": 1024, "max_retries": 1024}]},
+        "circuit_breakers": ROOM,
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         **fields,
     }
@@ -101,6 +104,7 @@ def aggregate(name: str, hosts: str) -> Json:
     return {
         "name": name,
         "connect_timeout": "1s",
+        "circuit_breakers": ROOM,
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": parts},
     }
@@ -282,6 +286,15 @@ def jwt_authn(site: TrafficSite) -> Json:
     )
 
 
+def unforged() -> Json:
+    """Takes our headers off what comes in, before anything looks at them."""
+    ours = (SALT_HEADER, USER_HEADER, INTERNAL_HEADER)
+    return typed(
+        "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"remove": name} for name in ours],
+    )
+
+
 def connection_manager(site: TrafficSite, directory: Path) -> Json:
     folder = str(directory / "rds")
     manager: Json = {
@@ -289,6 +302,9 @@ def connection_manager(site: TrafficSite, directory: Path) -> Json:
         "use_remote_address": True,
         "generate_request_id": True,
         "preserve_external_request_id": False,
+        "early_header_mutation_extensions": [
+            {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": unforged()}
+        ],
         "rds": {
             "route_config_name": ROUTES,
             "config_source": {

@@ -25,6 +25,7 @@ ANSWER_WITHIN_S: Final = 1.0
 STARTED_WITHIN_S: Final = 5.0
 POLL_S: Final = 0.01
 CRASH_LOOP: Final = 3
+MOST_SAID: Final = 200
 
 
 class ProcessEnvironment:
@@ -94,10 +95,13 @@ class ProcessEnvironment:
     def _ready(self, found: ColourSite) -> str | None:
         """None when it answers 200, otherwise why not."""
         try:
-            status = self._pool.request("GET", found.ready).status
+            answer = self._pool.request("GET", found.ready)
         except urllib3.exceptions.HTTPError as error:
             return f"{found.ready} does not answer ({type(error).__name__})"
-        return None if status == 200 else f"{found.ready} answers {status}"
+        if answer.status == 200:
+            return None
+        said = answer.data.decode(errors="replace")[:MOST_SAID].strip()
+        return f"{found.ready} answers {answer.status}" + (f": {said}" if said else "")
 
     def _start(self, colour: Colour, version: str, found: ColourSite) -> None:
         directory = self._site.directory

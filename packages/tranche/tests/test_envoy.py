@@ -1,0 +1,474 @@
+"""The Envoy adapter against a real Envoy: who is where, what is counted, and what a change costs."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import urllib3
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from laptop import binaries
+from laptop.ports import free_ports
+from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
+from tranche.adapters.envoy_config import write_all, write_routes
+from tranche.bucket import arm_of
+from tranche.ports import Arm, Colour, SignalsFault, Split, TrafficFault
+from tranche.site import Identity, Passthrough, TrafficSite
+
+pytestmark = pytest.mark.integration
+KEY = ECKey.generate_key("P-256", {"kid": "test"})
+ISSUER = "issuer"
+
+
+def split(identifier: str, green_weight: int, *, internal: bool = True) -> Split:
+    return Split(identifier=identifier, salt="salt", green_weight=green_weight, internal_to_green=internal)
+
+
+def token(user: str, *, internal: bool = False, key: ECKey = KEY, expires_in_s: int = 600) -> str:
+    claims = {
+        "iss": ISSUER,
+        "aud": "tranche",
+        "sub": user,
+        "internal": internal,
+        "exp": int(time.time()) + expires_in_s,
+    }
+    return jwt.encode({"alg": "ES256", "kid": "test"}, claims, key)
+
+
+@dataclass
+class Service:
+    """One colour: answers with its name and the headers it was given; can fail, be slow, unwell, or away."""
+
+    name: str
+    port: int
+    healthy: bool = True
+    server: ThreadingHTTPServer | None = None
+    open: set[socket.socket] = field(default_factory=set)
+
+    def start(self) -> None:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                service.open.add(self.connection)
+
+            def do_GET(self) -> None:
+                status = 200
+                if self.path == "/jwks":
+                    body = json.dumps({"keys": [KEY.as_dict(private=False)]})
+                elif self.path == "/ready":
+                    status, body = (200 if service.healthy else 503), ""
+                else:
+                    if self.path.startswith("/slow"):
+                        time.sleep(0.13)
+                    status = 500 if self.path.startswith("/fail") else 200
+                    given = {key.lower(): value for key, value in self.headers.items()}
+                    body = json.dumps({"served_by": service.name, "given": given})
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """A connection that was cut is what some tests are about."""
+
+        self.server = Server(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """As when a process is killed: nothing listens, and connections are cut."""
+        if self.server is None:
+            return
+        self.server.shutdown()
+        self.server.server_close()
+        self.server = None
+        for connection in list(self.open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.open.clear()
+
+
+@dataclass
+class Answer:
+    status: int
+    arm: str
+    served_by: str
+    given: dict[str, str]
+    cookie: str | None
+
+
+@dataclass
+class Bench:
+    """A running Envoy in front of a blue and a green."""
+
+    site: TrafficSite
+    blue: Service
+    green: Service
+    traffic: EnvoyTraffic
+    signals: EnvoySignals
+    pool: urllib3.PoolManager
+    envoy: "subprocess.Popen[bytes] | None" = None
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
+
+    def ask(self, path: str = "/", **headers: str) -> Answer:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        got = self.pool.request("GET", f"http://{self.site.listen}{path}", headers=sent, retries=False)
+        body = json.loads(got.data) if got.data.startswith(b"{") else {"served_by": "envoy", "given": {}}
+        arm = got.headers.get("x-tranche-arm", "")
+        return Answer(got.status, arm, body["served_by"], body["given"], got.headers.get("set-cookie"))
+
+    def ask_as(self, user: str, path: str = "/", *, internal: bool = False) -> Answer:
+        return self.ask(path, authorization=f"Bearer {token(user, internal=internal)}")
+
+    def everybody(self, users: list[str], path: str = "/") -> dict[str, Answer]:
+        with ThreadPoolExecutor(8) as threads:
+            return dict(zip(users, threads.map(lambda user: self.ask_as(user, path), users), strict=True))
+
+    def set(self, green_weight: int, *, internal: bool = True) -> Split:
+        made = split(f"test/{next(self.numbers)}", green_weight, internal=internal)
+        self.traffic.apply(made)
+        return made
+
+    def healthy(self, colour: Colour) -> int:
+        return self.signals.scrape().healthy_hosts[colour]
+
+
+def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder: Path = tmp_path_factory.mktemp("envoy")
+    ports = dict(zip(("blue", "green", "listen", "admin"), free_ports(4), strict=True))
+    at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    site = TrafficSite(
+        kind="envoy",
+        directory=folder,
+        admin=f"http://{at['admin']}",
+        listen=at["listen"],
+        identity=Identity(issuer=ISSUER, audience="tranche", jwks=f"http://{at['blue']}/jwks"),
+        colours={Colour.BLUE: at["blue"], Colour.GREEN: at["green"]},
+        health_path="/ready",
+        passthrough=(Passthrough(prefix="/beside/", address=at["blue"]),),
+        access_log=folder / "access.log",
+    )
+    blue, green = Service("blue", ports["blue"]), Service("green", ports["green"])
+    blue.start()
+    green.start()
+    write_all(site, split("test/0", 0, internal=False))
+    pool = urllib3.PoolManager(maxsize=16, timeout=10)
+    bench = Bench(site, blue, green, EnvoyTraffic(site), EnvoySignals(site), pool)
+    with (folder / "envoy.log").open("wb") as log:
+        command = [str(binaries.envoy()), "-c", str(folder / "bootstrap.json"), "--disable-hot-restart"]
+        bench.envoy = subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log)
+    try:
+        until(lambda: serves(bench), "Envoy serves and knows its hosts", 30)
+        yield bench
+    finally:
+        bench.envoy.terminate()
+        bench.envoy.wait()
+        blue.stop()
+        green.stop()
+        pool.clear()
+
+
+def serves(bench: Bench) -> bool:
+    try:
+        return bench.traffic.serving() == "test/0" and bench.healthy(Colour.GREEN) == 1
+    except (TrafficFault, SignalsFault):
+        return False
+
+
+@pytest.fixture
+def bench(running: Bench) -> Bench:
+    """The same Envoy for every test, with both colours up and everybody on blue."""
+    for service in (running.blue, running.green):
+        service.healthy = True
+        if service.server is None:
+            service.start()
+    running.set(0, internal=False)
+    for colour in Colour:
+        until(lambda colour=colour: running.healthy(colour) == 1, f"{colour} is healthy")
+    return running
+
+
+USERS = [f"user-{number}" for number in range(1500)]
+
+
+def test_every_user_is_where_the_prediction_says_and_nobody_moves_back(bench: Bench) -> None:
+    before: set[str] = set()
+    for weight in (1000, 3000, 6000, 10_000):
+        present = bench.set(weight)
+        answers = bench.everybody(USERS)
+        predicted = {user: arm_of(user, present, internal=False).value for user in USERS}
+        assert {user: answer.arm for user, answer in answers.items()} == predicted
+        on_green = {user for user, answer in answers.items() if answer.served_by == "green"}
+        assert before <= on_green
+        assert abs(len(on_green) / len(USERS) - weight / 10_000) < 0.03
+        before = on_green
+
+
+def test_internal_users_are_on_green_while_the_split_says_so(bench: Bench) -> None:
+    bench.set(0, internal=True)
+    assert bench.ask_as("anna", internal=True).arm == Arm.INTERNAL
+    assert bench.ask_as("anna", internal=False).arm == Arm.BLUE
+    bench.set(0, internal=False)
+    assert bench.ask_as("anna", internal=True).arm == Arm.BLUE
+
+
+def test_headers_that_a_user_forges_are_not_believed(bench: Bench) -> None:
+    present = bench.set(1000)
+    on_green = next(user for user in USERS if arm_of(user, present, internal=False) is Arm.GREEN)
+    on_blue = next(user for user in USERS if arm_of(user, present, internal=False) is Arm.BLUE)
+    signed = f"Bearer {token(on_blue)}"
+    forged = bench.ask(authorization=signed, x_tranche_user=on_green, x_tranche_internal="true")
+    assert forged.arm == Arm.BLUE
+    assert forged.given["x-tranche-user"] == on_blue
+    assert forged.given["x-tranche-internal"] == "false"
+    assert bench.ask(authorization=signed, x_tranche_salt="another").arm == Arm.BLUE
+    for bad in ({}, {"authorization": "Bearer gibberish"}):
+        nobody = bench.ask(x_tranche_user=on_green, x_tranche_internal="true", **bad)
+        assert not {"x-tranche-user", "x-tranche-internal"} & set(nobody.given)
+        assert nobody.arm != Arm.INTERNAL
+        assert nobody.cookie is not None, "to be treated as any visitor"
+
+
+@pytest.mark.parametrize("kind", ["expired", "another key", "no token at all"])
+def test_a_token_that_does_not_verify_names_nobody_and_is_left_to_the_service(
+    bench: Bench, kind: str
+) -> None:
+    bench.set(0, internal=True)
+    bad = {
+        "expired": token("anna", internal=True, expires_in_s=-600),
+        "another key": token("anna", internal=True, key=ECKey.generate_key("P-256", {"kid": "test"})),
+        "no token at all": "gibberish",
+    }[kind]
+    answer = bench.ask(authorization=f"Bearer {bad}")
+    assert answer.status == 200
+    assert answer.arm == Arm.BLUE
+    assert answer.given["authorization"] == f"Bearer {bad}"
+    assert "x-tranche-user" not in answer.given
+
+
+def test_a_visitor_without_a_token_stays_where_the_first_request_went(bench: Bench) -> None:
+    bench.set(5000)
+    seen = Counter()
+    for _ in range(40):
+        first = bench.ask()
+        assert first.cookie is not None
+        cookie = first.cookie.partition(";")[0]
+        again = {bench.ask(cookie=f"theme=dark; {cookie}").arm for _ in range(3)}
+        assert again == {first.arm}
+        seen[first.arm] += 1
+    assert seen[Arm.GREEN] > 5
+    assert seen[Arm.CONTROL] > 5
+
+
+def test_passed_through_paths_are_neither_split_nor_counted(bench: Bench) -> None:
+    bench.set(10_000)
+    before = bench.signals.scrape().arms
+    assert {bench.ask("/beside/x").served_by for _ in range(20)} == {"blue"}
+    assert {arm: counted.requests for arm, counted in bench.signals.scrape().arms.items()} == {
+        arm: counted.requests for arm, counted in before.items()
+    }
+
+
+def counted(bench: Bench, work: Callable[[], object]) -> dict[Arm, tuple[int, int]]:
+    """Requests and errors that the counters gained while this was done."""
+    before = bench.signals.scrape().arms
+    work()
+    after = bench.signals.scrape().arms
+    return {
+        arm: (after[arm].requests - before[arm].requests, after[arm].errors - before[arm].errors)
+        for arm in Arm
+    }
+
+
+def test_requests_and_errors_are_counted_once_on_the_arm_that_met_them(bench: Bench) -> None:
+    present = bench.set(3000)
+    users = USERS[:200]
+    expected = Counter(arm_of(user, present, internal=False) for user in users)
+
+    def work() -> None:
+        bench.everybody(users)
+        bench.everybody(users[:50], "/fail")
+        for _ in range(3):
+            bench.ask_as("anna", "/fail", internal=True)
+
+    failing = Counter(arm_of(user, present, internal=False) for user in users[:50])
+    found = counted(bench, work)
+    for arm in (Arm.BLUE, Arm.GREEN, Arm.CONTROL):
+        assert found[arm] == (expected[arm] + failing[arm], failing[arm]), arm
+    assert found[Arm.INTERNAL] == (3, 3)
+
+
+def settled_buckets(bench: Bench) -> dict[int, int]:
+    """Green's histogram, once every request that the counters know is in it."""
+
+    def settled() -> bool:
+        counters = bench.signals.scrape().arms[Arm.GREEN]
+        return max(counters.latency_buckets.values(), default=0) == counters.requests
+
+    until(settled, "the histogram has every request")
+    return dict(bench.signals.scrape().arms[Arm.GREEN].latency_buckets)
+
+
+def test_latency_edges_mean_what_they_are_called(bench: Bench) -> None:
+    bench.set(10_000)
+    before = settled_buckets(bench)
+    for number in range(8):
+        bench.ask_as(f"user-{number}", "/slow")
+    after = settled_buckets(bench)
+    gained = {edge: after[edge] - before.get(edge, 0) for edge in after}
+    assert gained[100] == 0
+    assert gained[200] == gained[5000] == max(gained.values()) == 8
+    assert list(after) == sorted(after)
+
+
+def test_fifty_changes_of_weight_fail_no_request(bench: Bench) -> None:
+    stop = threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def user(number: int) -> None:
+        signed = f"Bearer {token(f'user-{number}')}"
+        while not stop.is_set():
+            statuses[bench.ask(authorization=signed).status] += 1
+
+    threads = [threading.Thread(target=user, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for number in range(50):
+        bench.set((1000, 3000, 6000, 10_000, 0)[number % 5])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200}
+    assert statuses[200] > 200
+
+
+def test_a_change_serves_every_request_that_comes_after_it_returned(bench: Bench) -> None:
+    for _ in range(10):
+        bench.set(10_000)
+        assert {bench.ask_as(user).served_by for user in USERS[:10]} == {"green"}
+        bench.set(0)
+        assert {bench.ask_as(user).served_by for user in USERS[:10]} == {"blue"}
+
+
+def test_when_green_dies_its_users_are_on_blue_and_none_of_them_meets_an_error(bench: Bench) -> None:
+    bench.set(10_000)
+    assert {answer.served_by for answer in bench.everybody(USERS[:50]).values()} == {"green"}
+    bench.green.stop()
+    answers = bench.everybody(USERS[:200])
+    assert Counter(answer.status for answer in answers.values()) == {200: 200}
+    assert {answer.served_by for answer in answers.values()} == {"blue"}
+    until(lambda: bench.healthy(Colour.GREEN) == 0, "green is seen to be dead", 5)
+
+
+def test_when_green_is_unwell_its_users_are_on_blue(bench: Bench) -> None:
+    bench.set(10_000)
+    bench.green.healthy = False
+    until(lambda: bench.healthy(Colour.GREEN) == 0, "green is seen to be unwell", 5)
+    answers = bench.everybody(USERS[:50])
+    assert {(answer.status, answer.served_by) for answer in answers.values()} == {(200, "blue")}
+    gained = counted(bench, lambda: bench.everybody(USERS[:50]))
+    assert gained[Arm.GREEN] == (50, 0), "the fallback's answers are on the name that the route chose"
+
+
+def test_envoys_own_answers_are_errors_of_the_arm_that_was_asked(bench: Bench) -> None:
+    bench.set(10_000)
+    bench.green.stop()
+    bench.blue.stop()
+    until(lambda: bench.healthy(Colour.GREEN) == 0 and bench.healthy(Colour.BLUE) == 0, "both are dead", 5)
+    found = counted(bench, lambda: [bench.ask_as(user) for user in USERS[:10]])
+    requests, errors = found[Arm.GREEN]
+    assert (requests, errors) == (10, 10)
+
+
+def test_an_update_that_envoy_refuses_is_a_fault_and_the_old_split_stands(bench: Bench) -> None:
+    good = bench.set(3000)
+    broken = split("test/broken", -5)
+    with pytest.raises(TrafficFault, match="refused the split test/broken"):
+        bench.traffic.apply(broken)
+    assert bench.traffic.serving() == good.identifier
+    assert bench.set(1000).identifier == bench.traffic.serving()
+
+
+def test_applying_the_same_split_again_changes_nothing(bench: Bench) -> None:
+    present = bench.set(3000)
+    bench.traffic.apply(present)
+    assert bench.traffic.serving() == present.identifier
+
+
+def test_an_envoy_that_is_away_is_a_fault_of_traffic_and_of_signals(bench: Bench, tmp_path: Path) -> None:
+    nowhere = TrafficSite(
+        kind="envoy",
+        directory=tmp_path,
+        admin=f"http://127.0.0.1:{free_ports(1)[0]}",
+        listen=bench.site.listen,
+        identity=bench.site.identity,
+        colours=bench.site.colours,
+        health_path="/ready",
+    )
+    with pytest.raises(TrafficFault, match="does not answer"):
+        EnvoyTraffic(nowhere).serving()
+    with pytest.raises(TrafficFault, match="could not be written"):
+        EnvoyTraffic(nowhere).apply(split("test/away", 10))
+    with pytest.raises(SignalsFault, match="does not answer"):
+        EnvoySignals(nowhere).scrape()
+
+
+def test_the_access_log_names_arm_user_and_status(bench: Bench) -> None:
+    bench.set(10_000)
+    bench.ask_as("in-the-log")
+    assert bench.site.access_log is not None
+
+    def lines() -> list[dict[str, object]]:
+        text = bench.site.access_log.read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    until(lambda: any(line["user"] == "in-the-log" for line in lines()), "the log is flushed", 15)
+    line = next(line for line in lines() if line["user"] == "in-the-log")
+    assert (line["arm"], line["status"]) == ("green", 200)
+
+
+def test_a_folder_that_cannot_be_written_is_a_fault(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "rds").write_text("a file where a folder should be", encoding="utf-8")
+    with pytest.raises(OSError, match="rds"):
+        write_routes(
+            TrafficSite(
+                kind="envoy",
+                directory=tmp_path,
+                admin=bench.site.admin,
+                listen=bench.site.listen,
+                identity=bench.site.identity,
+                colours=bench.site.colours,
+                health_path="/ready",
+            ),
+            split("test/x", 0),
+        )
