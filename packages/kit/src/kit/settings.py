@@ -5,6 +5,7 @@ a misspelt setting never silently takes its default. Fields marked with `secret(
 """
 
 import dataclasses
+import math
 import os
 import types
 import typing
@@ -80,7 +81,10 @@ def convert(kind: Any, text: str) -> Any:
         return SWITCH[text]
     if kind in {int, float}:
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
-            raise ValueError("a whole number" if kind is int else "a number") from None
+            number = None
+        if number is None or not math.isfinite(number):  # nan compares false: it would pass every limit
+            raise ValueError("a whole number" if kind is int else "a number")
+        return number
     return kind(text)
