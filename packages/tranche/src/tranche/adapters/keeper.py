@@ -137,6 +137,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     order: dict[str, Any] = json.load(sys.stdin)
+    if os.fork():
+        os._exit(0)  # who started the keeper has no child to wait for
     with contextlib.suppress(Stopped):
         Keeper(order, Path(sys.argv[1])).run()
 

@@ -119,31 +119,21 @@ class ProcessEnvironment:
             directory.mkdir(parents=True, exist_ok=True)
             self._state_file(colour).unlink(missing_ok=True)
             with (directory / f"{colour}-keeper.log").open("ab") as output:
-                keeper = subprocess.Popen(
+                begun = subprocess.run(
                     [sys.executable, "-m", "tranche.adapters.keeper", str(self._state_file(colour))],
-                    stdin=subprocess.PIPE,
+                    input=json.dumps(order).encode(),
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    check=False,
                 )
-            give(keeper, order)
         except OSError as error:
             raise EnvironmentFault(f"{colour} ({version}) could not be started: {error}") from error
-        self._wait_for_keeper(colour, keeper, log)
-
-    def _wait_for_keeper(self, colour: Colour, keeper: "subprocess.Popen[bytes]", log: Path) -> None:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while not self._state_file(colour).exists():
-            if keeper.poll() is not None or time.monotonic() > deadline:
-                raise EnvironmentFault(f"the keeper of {colour} did not start; see {log.parent}")
+            if begun.returncode or time.monotonic() > deadline:
+                raise EnvironmentFault(f"the keeper of {colour} did not start; see {output.name}")
             time.sleep(POLL_S)
-
-
-def give(keeper: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
-    """Tell a keeper what to keep, and let it go."""
-    assert keeper.stdin is not None  # noqa: S101 - it was opened as a pipe
-    keeper.stdin.write(json.dumps(order).encode())
-    keeper.stdin.close()
 
 
 def put(text: str, names: dict[str, str]) -> str:
