@@ -140,7 +140,7 @@ def test_the_value_of_an_unknown_variable_is_not_repeated() -> None:
     assert "hunter2" not in refusal({"SHOP_URL": "u", "SHOP_PASSWORD": "hunter2"})
 
 
-@given(st.integers())
+@given(st.integers() | st.just(10**400))
 def test_whole_numbers_come_back_as_they_were_written(number: int) -> None:
     assert convert(int, str(number)) == number
 

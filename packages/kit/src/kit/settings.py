@@ -84,7 +84,7 @@ def convert(kind: Any, text: str) -> Any:
             number = kind(text)
         except ValueError:
             number = None
-        if number is None or not math.isfinite(number):  # nan compares false: it would pass every limit
+        if number is None or not -math.inf < number < math.inf:  # nan would pass every limit
             raise ValueError("a whole number" if kind is int else "a number")
         return number
     return kind(text)
