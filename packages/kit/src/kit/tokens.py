@@ -8,6 +8,7 @@ published set, read again when a token names a key that is not known, but at mos
 import asyncio
 import time
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,12 @@ import aiohttp
 from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
-ALGORITHMS = ["Ed25519", "EdDSA"]
+EDDSA = copy(JWSRegistry.algorithms["EdDSA"])
+EDDSA.security_warning = None  # RFC 9864 prefers the name Ed25519, which Envoy does not know
+SIGNATURES = JWSRegistry(algorithms=["Ed25519", "EdDSA"])
+SIGNATURES.algorithms = {**JWSRegistry.algorithms, "EdDSA": EDDSA}
 AUDIENCE = "tranche"
 LEEWAY_S = 5
 REMEMBERED = 20_000
@@ -73,7 +78,7 @@ class TokenVerifier:
     def __init__(self, *, issuer: str, jwks_url: str) -> None:
         self._jwks_url = jwks_url
         self._keys: KeySet | None = None
-        self._read_at = -REFRESH_S
+        self._asked_at = -REFRESH_S
         self._lock = asyncio.Lock()
         self._known: OrderedDict[str, Identity] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
@@ -119,17 +124,19 @@ class TokenVerifier:
 
     async def _claims_of(self, token: str) -> dict[str, Any]:
         await self.ready()
+        keys = self._keys
         try:
             return self._decode(token)
         except TokenInvalid:
-            if not await self._refresh():
+            await self._refresh()
+            if self._keys is keys:
                 raise
             return self._decode(token)
 
     def _decode(self, token: str) -> dict[str, Any]:
         assert self._keys is not None  # noqa: S101 - ready() was awaited
         try:
-            decoded = jwt.decode(token, self._keys, algorithms=ALGORITHMS)
+            decoded = jwt.decode(token, self._keys, registry=SIGNATURES)
             self._claims.validate(decoded.claims)
         except ExpiredTokenError as error:
             raise TokenExpired from error
@@ -148,11 +155,12 @@ class TokenVerifier:
             expires_at=int(claims["exp"]),
         )
 
-    async def _refresh(self) -> bool:
-        """Read the keys again, unless they were read a moment ago. True when they were read."""
+    async def _refresh(self) -> None:
+        """Read the keys again, unless they are known and were asked for a moment ago."""
         async with self._lock:
-            if time.monotonic() - self._read_at < REFRESH_S and self._keys is not None:
-                return False
+            if self._keys is not None and time.monotonic() - self._asked_at < REFRESH_S:
+                return
+            self._asked_at = time.monotonic()
             try:
                 timeout = aiohttp.ClientTimeout(total=3)
                 async with (
@@ -161,9 +169,6 @@ class TokenVerifier:
                 ):
                     answer.raise_for_status()
                     self._keys = KeySet.import_key_set(await answer.json())
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            except (aiohttp.ClientError, TimeoutError, JoseError, ValueError, TypeError, KeyError) as error:
                 if self._keys is None:
                     raise KeysUnavailable(f"keys expected at {self._jwks_url}: {error}") from error
-                return False
-            self._read_at = time.monotonic()
-            return True
