@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 MANAGER, RECEIVABLE, AUDITOR = "finance_manager", "accounts_receivable", "auditor"
 EVERYBODY: Final = frozenset({MANAGER, RECEIVABLE, AUDITOR})
 CLERKS: Final = frozenset({MANAGER, RECEIVABLE})
-PAGE: Final = 20
+PAGE: Final = 30
 MOST_WAITING: Final = 500
 VAT: Final = ("STANDARD", "STANDARD", "STANDARD", "REDUCED", "ZERO_RATED")
 
