@@ -82,6 +82,7 @@ class Book(Protocol):
 
         Raises:
             IdempotencyKeyReused: for another request.
+            IdempotencyKeyMalformed: it is empty or too long.
             TenantUnknown: no books are kept for this tenant.
         """
 
@@ -130,6 +131,8 @@ class Store(Protocol):
 
         Raises:
             Conflict: it could not be committed beside others.
+            TenantUnknown: this cannot be a tenant's id.
+            TextMalformed: a text holds a character that cannot be kept.
             StoreUnavailable: the store does not answer.
         """
 

@@ -59,6 +59,12 @@ class IdempotencyKeyReused(Refused):
     code = "idempotency-key-reused"
 
 
+class IdempotencyKeyMalformed(Refused):
+    """An idempotency key has 1 to 200 characters."""
+
+    code = "idempotency-key-malformed"
+
+
 class NotFound(Refused):
     """There is no such thing in these books."""
 

@@ -75,6 +75,7 @@ class Projector:
         self.schema = schema_of(release)
         self.position = Position(0, 0)
         self.caught_up = False
+        self.trouble: str | None = None
         self._pending: dict[str, set[Position]] = defaultdict(set)
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
@@ -87,15 +88,16 @@ class Projector:
             await connection.execute(text.replace("{schema}", self.schema))
 
     async def run(self) -> None:
-        """Follow the log until cancelled. A fault of the database is waited out, and said."""
+        """Follow the log until cancelled. Whatever interrupts it is said, makes it not ready, and is tried again."""
         while True:
             try:
                 if await self.step() < BATCH:
-                    self.caught_up = True
+                    self.caught_up, self.trouble = True, None
                     await self._sleep()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                self.caught_up = False
-                log().warning("projection interrupted", error=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - a follower that died in silence would look healthy
+                self.caught_up, self.trouble = False, f"{type(error).__name__}: {error}"
+                known = isinstance(error, (OSError, asyncpg.PostgresError, asyncpg.InterfaceError))
+                log().error("projection interrupted", error=self.trouble, exc_info=None if known else error)
                 await asyncio.sleep(1)
 
     async def _sleep(self) -> None:
@@ -230,7 +232,8 @@ class Projector:
         """
         LAG.set(await self.lag())
         if not self.caught_up:
-            raise StoreUnavailable(f"read models are being built; at {self.position}")
+            doing = f"interrupted ({self.trouble})" if self.trouble else "being built"
+            raise StoreUnavailable(f"read models are {doing}; at {self.position.number}")
 
     async def lag(self) -> int:
         """How many events of the log the read models lack."""

@@ -15,7 +15,7 @@ import msgspec
 from finance.events import KINDS, decode, encode, evolve
 from finance.ids import is_uuid
 from finance.ports import Append, Claimed, Conflict, Position, StoreUnavailable
-from finance.refusal import IdempotencyKeyReused, TenantUnknown
+from finance.refusal import IdempotencyKeyMalformed, IdempotencyKeyReused, TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -33,9 +33,12 @@ AWAY = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
     TimeoutError,
 )
+UNKEPT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+LONGEST_KEY = 200
 
 LOAD = """
 SELECT stream_id::text, type, data::text FROM finance_log.events
@@ -73,7 +76,7 @@ WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_i
 """
 REMEMBER = """
 INSERT INTO finance_log.answers (tenant_id, key, digest, kind, state)
-VALUES (finance_log.tenant(), $1, $2, $3, $4::jsonb)
+VALUES (finance_log.tenant(), $1, $2, $3, $4::text::jsonb)
 """
 CLAIM = """
 INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id) VALUES (finance_log.tenant(), $1, $2, $3)
@@ -98,6 +101,8 @@ class PostgresBook:
         return self._tenant_id
 
     async def recall(self, key: str, digest: bytes) -> tuple[str, Any] | None:
+        if not 1 <= len(key) <= LONGEST_KEY:
+            raise IdempotencyKeyMalformed(f"Found {len(key)}.")
         row = await self._connection.fetchrow(RECALL, key)
         if row is None or not row["known"]:
             raise TenantUnknown(f"Found {self._tenant_id}.")
@@ -154,7 +159,7 @@ class PostgresBook:
 
 
 class PostgresStore:
-    """Books of all tenants. `on_written` is told the positions of every committed transaction."""
+    """Books of all tenants. `listeners` are told the positions of every committed transaction."""
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
@@ -162,12 +167,16 @@ class PostgresStore:
 
     @asynccontextmanager
     async def book(self, tenant_id: str) -> AsyncIterator[PostgresBook]:
+        if not is_uuid(tenant_id):
+            raise TenantUnknown(f"Found {tenant_id[:40]}.")
         try:
             async with tenant_transaction(self._pool, TENANT_SETTING, tenant_id) as connection:
                 book = PostgresBook(connection, tenant_id)
                 yield book
         except FASTER as error:
             raise Conflict(str(error)) from error
+        except UNKEPT as error:
+            raise TextMalformed("It holds a character that cannot be kept, such as NUL.") from error
         except AWAY as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         for listener in self.listeners:

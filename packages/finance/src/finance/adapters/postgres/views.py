@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from finance.adapters.postgres.projector import Projector
-from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING
+from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
 from finance.ports import StoreUnavailable
-from finance.refusal import TenantUnknown
+from finance.refusal import TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Views:
         return str(self._projector.position)
 
     async def _fetch(self, tenant_id: str, query: str, *values: object) -> list[asyncpg.Record]:
+        if not is_uuid(tenant_id):
+            raise TenantUnknown(f"Found {tenant_id[:40]}.")
         await self._projector.settled(tenant_id)
         try:
             async with tenant_transaction(self._pool, TENANT_SETTING, tenant_id) as connection:
@@ -50,6 +52,8 @@ class Views:
                         raise TenantUnknown(f"Found {tenant_id}.")
                     self._known.add(tenant_id)
                 return await connection.fetch(query.replace("{schema}", self._projector.schema), *values)
+        except UNKEPT as error:
+            raise TextMalformed("It holds a character that cannot be kept, such as NUL.") from error
         except AWAY as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
