@@ -30,7 +30,8 @@ async def hangs() -> None:
 
 async def read(served: Served, checks: Mapping[str, Check], path: str) -> tuple[int, str, Any]:
     url = await served(Starlette(routes=health.routes(ABOUT, checks)))
-    async with aiohttp.ClientSession() as session, session.get(f"{url}{path}") as answer:
+    patience = aiohttp.ClientTimeout(total=1.5)
+    async with aiohttp.ClientSession(timeout=patience) as session, session.get(f"{url}{path}") as answer:
         return answer.status, answer.content_type, await answer.json()
 
 
