@@ -131,10 +131,10 @@ async def _examine(connection: Any, release: str | None) -> Findings:
 async def _compare(connection: Any, release: str, findings: Findings) -> None:
     """Hold a release's balances against the log's. Only meaningful while nobody writes."""
     rows = await connection.fetch(
-        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor)::bigint AS holding"  # noqa: S608 - made of a release's letters and digits
+        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor) AS holding"  # noqa: S608 - made of a release's letters and digits
         f" FROM {schema_of(release)}.balance GROUP BY tenant_id, account_id, currency"
     )
-    shown = {(row["tenant_id"], row["account_id"], row["currency"]): row["holding"] for row in rows}
+    shown = {(row["tenant_id"], row["account_id"], row["currency"]): int(row["holding"]) for row in rows}
     for place_, holding in findings.lines.items():
         if shown.pop(place_, 0) != holding:
             findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")

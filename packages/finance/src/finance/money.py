@@ -14,7 +14,7 @@ DECIMALS: Final = {"BDT": 2, "EUR": 2, "USD": 2}
 """ISO 4217, minor units."""
 
 LARGEST_MINOR: Final = 10**17
-"""Fits a PostgreSQL bigint with room for sums of ninety such amounts."""
+"""Of a line, an entry, a document: fits a PostgreSQL bigint. Sums of entries are kept as numeric."""
 
 PLAIN: Final = re.compile(r"-?\d{1,20}(\.\d{1,10})?", re.ASCII)
 EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)

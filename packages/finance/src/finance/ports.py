@@ -60,7 +60,7 @@ class Append:
     effective_date: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A place in the log: transaction, then number within the log. Ordered as readers read."""
 

@@ -214,10 +214,9 @@ class Projector:
 
     async def _moved_to(self, position: Position) -> None:
         self.position = position
-        reached = (position.tx, position.number)
         async with self._moved:
             for tenant_id in list(self._pending):
-                left = {one for one in self._pending[tenant_id] if (one.tx, one.number) > reached}
+                left = {one for one in self._pending[tenant_id] if one > position}
                 if left:
                     self._pending[tenant_id] = left
                 else:

@@ -38,10 +38,11 @@ CREATE TABLE IF NOT EXISTS {schema}.journal (
 CREATE INDEX IF NOT EXISTS journal_newest ON {schema}.journal (tenant_id, position);
 CREATE INDEX IF NOT EXISTS journal_by_period ON {schema}.journal (tenant_id, fiscal_period, position);
 
--- What was posted to each account on each day, in minor units.
+-- What was posted to each account on each day, in minor units. No sum of entries is too large for it: one tenant's
+-- figures must not stop the read models of all.
 CREATE TABLE IF NOT EXISTS {schema}.balance (
     tenant_id uuid, account_id text, currency text, effective_date date,
-    debit_minor bigint NOT NULL, credit_minor bigint NOT NULL,
+    debit_minor numeric(38) NOT NULL, credit_minor numeric(38) NOT NULL,
     PRIMARY KEY (tenant_id, account_id, currency, effective_date)
 );
 

@@ -120,8 +120,8 @@ class Views:
         """What was posted to every account of a currency, of days between `first` and `last`, both included."""
         rows = await self._fetch(
             tenant_id,
-            "SELECT a.state::text, coalesce(sum(b.debit_minor), 0)::bigint AS debit,"
-            " coalesce(sum(b.credit_minor), 0)::bigint AS credit"
+            "SELECT a.state::text, coalesce(sum(b.debit_minor), 0) AS debit,"
+            " coalesce(sum(b.credit_minor), 0) AS credit"
             " FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id"
             " AND b.account_id = a.id::text AND b.currency = $1"
             " AND ($2::date IS NULL OR b.effective_date >= $2) AND ($3::date IS NULL OR b.effective_date <= $3)"
@@ -133,8 +133,8 @@ class Views:
         return [
             Balance(
                 account=STATES["account"].decode(row["state"]),
-                debit_minor=row["debit"],
-                credit_minor=row["credit"],
+                debit_minor=int(row["debit"]),
+                credit_minor=int(row["credit"]),
             )
             for row in rows
         ]
@@ -143,8 +143,8 @@ class Views:
         """Debits less credits of these accounts, in minor units."""
         rows = await self._fetch(
             tenant_id,
-            "SELECT account_id, sum(debit_minor - credit_minor)::bigint AS holding FROM {schema}.balance"
+            "SELECT account_id, sum(debit_minor - credit_minor) AS holding FROM {schema}.balance"
             " WHERE account_id = ANY($1::text[]) GROUP BY account_id",
             list(account_ids),
         )
-        return {row["account_id"]: row["holding"] for row in rows}
+        return {row["account_id"]: int(row["holding"]) for row in rows}
