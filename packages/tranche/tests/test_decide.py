@@ -104,6 +104,26 @@ def broken(number: int, *, blue_too: bool = False) -> LimitReading:
     return LimitReading(limit=limit, reading=reading, blue_too=blue_too, first_bad_at=ago(9))
 
 
+def internal_only(counts: Counts) -> Hold | Advance:
+    seen = evidence(1, arms={Arm.INTERNAL: counts})
+    found = decide(PLAN, progress(1, stay={"internal_only": True}), seen, NOW)
+    assert isinstance(found, Hold | Advance)
+    return found
+
+
+def test_others_wait_while_internal_users_meet_errors() -> None:
+    found = internal_only(Counts(requests=13, errors=5, faster={500: 13}))
+    assert isinstance(found, Hold)
+    assert "internal users met 5 bad of 13 requests" in found.reason
+    assert isinstance(internal_only(Counts(requests=13, faster={500: 13})), Advance)
+
+
+def test_others_wait_until_an_internal_user_was_seen() -> None:
+    found = internal_only(Counts())
+    assert isinstance(found, Hold)
+    assert "no internal user was seen on green" in found.reason
+
+
 def test_with_everything_passed_it_goes_one_step_forward() -> None:
     assert decide(PLAN, progress(0), evidence(0), NOW) == Advance(
         phase=1, internal_only=True, reason="staging: every gate and requirement is met"

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tranche.evidence import Evidence
-from tranche.limits import LimitReading, Reading
+from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
 from tranche.ports import Stage, Verdict
 from tranche.progress import Progress, Stay
@@ -224,7 +224,7 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         found.append(evidence.share)
     found.append(_dwell(phase, stay, now))
     if stay.internal_only:
-        return found
+        return [*found, _internal(phase, evidence)]
     found += gate_readings(phase, stay)
     found += _required(phase, evidence)
     return found
@@ -307,6 +307,23 @@ def gate_readings(phase: Phase, stay: Stay) -> list[Reading]:
             told = f"gate '{gate.name}': {answered.reason}"
             found.append(Reading(name=name, verdict=answered.verdict, reason=told))
     return found
+
+
+def _internal(phase: Phase, evidence: Evidence) -> Reading:
+    """Whether internal users were there and met nothing that the phase rules out.
+
+    They are too few for confidence, so what they met counts as it is: while it is above a line, others wait.
+    """
+    name = "internal users"
+    green = sum((evidence.arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)
+    if not green.requests:
+        return Reading(name=name, verdict=Verdict.NOT_YET, reason="no internal user was seen on green")
+    for bound in phase.requirements:
+        if bound.is_counted and breached(bound, green):
+            many, all_of_them = bad(bound, green) or (0, 0)
+            told = f"internal users met {many} bad of {all_of_them} requests ('{bound}')"
+            return Reading(name=name, verdict=Verdict.NOT_YET, reason=told)
+    return Reading(name=name, verdict=Verdict.PASS, reason="internal users met no trouble")
 
 
 def _required(phase: Phase, evidence: Evidence) -> list[Reading]:

@@ -62,6 +62,11 @@ class Bound:
         return f"{self.metric} {self.relation} {self.value:g} {UNITS[self.metric]}".rstrip()
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it is about a share of requests."""
+        return self.metric is Metric.ERRORS or self.metric in TAIL_SHARE
+
+    @property
     def edge_ms(self) -> int | None:
         """The latency from which a request is bad; None when errors are what is bad."""
         return int(self.value) if self.metric in TAIL_SHARE else None
