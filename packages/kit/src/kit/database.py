@@ -1,7 +1,8 @@
 """PostgreSQL for services: a pool with time-outs, migrations, and transactions bound to a tenant."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,10 +32,19 @@ async def _prepare(connection: "Connection") -> None:
     )
 
 
-def place(url: str) -> str:
-    """The address of a database without its password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+def place(url: str, setting: str = "database") -> str:
+    """The address of a database without its password.
+
+    Raises:
+        ServiceFault: this is no such URL. It is not repeated: any part of it may be the password.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        rest = parts.path + parts.query + parts.fragment
+        if parts.scheme in {"postgresql", "postgres"} and "@" not in rest:
+            return f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+    wanted = "postgresql://user:password@host:port/database, signs such as / in a password escaped"
+    raise ServiceFault(f"{setting}: expected {wanted}; found {'no such URL' if url else 'nothing'}")
 
 
 async def open_pool(url: str, *, setting: str, size: int = 10, name: str = "") -> "Pool":
@@ -43,6 +53,7 @@ async def open_pool(url: str, *, setting: str, size: int = 10, name: str = "") -
     Raises:
         ServiceFault: the database does not answer; names `setting` and the address, never the password.
     """
+    address = place(url, setting)
     try:
         return await asyncpg.create_pool(
             url,
@@ -53,7 +64,7 @@ async def open_pool(url: str, *, setting: str, size: int = 10, name: str = "") -
             server_settings={"application_name": name, "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
         )
     except UNREACHABLE as error:
-        told = f"{setting}: no database at {place(url)} ({type(error).__name__}: {error})"
+        told = f"{setting}: no database at {address} ({type(error).__name__}: {error})"
         raise ServiceFault(f"{told}; is it running?") from error
 
 
@@ -71,30 +82,40 @@ async def tenant_transaction(pool: "Pool", setting: str, tenant_id: str) -> Asyn
 async def migrate(url: str, folder: Traversable, *, setting: str, schema: str) -> list[str]:
     """Run the SQL files of `folder` that were not run yet, each in a transaction; returns their names.
 
+    Of several at once, one does it and the others find it done.
+
     Raises:
-        ServiceFault: the database does not answer or refuses.
+        ServiceFault: the database does not answer or refuses, or a file has changed since it was run.
     """
+    address, table = place(url, setting), f"{schema}.migrations"
+    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".sql")}
     try:
         connection = await asyncpg.connect(url, timeout=5)
     except UNREACHABLE as error:
-        raise ServiceFault(f"{setting}: no database at {place(url)} ({error}); is it running?") from error
+        raise ServiceFault(f"{setting}: no database at {address} ({error}); is it running?") from error
     try:
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", table)
         await connection.execute(
-            f"CREATE SCHEMA IF NOT EXISTS {schema};"
-            f"CREATE TABLE IF NOT EXISTS {schema}.migrations"
-            " (name text PRIMARY KEY, at timestamptz DEFAULT now())"
+            f"CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE IF NOT EXISTS {table}"
+            " (name text PRIMARY KEY, sha256 bytea NOT NULL, at timestamptz DEFAULT now())"
         )
-        done = {row["name"] for row in await connection.fetch(f"SELECT name FROM {schema}.migrations")}  # noqa: S608 - a constant of the caller
-        files = sorted(
-            (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-        )
-        new = [file for file in files if file.name not in done]
-        for file in new:
+        done = {row["name"]: row["sha256"] for row in await connection.fetch(f"TABLE {table}")}
+        changed = [name for name, body in files.items() if done.get(name, sha(body)) != sha(body)]
+        if changed:
+            told = f"{', '.join(sorted(changed))} changed after it was run at {address}"
+            raise ServiceFault(f"{setting}: {told}; restore it and write a new migration")
+        new = sorted(files.keys() - done.keys())
+        for name in new:
             async with connection.transaction():
-                await connection.execute(file.read_text(encoding="utf-8"))
-                await connection.execute(f"INSERT INTO {schema}.migrations (name) VALUES ($1)", file.name)  # noqa: S608 - as above
-        return [file.name for file in new]
+                await connection.execute(files[name].decode())
+                await connection.execute(f"INSERT INTO {table} VALUES ($1, $2)", name, sha(files[name]))  # noqa: S608 - a constant of the caller
     except asyncpg.PostgresError as error:
-        raise ServiceFault(f"{setting}: a migration was refused by {place(url)}: {error}") from error
+        raise ServiceFault(f"{setting}: a migration was refused by {address}: {error}") from error
+    else:
+        return new
     finally:
         await connection.close()
+
+
+def sha(body: bytes) -> bytes:
+    return sha256(body).digest()
