@@ -15,7 +15,7 @@ import msgspec
 
 from finance import account, fiscal, invoice, journal, payment, posting
 from finance.events import KINDS
-from finance.ports import Append, Book, Caller, Claimed, Clock, Conflict, Contended, MasterData, Store
+from finance.ports import Append, Book, Caller, Claimed, Clock, Conflict, Contended, Fault, MasterData, Store
 from finance.refusal import (
     AccountCodeTaken,
     AccountInactive,
@@ -29,6 +29,8 @@ from finance.refusal import (
 ATTEMPTS = 12
 PAUSE_S = 0.004
 DEEPEST_CHART = 10
+CHART = "chart"
+"""Held by whoever puts an account below another: two moves at once could make a circle that neither sees."""
 Work = Callable[["Sheet"], Awaitable[tuple[str, Any]]]
 
 
@@ -69,12 +71,12 @@ class Sheet:
     async def number(self, prefix: str, day: date) -> str:
         """Draw the next number of a series: INV-2026-11-23-000042, counted per fiscal year."""
         drawn = await self.book.draw(prefix, fiscal.year(day))
-        return f"{prefix}-{day:%Y-%m-%d}-{drawn:06d}"
+        return f"{prefix}-{day.isoformat()}-{drawn:06d}"
 
     async def journal_number(self, entry: journal.Journal) -> str:
         prefix = journal.PREFIXES[entry.journal_type]
         drawn = await self.book.draw(prefix, fiscal.year(entry.journal_date))
-        return f"{prefix}-{entry.journal_date:%Y-%m}-{drawn:06d}"
+        return f"{prefix}-{entry.journal_date.isoformat()[:7]}-{drawn:06d}"
 
 
 class Books:
@@ -135,7 +137,7 @@ class Books:
         parent_id: str | None,
     ) -> account.Account:
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            parent = await sheet.load("account", parent_id) if parent_id else None
+            ancestors = await self._ancestors(sheet, parent_id)
             account_id = self._new_id()
             command = account.Create(
                 account_id=account_id,
@@ -143,7 +145,7 @@ class Books:
                 name=name,
                 account_type=account_type,
                 currency=currency,
-                parent=parent,
+                parent=ancestors[0] if ancestors else None,
             )
             created = sheet.decide("account", account_id, command)
             try:
@@ -161,20 +163,32 @@ class Books:
     ) -> account.Account:
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.load("account", account_id)
-            ancestors: list[account.Account] = []
-            above = parent_id
-            while above is not None:
-                if len(ancestors) == DEEPEST_CHART:
-                    raise AccountParentImpossible(f"A chart is at most {DEEPEST_CHART} deep.")
-                ancestors.append(await sheet.load("account", above))
-                above = ancestors[-1].parent_id
-            command = account.Update(name=name, ancestors=tuple(ancestors))
+            command = account.Update(name=name, ancestors=await self._ancestors(sheet, parent_id))
             return "account", sheet.decide("account", account_id, command)
 
         found: account.Account = await self._run(
             caller, key, ["update_account", account_id, name, parent_id], work
         )
         return found
+
+    async def _ancestors(self, sheet: Sheet, parent_id: str | None) -> tuple[account.Account, ...]:
+        """The parent and all above it, nearest first. Nobody moves an account or deactivates the parent until the end.
+
+        Raises:
+            AccountParentImpossible: an account below it would be too deep.
+        """
+        found: list[account.Account] = []
+        if parent_id is None:
+            return ()
+        await sheet.book.hold_accounts([CHART], exclusively=True)
+        await sheet.book.hold_accounts([parent_id], exclusively=False)
+        above: str | None = parent_id
+        while above is not None:
+            found.append(await sheet.load("account", above))
+            if len(found) == DEEPEST_CHART:
+                raise AccountParentImpossible(f"A chart is at most {DEEPEST_CHART} deep.")
+            above = found[-1].parent_id
+        return tuple(found)
 
     async def deactivate_account(
         self, caller: Caller, key: str, account_id: str, *, reason: str
@@ -288,11 +302,19 @@ class Books:
     async def create_invoice(
         self, caller: Caller, key: str, *, currency: str, terms: invoice.Terms
     ) -> invoice.Invoice:
-        verified = await self._masterdata.customer_exists(caller, terms.customer_id)
-        if verified is False:
-            raise CustomerUnknown(f"Found {terms.customer_id[:40]}.")
+        """Draft one. Master data is asked first, so that no transaction waits for it; a retry needs no answer of it."""
+        fault: Fault | None = None
+        verified: bool | None = None
+        try:
+            verified = await self._masterdata.customer_exists(caller, terms.customer_id)
+        except Fault as error:
+            fault = error
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            if fault is not None:
+                raise fault
+            if verified is False:
+                raise CustomerUnknown(f"Found {terms.customer_id[:40]}.")
             invoice_id = self._new_id()
             command = invoice.Create(
                 invoice_id=invoice_id,

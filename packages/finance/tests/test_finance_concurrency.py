@@ -1,0 +1,211 @@
+"""Many writers at once, each in a transaction of its own: nothing is lost, doubled or skipped."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from finance import invoice, journal, payment
+from finance.account import Account
+from finance.money import Money
+from finance.refusal import (
+    AccountCodeTaken,
+    AccountHasChildren,
+    AccountInactive,
+    AccountNotEmpty,
+    AccountParentImpossible,
+    PaymentTooLarge,
+)
+
+pytestmark = pytest.mark.integration
+Desk = Any
+WRITERS = 32
+DAY = date(2026, 11, 23)
+
+
+def key() -> str:
+    return str(uuid4())
+
+
+def line(desk: Desk, minor: int = 5, code: str = "1000") -> journal.Line:
+    return journal.Line(account_id=desk.account(code), debit_minor=minor)
+
+
+def entry(desk: Desk, minor: int = 5) -> journal.Create:
+    credit = journal.Line(account_id=desk.account("4000"), credit_minor=minor)
+    return journal.Create(
+        journal_id="",
+        journal_date=DAY,
+        journal_type="GENERAL",
+        description="A sale",
+        currency="BDT",
+        lines=(line(desk, minor), credit),
+    )
+
+
+async def draft(desk: Desk, once: str) -> invoice.Invoice:
+    one = invoice.line(
+        description="Rice",
+        quantity=Decimal(1),
+        unit_price=Money(100_00, "BDT"),
+        vat_category="STANDARD",
+        product_id=None,
+    )
+    terms = invoice.Terms(customer_id=desk.customer, invoice_date=DAY, due_date=DAY, lines=(one,))
+    made: invoice.Invoice = await desk.books.create_invoice(desk.caller, once, currency="BDT", terms=terms)
+    return made
+
+
+async def together(*asked: Awaitable[Any]) -> tuple[list[Any], list[BaseException]]:
+    """What the requests answered, and what they raised."""
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    raised = [one for one in done if isinstance(one, BaseException)]
+    return [one for one in done if not isinstance(one, BaseException)], raised
+
+
+async def test_many_writers_of_one_stream_all_write_one_after_the_other(desk: Desk) -> None:
+    made = await desk.books.create_journal(desk.caller, key(), entry(desk), post=False)
+    done, raised = await together(
+        *(
+            desk.books.change_journal(desk.caller, key(), made.id, journal.AddLine(line=line(desk, minor)))
+            for minor in range(1, WRITERS + 1)
+        )
+    )
+    assert raised == []
+    assert sorted(one.version for one in done) == list(range(2, WRITERS + 2))
+    lines = (await desk.load("journal", made.id)).lines[2:]
+    assert sorted(one.debit_minor for one in lines) == list(range(1, WRITERS + 1))
+
+
+async def test_many_approvals_draw_numbers_without_gap_or_double(desk: Desk) -> None:
+    drafts, raised = await together(*(draft(desk, key()) for _ in range(WRITERS)))
+    assert raised == []
+    done, raised = await together(*(desk.books.approve_invoice(desk.caller, key(), one.id) for one in drafts))
+    assert raised == []
+    assert sorted(int(one.number[-6:]) for one in done) == list(range(1, WRITERS + 1))
+    entries = [await desk.load("journal", one.journal_id) for one in done]
+    assert sorted(int(one.number[-6:]) for one in entries) == list(range(1, WRITERS + 1))
+    total = WRITERS * 100_00
+    assert await desk.balances() == {
+        "1200": total + total * 15 // 100,
+        "2200": -total * 15 // 100,
+        "4000": -total,
+    }
+
+
+async def test_one_invoice_is_approved_once_whoever_asks(desk: Desk) -> None:
+    made = await draft(desk, key())
+    done, raised = await together(
+        *(desk.books.approve_invoice(desk.caller, key(), made.id) for _ in range(WRITERS))
+    )
+    assert len(done) == 1
+    assert Counter(one.code for one in raised) == {"invoice-not-draft": WRITERS - 1}  # type: ignore[attr-defined]
+    assert (await draft_and_approve(desk)).number == "INV-2026-11-23-000002"
+
+
+async def draft_and_approve(desk: Desk) -> invoice.Invoice:
+    made = await draft(desk, key())
+    approved: invoice.Invoice = await desk.books.approve_invoice(desk.caller, key(), made.id)
+    return approved
+
+
+async def test_concurrent_retries_with_one_key_write_once_and_get_one_answer(desk: Desk) -> None:
+    once = key()
+    done, raised = await together(
+        *(desk.books.create_journal(desk.caller, once, entry(desk), post=True) for _ in range(WRITERS))
+    )
+    assert raised == []
+    assert done == [done[0]] * WRITERS
+    assert await desk.types() == {"journal.created": 1, "journal.posted": 1}
+    assert await desk.balances() == {"1000": 5, "4000": -5}
+
+
+async def test_payments_at_once_never_pay_more_than_is_open(desk: Desk) -> None:
+    one = await draft_and_approve(desk)
+    command = payment.Create(
+        payment_id="",
+        number="",
+        invoice_id=one.id,
+        amount=Money(20_00, "BDT"),
+        payment_date=DAY,
+        details=payment.Details(method="CASH"),
+    )
+    made, _ = await together(*(desk.books.create_payment(desk.caller, key(), command) for _ in range(8)))
+    assert len(made) == 8
+    done, raised = await together(
+        *(
+            desk.books.complete_payment(desk.caller, key(), each.id, transaction_reference="TRX-1")
+            for each in made
+        )
+    )
+    assert len(done) == 5
+    assert {type(error) for error in raised} == {PaymentTooLarge}
+    assert (await desk.load("invoice", one.id)).open_minor == 15_00
+    assert (await desk.balances())["1000"] == 100_00
+
+
+async def opened(desk: Desk, code: str, parent_id: str | None = None) -> Account:
+    made: Account = await desk.books.create_account(
+        desk.caller,
+        key(),
+        code=code,
+        name="An account",
+        account_type="ASSET",
+        currency="BDT",
+        parent_id=parent_id,
+    )
+    return made
+
+
+async def test_of_many_who_want_a_code_one_gets_it(desk: Desk) -> None:
+    done, raised = await together(*(opened(desk, "1030") for _ in range(WRITERS)))
+    assert len(done) == 1
+    assert {type(error) for error in raised} == {AccountCodeTaken}
+    assert (await desk.types())["account.created"] == 1
+
+
+async def test_two_moves_at_once_never_make_a_circle(desk: Desk) -> None:
+    for number in range(10, 15):
+        one, other = await opened(desk, f"1030-{number}"), await opened(desk, f"1040-{number}")
+        done, raised = await together(
+            desk.books.update_account(desk.caller, key(), one.id, name=None, parent_id=other.id),
+            desk.books.update_account(desk.caller, key(), other.id, name=None, parent_id=one.id),
+        )
+        assert len(done) == 1
+        assert [type(error) for error in raised] == [AccountParentImpossible]
+
+
+async def test_nothing_is_posted_to_an_account_that_is_being_deactivated(desk: Desk) -> None:
+    for number in range(10, 20):
+        one = await opened(desk, f"1030-{number}")
+        lines = (journal.Line(account_id=one.id, debit_minor=5), entry(desk).lines[1])
+        asked = journal.Create(
+            journal_id="",
+            journal_date=DAY,
+            journal_type="GENERAL",
+            description="A sale",
+            currency="BDT",
+            lines=lines,
+        )
+        done, raised = await together(
+            desk.books.create_journal(desk.caller, key(), asked, post=True),
+            desk.books.deactivate_account(desk.caller, key(), one.id, reason="not needed"),
+        )
+        assert len(done) == 1
+        assert type(raised[0]) is (AccountInactive if isinstance(done[0], Account) else AccountNotEmpty)
+
+
+async def test_nothing_is_opened_below_an_account_that_is_being_deactivated(desk: Desk) -> None:
+    for number in range(10, 20):
+        one = await opened(desk, f"1030-{number}")
+        done, raised = await together(
+            opened(desk, f"1040-{number}", one.id),
+            desk.books.deactivate_account(desk.caller, key(), one.id, reason="not needed"),
+        )
+        assert len(done) == 1
+        assert type(raised[0]) in {AccountInactive, AccountHasChildren}
