@@ -40,8 +40,7 @@ def place(url: str, setting: str = "database") -> str:
     """
     with suppress(ValueError):
         parts = urlsplit(url)
-        rest = parts.path + parts.query + parts.fragment
-        if parts.scheme in {"postgresql", "postgres"} and "@" not in rest:
+        if parts.scheme in {"postgresql", "postgres"} and "@" not in "".join(parts[2:]):
             return f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
     wanted = "postgresql://user:password@host:port/database, signs such as / in a password escaped"
     raise ServiceFault(f"{setting}: expected {wanted}; found {'no such URL' if url else 'nothing'}")
@@ -89,6 +88,7 @@ async def migrate(url: str, folder: Traversable, *, setting: str, schema: str) -
     """
     address, table = place(url, setting), f"{schema}.migrations"
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".sql")}
+    sums = {name: sha256(body).digest() for name, body in files.items()}
     try:
         connection = await asyncpg.connect(url, timeout=5)
     except UNREACHABLE as error:
@@ -100,7 +100,7 @@ async def migrate(url: str, folder: Traversable, *, setting: str, schema: str) -
             " (name text PRIMARY KEY, sha256 bytea NOT NULL, at timestamptz DEFAULT now())"
         )
         done = {row["name"]: row["sha256"] for row in await connection.fetch(f"TABLE {table}")}
-        changed = [name for name, body in files.items() if done.get(name, sha(body)) != sha(body)]
+        changed = [name for name, found in sums.items() if done.get(name, found) != found]
         if changed:
             told = f"{', '.join(sorted(changed))} changed after it was run at {address}"
             raise ServiceFault(f"{setting}: {told}; restore it and write a new migration")
@@ -108,14 +108,10 @@ async def migrate(url: str, folder: Traversable, *, setting: str, schema: str) -
         for name in new:
             async with connection.transaction():
                 await connection.execute(files[name].decode())
-                await connection.execute(f"INSERT INTO {table} VALUES ($1, $2)", name, sha(files[name]))  # noqa: S608 - a constant of the caller
+                await connection.execute(f"INSERT INTO {table} VALUES ($1, $2)", name, sums[name])  # noqa: S608 - a constant of the caller
     except asyncpg.PostgresError as error:
         raise ServiceFault(f"{setting}: a migration was refused by {address}: {error}") from error
     else:
         return new
     finally:
         await connection.close()
-
-
-def sha(body: bytes) -> bytes:
-    return sha256(body).digest()

@@ -43,11 +43,9 @@ def routes(about: Mapping[str, object], checks: Mapping[str, Check]) -> list[Rou
         failed = {name: why for name, why in (await read()).items() if why is not None}
         if not checks:
             failed = {"checks": "there is nothing to check"}
-        return (
-            answer(503, {"status": "not ready", "failed": failed})
-            if failed
-            else answer(200, {"status": "ready"})
-        )
+        if failed:
+            return answer(503, {"status": "not ready", "failed": failed})
+        return answer(200, {"status": "ready"})
 
     async def health(_: Request) -> Response:
         found = await read()

@@ -1,6 +1,7 @@
 """Runs a service until it is told to stop, letting requests under way finish."""
 
 import asyncio
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,7 @@ def fail(message: str, code: int = FAULT) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket.
+    """A listening socket: the port is ours while the service is still being built.
 
     Raises:
         ServiceFault: the port is busy, or the address is not of this machine.
@@ -33,11 +34,11 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError as error:
+        bound.listen()
+    except (OSError, OverflowError) as error:
         bound.close()
-        raise ServiceFault(
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another port"
-        ) from error
+        why = getattr(error, "strerror", error)
+        raise ServiceFault(f"cannot listen on {host}:{port} ({why}); choose another port") from error
     return bound
 
 
@@ -69,6 +70,8 @@ def run(
             limit_max_requests=max_requests,
             server_header=False,
         )
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, lambda *_: None)  # uvicorn raises it again when all is finished
         await uvicorn.Server(config).serve(sockets=[bound])
 
     try:

@@ -10,6 +10,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Protocol, TypeVar, Union
 
 
@@ -80,11 +81,9 @@ def convert(kind: Any, text: str) -> Any:
             raise ValueError("on or off")
         return SWITCH[text]
     if kind in {int, float}:
-        try:
+        with suppress(ValueError):
             number = kind(text)
-        except ValueError:
-            number = None
-        if number is None or not -math.inf < number < math.inf:  # nan would pass every limit
-            raise ValueError("a whole number" if kind is int else "a number")
-        return number
+            if -math.inf < number < math.inf:  # nan would pass every limit
+                return number
+        raise ValueError("a whole number" if kind is int else "a number")
     return kind(text)

@@ -5,7 +5,6 @@ One process per instance, one registry per process: a colour that is replaced ta
 
 import logging
 import time
-from typing import Any
 
 import orjson
 import structlog
@@ -43,8 +42,7 @@ def configure_logging(**about: str) -> None:
     structlog.contextvars.bind_contextvars(**about)
 
 
-def log() -> Any:
-    return structlog.get_logger()
+log = structlog.get_logger
 
 
 class RequestMetrics:

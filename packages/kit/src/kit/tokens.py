@@ -26,6 +26,7 @@ AUDIENCE = "tranche"
 LEEWAY_S = 5
 REMEMBERED = 20_000
 REFRESH_S = 5.0
+TIMEOUT = aiohttp.ClientTimeout(total=3)
 
 
 class TokenRefused(Exception):
@@ -162,11 +163,7 @@ class TokenVerifier:
                 return
             self._asked_at = time.monotonic()
             try:
-                timeout = aiohttp.ClientTimeout(total=3)
-                async with (
-                    aiohttp.ClientSession(timeout=timeout) as session,
-                    session.get(self._jwks_url) as answer,
-                ):
+                async with aiohttp.request("GET", self._jwks_url, timeout=TIMEOUT) as answer:
                     answer.raise_for_status()
                     self._keys = KeySet.import_key_set(await answer.json())
             except (aiohttp.ClientError, TimeoutError, JoseError, ValueError, TypeError, KeyError) as error:
