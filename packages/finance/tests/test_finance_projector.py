@@ -14,7 +14,7 @@ from finance import account, chart, journal
 from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.adapters.postgres.views import Views
-from finance.events import DECODERS
+from finance.events import DECODERS, encode
 from finance.money import LARGEST_MINOR
 from finance.ports import Append, StoreUnavailable
 from finance.refusal import TenantUnknown, TextMalformed
@@ -103,6 +103,24 @@ async def test_a_transaction_that_commits_late_is_not_skipped(ledger: Ledger) ->
     views = Views(ledger.app, projector)
     assert await projector.step() == 2
     assert set(await views.find(ledger.tenant, "account", [early, late])) == {early, late}
+
+
+async def test_transactions_are_read_in_the_order_of_their_numbers_and_not_of_their_digits(
+    ledger: Ledger,
+) -> None:
+    stream = str(uuid4())
+    for tx, version, (name, data) in (
+        (10, 2, encode(account.Renamed(name="Safe"))),
+        (9, 1, encode(opened(stream).event)),
+    ):
+        ledger.as_superuser(
+            "INSERT INTO finance_log.events (tx, tenant_id, stream_id, version, kind, type, data, actor)"
+            f" VALUES ('{tx}', '{ledger.tenant}', '{stream}', {version}, 'account', '{name}',"
+            f" '{data.decode()}', 'rahim');"
+        )
+    views = Views(ledger.app, await ledger.replayed())
+    found = await views.find(ledger.tenant, "account", [stream])
+    assert (found[stream].name, found[stream].version) == ("Safe", 2)
 
 
 async def test_a_batch_and_its_checkpoint_are_one_transaction(ledger: Ledger) -> None:

@@ -36,10 +36,14 @@ Work = Callable[["Sheet"], Awaitable[tuple[str, Any]]]
 
 @dataclass(slots=True)
 class Sheet:
-    """What a command has decided so far: streams as they will be, and the events that make them so."""
+    """What a command has decided so far: streams as they will be, and the events that make them so.
+
+    A `careful` one waits for others who change the same streams: an attempt that follows a conflict queues.
+    """
 
     book: Book
     caller: Caller
+    careful: bool = False
     states: dict[str, Any] = field(default_factory=dict)
     events: list[Append] = field(default_factory=list)
 
@@ -50,6 +54,8 @@ class Sheet:
             NotFound: there is none of this kind.
         """
         if stream_id not in self.states:
+            if self.careful:
+                await self.book.hold_stream(stream_id)
             self.states.update(await self.book.load(kind, [stream_id]))
         if stream_id not in self.states:
             raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
@@ -101,7 +107,7 @@ class Books:
                     answered = await book.recall(key, digest)
                     if answered is not None:
                         return answered[1]
-                    sheet = Sheet(book, caller)
+                    sheet = Sheet(book, caller, careful=attempt > 0)
                     kind, state = await work(sheet)
                     await book.append(sheet.events, actor=caller.user_id)
                     await book.remember(key, digest, kind, state)

@@ -99,6 +99,9 @@ class Book(Protocol):
             Claimed: another stream has it.
         """
 
+    async def hold_stream(self, stream_id: str) -> None:
+        """Wait until nobody else holds this stream, and hold it until this transaction ends."""
+
     async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
         """Wait until nobody deactivates these accounts (or, exclusively, posts to them), and keep it so."""
 

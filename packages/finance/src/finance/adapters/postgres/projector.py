@@ -37,10 +37,12 @@ UNSETTLED = Counter(
 )
 
 READ = """
-SELECT position, tx::text, tenant_id::text, stream_id::text, kind, type, data::text FROM finance_log.events
-WHERE (tx, position) > ($1::text::xid8, $2::bigint) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY tx, position LIMIT $3
+SELECT e.position, e.tx::text, e.tenant_id::text, e.stream_id::text, e.kind, e.type, e.data::text
+FROM finance_log.events e
+WHERE (e.tx, e.position) > ($1::text::xid8, $2::bigint) AND e.tx < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY e.tx, e.position LIMIT $3
 """
+"""Ordered by the column: a bare `tx` would be the text that is selected, in which 1000 comes before 999."""
 COLUMNS = {
     "account": ("code", "account_type", "active"),
     "invoice": ("status", "customer_id", "due_date"),
