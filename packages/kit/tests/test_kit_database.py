@@ -84,6 +84,10 @@ async def add(pool: "Pool", tenant: str, name: str) -> None:
         await connection.execute("INSERT INTO shop.item VALUES ($1, $2)", tenant, name)
 
 
+async def no_reset(_: Any) -> None:
+    """Give the connection on as it is."""
+
+
 async def break_off(pool: "Pool", tenant: str) -> None:
     """Write, and fail before the end."""
     async with tenant_transaction(pool, "shop.tenant", tenant) as connection:
@@ -181,6 +185,17 @@ async def test_a_migration_that_fails_leaves_nothing_behind_and_can_be_mended(ur
 
 
 @pytest.mark.integration
+async def test_a_migration_and_the_record_of_it_are_written_together_or_not_at_all(
+    url: str, folder: Path
+) -> None:
+    second = folder / "0002_more.sql"
+    second.write_text("CREATE TABLE shop.more (); INSERT INTO shop.migrations VALUES ('0002_more.sql', '')")
+    with pytest.raises(ServiceFault, match="duplicate key"):
+        await run(url, folder)
+    assert await fetch(url, "SELECT to_regclass('shop.more')") is None
+
+
+@pytest.mark.integration
 async def test_of_many_migrators_at_once_one_does_the_work(url: str, folder: Path) -> None:
     (folder / "0002_slow.sql").write_text("SELECT pg_sleep(0.1); CREATE TABLE shop.more ()")
     done = await asyncio.gather(*(run(url, folder) for _ in range(6)))
@@ -201,12 +216,16 @@ async def test_a_transaction_sees_and_writes_its_tenant_and_no_other(pool: "Pool
 
 @pytest.mark.integration
 @pytest.mark.parametrize("use", [names, break_off])
-async def test_a_pooled_connection_forgets_the_tenant(pool: "Pool", use: Callable[..., Any]) -> None:
-    await add(pool, "padma", "rice")
-    with suppress(LookupError):
-        await use(pool, "padma")
-    assert await pool.fetchval("SELECT count(*) FROM shop.item") == 0
-    assert not await pool.fetchval("SELECT current_setting('shop.tenant', true)")
+async def test_a_connection_forgets_the_tenant_even_if_its_pool_would_not(
+    url: str, folder: Path, use: Callable[..., Any]
+) -> None:
+    await run(url, folder)
+    async with asyncpg.create_pool(url, min_size=1, max_size=1, reset=no_reset) as pool:
+        await add(pool, "padma", "rice")
+        with suppress(LookupError):
+            await use(pool, "padma")
+        assert await pool.fetchval("SELECT count(*) FROM shop.item") == 0
+        assert not await pool.fetchval("SELECT current_setting('shop.tenant', true)")
 
 
 @pytest.mark.integration

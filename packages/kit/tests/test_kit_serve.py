@@ -226,12 +226,15 @@ async def test_a_port_is_busy_before_its_service_is_built(start: Start, port: in
     await late.is_up()
 
 
-async def test_a_port_is_free_again_at_once(start: Start) -> None:
+async def test_a_port_is_free_again_at_once_though_callers_were_connected(start: Start) -> None:
     for _ in range(2):
-        service = start("few")
+        service = start()
         await service.is_up()
-        service.process.send_signal(signal.SIGTERM)
-        assert (await service.end())[0] == 0
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{service.url}/quick") as answer:
+                assert answer.status == 200
+            service.process.send_signal(signal.SIGTERM)
+            assert await service.end() == (0, "")
 
 
 @pytest.mark.parametrize(("host", "number"), [("192.0.2.1", 0), ("no such host", 0), (HOST, 70_000)])
