@@ -104,7 +104,7 @@ async def log_in(auth: Auth, request: Request) -> Response:
         tenant, username, password = (asked[name] for name in ("tenant", "username", "password"))
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return refused(400, "login-malformed", "expected JSON with tenant, username and password")
-    if not all(isinstance(value, str) for value in (tenant, username, password)):
+    if not all(isinstance(value, str) and "\0" not in value for value in (tenant, username, password)):
         return refused(400, "login-malformed", "expected tenant, username and password to be texts")
     key = f"{tenant}/{username}/{request.client.host if request.client else ''}"
     wait_s = auth.attempts.wait_s(key, time.monotonic())
@@ -112,9 +112,9 @@ async def log_in(auth: Auth, request: Request) -> Response:
         LOGINS.labels("limited").inc()
         told = "too many failed attempts; wait and try again"
         return refused(429, "too-many-attempts", told, {"retry-after": str(int(wait_s) + 1)})
+    auth.attempts.begun(key, time.monotonic())  # counted first: many at once get no free guesses
     user = await auth.users.find(tenant, username)
     if not await auth.passwords.matches(user.password_hash if user else None, password) or user is None:
-        auth.attempts.failed(key, time.monotonic())
         LOGINS.labels("refused").inc()
         return refused(401, "invalid-credentials", "no user of this tenant has this name and password")
     auth.attempts.succeeded(key)

@@ -4,7 +4,7 @@ from collections import deque
 
 
 class Attempts:
-    """Failed log-ins per key (user and address) within a sliding window, in this process's memory."""
+    """Log-ins that did not succeed, per key (user and address), within a sliding window, in memory."""
 
     def __init__(self, *, most: int = 5, window_s: float = 900.0, keys: int = 50_000) -> None:
         self._most, self._window_s, self._keys = most, window_s, keys
@@ -15,7 +15,8 @@ class Attempts:
         failed = self._recent(key, now)
         return max(0.0, failed[0] + self._window_s - now) if len(failed) >= self._most else 0.0
 
-    def failed(self, key: str, now: float) -> None:
+    def begun(self, key: str, now: float) -> None:
+        """Count an attempt as failed until it has succeeded."""
         if len(self._failed) >= self._keys:
             del self._failed[next(iter(self._failed))]
         self._failed.setdefault(key, deque()).append(now)

@@ -51,8 +51,8 @@ def migrate() -> None:
 
 
 @commands.command(name="seed")
-@click.option("--tenants", default=3, show_default=True)
-@click.option("--users", default=300, show_default=True)
+@click.option("--tenants", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--users", type=click.IntRange(min=1), default=300, show_default=True)
 @click.option("--password-file", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON of tenants and users")
 def seed_users(tenants: int, users: int, password_file: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 from auth.permission import permissions_of
 from auth.user import User
 from kit.serve import ServiceFault
-from kit.tokens import AUDIENCE
+from kit.tokens import AUDIENCE, SIGNATURES
 
 ALGORITHM = "EdDSA"
 
@@ -65,7 +65,7 @@ def issue(key: OKPKey, user: User, *, issuer: str, token_id: UUID, now: datetime
         "nbf": int(now.timestamp()),
         "exp": int((now + lifetime).timestamp()),
     }
-    return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}, claims, key, algorithms=[ALGORITHM])
+    return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "JWT"}, claims, key, registry=SIGNATURES)
 
 
 def public_keys(key: OKPKey) -> dict[str, Any]:

@@ -60,8 +60,10 @@ async def build(settings: Settings) -> ASGIApp:
         ServiceFault: a setting is missing or unsafe, or the database does not answer.
     """
     configure_logging(service="auth")
-    if not settings.database_url:
-        raise ServiceFault("AUTH_DATABASE_URL is missing; set it")
+    for name in ("database_url", "signing_key_file"):
+        if not getattr(settings, name):
+            raise ServiceFault(f"AUTH_{name.upper()} is missing; set it")
+    key = load_key(Path(settings.signing_key_file))
     pool = await open_pool(settings.database_url, setting="AUTH_DATABASE_URL", name="auth")
     jwks_url = f"http://{settings.host}:{settings.port}/auth/.well-known/jwks.json"
     return application(
@@ -69,7 +71,7 @@ async def build(settings: Settings) -> ASGIApp:
             users=Users(pool),
             passwords=passwords(settings),
             attempts=Attempts(),
-            key=load_key(Path(settings.signing_key_file)),
+            key=key,
             verifier=TokenVerifier(issuer=settings.issuer, jwks_url=jwks_url),
             issuer=settings.issuer,
             token_lifetime_s=settings.token_lifetime_s,

@@ -1,0 +1,74 @@
+"""What each role may do, and that nothing unknown may do anything."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth.permission import EVERYTHING, ROLES, permissions_of
+
+ROLE = st.sampled_from(sorted(ROLES)) | st.text(max_size=5)
+    "create",
+    "update",
+    "approve",
+    "post",
+    "process",
+    "reverse",
+    "close",
+    "manage",
+    "refund",
+    "cancel",
+)
+
+
+def test_a_finance_manager_may_do_everything() -> None:
+    assert permissions_of(["finance_manager"]) == sorted(EVERYTHING)
+
+
+def test_an_auditor_sees_everything_and_changes_nothing() -> None:
+    allowed = permissions_of(["auditor"])
+    assert {name.rpartition(":")[2] for name in allowed} == {"read", "view"}
+    for kind in ("account", "invoice", "payment", "journal", "report", "audit"):
+        assert f"{kind}:read" in allowed
+    assert "finance:trial-balance:view" in allowed
+
+
+def test_who_receives_money_writes_invoices_and_posts_no_entries() -> None:
+    allowed = set(permissions_of(["accounts_receivable"]))
+    assert {"invoice:approve", "payment:process", "account:read"} <= allowed
+    assert not {name for name in allowed if name.startswith(("journal:", "period:", "audit:"))}
+    assert {name for name in allowed if name.startswith("account:")} == {"account:read"}
+
+
+def test_who_pays_approves_no_invoices() -> None:
+    allowed = set(permissions_of(["accounts_payable"]))
+    assert {name for name in allowed if name.startswith("invoice:")} == {"invoice:read"}
+    assert "payment:process" in allowed
+
+
+def test_an_accountant_posts_entries_and_touches_no_payments() -> None:
+    allowed = set(permissions_of(["accountant"]))
+    assert {"journal:post", "journal:reverse", "account:create", "report:export"} <= allowed
+    assert not {name for name in allowed if name.startswith(("payment:", "invoice:", "period:"))}
+
+
+def test_only_the_manager_closes_and_reopens_periods() -> None:
+    for right in ("period:close", "period:reopen", "template:manage"):
+        assert [role for role in ROLES if right in permissions_of([role])] == ["finance_manager"]
+
+
+def test_an_unknown_role_may_do_nothing() -> None:
+    assert permissions_of(["emperor", "", "*"]) == []
+    assert permissions_of([]) == []
+
+
+@given(st.lists(ROLE, max_size=4), st.lists(ROLE, max_size=4))
+def test_several_roles_may_do_what_each_may_and_no_more(some: list[str], others: list[str]) -> None:
+    both = permissions_of([*some, *others])
+    assert set(both) == {*permissions_of(some), *permissions_of(others)}
+    assert both == sorted(both)
+    assert set(both) <= EVERYTHING
+
+
+def test_every_role_allows_something_that_exists() -> None:
+    for role, allowed in ROLES.items():
+        assert allowed, role
+        assert allowed <= EVERYTHING
