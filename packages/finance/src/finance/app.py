@@ -56,6 +56,16 @@ def caller_of(identity: Identity, request: Request) -> Caller:
     )
 
 
+async def body_of(request: Request) -> bytes | None:
+    """The body; None, with the rest left unread, when it is larger than the limit."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT_BYTES:
+            return None
+    return bytes(body)
+
+
 def graphql_route(service: Service, executor: Executor, verifier: TokenVerifier) -> Route:
     async def graphql(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -72,9 +82,9 @@ def graphql_route(service: Service, executor: Executor, verifier: TokenVerifier)
         if tenant is not None and tenant != identity.tenant_id:
             told = "the header x-tenant-id disagrees with the token; drop the header"
             return reply(403, failed("tenant-mismatch", told))
-        body = await request.body()
-        if len(body) > BODY_LIMIT_BYTES:
-            told = f"expected at most {BODY_LIMIT_BYTES} bytes, found {len(body)}"
+        body = await body_of(request)
+        if body is None:
+            told = f"expected at most {BODY_LIMIT_BYTES} bytes; ask for less at once"
             return reply(413, failed("request-too-large", told))
         try:
             asked = orjson.loads(body)

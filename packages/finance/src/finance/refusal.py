@@ -47,6 +47,12 @@ class DateMalformed(Refused):
     code = "date-malformed"
 
 
+class PageMalformed(Refused):
+    """The limit and the offset of a page cannot be negative."""
+
+    code = "page-malformed"
+
+
 class TenantUnknown(Refused):
     """No books are kept for this tenant; open them first."""
 

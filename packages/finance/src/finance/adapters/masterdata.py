@@ -7,14 +7,16 @@ lifetimes are staggered, so that what was read together does not expire together
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
+import msgspec
 import orjson
 from prometheus_client import Counter, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from finance.ids import is_uuid
 from finance.ports import Caller, MasterDataUnavailable
 from kit.telemetry import LATENCY_EDGES_S, log
 
@@ -28,6 +30,20 @@ CALLS = Histogram(
 )
 LOOKUPS = Counter("finance_masterdata_lookups_total", "Names asked for, by where they were found.", ["found"])
 Found = dict[str, Mapping[str, Any]]
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What is used of a customer, vendor or product; the rest of a reply is left aside."""
+
+    id: str
+    name: str
+    tin: str | None = None
+    bin: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[Record]
 
 
 class Cache(Protocol):
@@ -88,10 +104,11 @@ class HttpMasterData:
     fallback: bool
 
     async def find(self, caller: Caller, kind: str, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """What is known of these, by id. As the port says."""
-        found = await self.cache.get(caller.tenant_id, kind, ids)
+        """As the port says. What is no identifier is nobody's: one such would spoil the batch of all others."""
+        asked = [one for one in dict.fromkeys(ids) if is_uuid(one)]
+        found = await self.cache.get(caller.tenant_id, kind, asked) if asked else {}
         LOOKUPS.labels("cache").inc(len(found))
-        missing = [one for one in dict.fromkeys(ids) if one not in found]
+        missing = [one for one in asked if one not in found]
         if not missing:
             return found
         try:
@@ -107,6 +124,8 @@ class HttpMasterData:
 
     async def customer_exists(self, caller: Caller, customer_id: str) -> bool | None:
         """As the port says."""
+        if not is_uuid(customer_id):
+            return False
         found = await self.cache.get(caller.tenant_id, "customers", [customer_id])
         if found:
             return True
@@ -131,14 +150,17 @@ class HttpMasterData:
         return fetched
 
     async def _batch(self, caller: Caller, kind: str, ids: Sequence[str]) -> Found:
-        body = await self._call(caller, "batch", "POST", f"/api/v1/{kind}/batch", orjson.dumps({"ids": ids}))
-        return {item["id"]: item for item in body["items"]} if body else {}
+        body = orjson.dumps({"ids": ids})
+        reply = await self._call(caller, "batch", "POST", f"/api/v1/{kind}/batch", body, Batch)
+        return {record.id: msgspec.structs.asdict(record) for record in reply.items} if reply else {}
 
     async def _single(self, caller: Caller, kind: str, record_id: str) -> Found:
-        body = await self._call(caller, "single", "GET", f"/api/v1/{kind}/{record_id}", None)
-        return {record_id: body} if body else {}
+        record = await self._call(caller, "single", "GET", f"/api/v1/{kind}/{record_id}", None, Record)
+        return {record_id: msgspec.structs.asdict(record)} if record else {}
 
-    async def _call(self, caller: Caller, way: str, method: str, path: str, data: bytes | None) -> Any:
+    async def _call(
+        self, caller: Caller, way: str, method: str, path: str, data: bytes | None, expected: type[T]
+    ) -> T | None:
         headers = {"authorization": f"Bearer {caller.token}", "content-type": "application/json"}
         try:
             with CALLS.labels(way).time():
@@ -148,6 +170,6 @@ class HttpMasterData:
                     if answer.status in {400, 404}:
                         return None
                     answer.raise_for_status()
-                    return orjson.loads(await answer.read())
-        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+                    return msgspec.json.decode(await answer.read(), type=expected)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             raise MasterDataUnavailable(f"{self.url}: {type(error).__name__}") from error

@@ -44,9 +44,11 @@ class Executor:
     def _prepare(self, text: str) -> DocumentNode | tuple[GraphQLError, ...]:
         try:
             document = parse(text, max_tokens=MOST_TOKENS, no_location=True)
+            errors = validate(self._schema, document, self._rules, max_errors=MOST_ERRORS)
         except GraphQLError as error:
             return (error,)
-        errors = validate(self._schema, document, self._rules, max_errors=MOST_ERRORS)
+        except RecursionError:
+            return (GraphQLError("the request is nested too deeply; ask for less at once"),)
         return tuple(errors) if errors else document
 
     async def run(self, request: object, context: Context) -> tuple[int, dict[str, Any]]:
@@ -78,6 +80,8 @@ def answered(result: ExecutionResult) -> tuple[int, dict[str, Any]]:
 
 
 def judged(error: GraphQLError) -> tuple[int, dict[str, Any]]:
+    if error.path is None:  # nothing was executed: the variables are not what the operation expects
+        return 400, told(error, "request-invalid")
     cause = error.original_error
     match cause:
         case PermissionMissing():

@@ -11,13 +11,24 @@ from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
 from finance.ports import StoreUnavailable
-from finance.refusal import TenantUnknown, TextMalformed
+from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
     from kit.database import Pool
 
 PAGE_LIMIT = 200
+
+
+def page_of(limit: int, offset: int) -> tuple[int, int]:
+    """How many to read and how many to leave out first; never more than a page holds.
+
+    Raises:
+        PageMalformed: one of them is negative.
+    """
+    if min(limit, offset) < 0:
+        raise PageMalformed(f"Found limit {limit} and offset {offset}.")
+    return min(limit, PAGE_LIMIT), offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +94,7 @@ class Views:
             tenant_id,
             f"SELECT state::text FROM {{schema}}.{kind} WHERE true{where}"  # noqa: S608 - as above
             f" ORDER BY {order} LIMIT $1 OFFSET $2",
-            min(limit, PAGE_LIMIT),
-            offset,
+            *page_of(limit, offset),
             *given.values(),
         )
         return [STATES[kind].decode(row["state"]) for row in rows]
@@ -106,8 +116,7 @@ class Views:
             " WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID')"
             " AND due_date < $5::date THEN 'OVERDUE' ELSE status END)"
             " AND ($4::text IS NULL OR customer_id = $4) ORDER BY position DESC LIMIT $1 OFFSET $2",
-            min(limit, PAGE_LIMIT),
-            offset,
+            *page_of(limit, offset),
             status,
             customer_id,
             today,
