@@ -39,6 +39,9 @@ unit: setup ## the tests that start nothing
 integration: setup ## the tests that start real components
 	@pytest -m integration $(PYTEST)
 
+bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSON=FILE
+	@python benches/switch.py $(if $(TIMES),--times $(TIMES)) $(if $(JSON),--json $(JSON))
+
 isolated: setup ## build each member's wheel and import it with nothing but its own needs
 	@./scripts/isolated
 

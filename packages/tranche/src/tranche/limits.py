@@ -9,7 +9,7 @@ A limit such as `errors > 1 %` for 5 minutes is broken when, over the last 5 min
 3. the lower 99 % confidence bound (Wilson) of the share over the whole window lies above the limit: chance
    alone does not take a good version back.
 
-`docs/judge.md` compares this with what others do. It is the backstop; small and relative harm is the judge's.
+It is the backstop; small and relative harm is for a statistical judge, which `Evidence` has a place for.
 """
 
 import math
