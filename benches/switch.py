@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +24,7 @@ from laptop.ports import HOST, free_ports
 from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
 from tranche.adapters.envoy_config import write_all
 from tranche.bucket import arm_of
-from tranche.ports import TOTAL_WEIGHT, Colour, Split, TrafficFault
+from tranche.ports import TOTAL_WEIGHT, Arm, Colour, Split, TrafficFault
 from tranche.site import Identity, TrafficSite
 
 
@@ -64,6 +65,10 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
+def place(present: Split) -> list[Arm]:
+    return [arm_of(f"user-{number}", present, internal=False) for number in range(1000)]
+
+
 def measure(site: TrafficSite, times: int, console: Console) -> dict[str, list[float]]:
     traffic, signals = EnvoyTraffic(site), EnvoySignals(site)
     wait_for(traffic)
@@ -73,10 +78,8 @@ def measure(site: TrafficSite, times: int, console: Console) -> dict[str, list[f
         present = split(number)
         found["read the version"].append(milliseconds(traffic.serving))
         found["read all counters"].append(milliseconds(signals.scrape))
-        found["change the weight"].append(milliseconds(lambda: traffic.apply(present)))
-        found["place 1,000 users"].append(
-            milliseconds(lambda: [arm_of(f"user-{n}", present, internal=False) for n in range(1000)])
-        )
+        found["change the weight"].append(milliseconds(partial(traffic.apply, present)))
+        found["place 1,000 users"].append(milliseconds(partial(place, present)))
     return found
 
 
