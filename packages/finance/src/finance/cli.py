@@ -6,15 +6,17 @@ from collections.abc import Callable, Coroutine
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import click
+import msgspec
 import orjson
 
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
-from finance.events import decode
-from finance.verify import Findings, Stored, examine
+from finance.events import UnknownEvent, decode
+from finance.verify import Findings, Stored, Unreadable, examine
 from finance.wiring import Settings, build
 from kit.database import UNREACHABLE, open_pool, place
 from kit.database import migrate as run_migrations
@@ -51,7 +53,7 @@ def migrate(tenants_file: Path | None) -> None:
     print(f"finance: {len(done)} migrations run")
     if tenants_file is None:
         return
-    tenants = {one["id"]: one["name"] for one in orjson.loads(tenants_file.read_bytes())["tenants"]}
+    tenants = tenants_of(tenants_file)
 
     async def opened() -> int:
         pool = await open_pool(settings.owner_database_url, setting=OWNER, name="finance migrate")
@@ -61,6 +63,29 @@ def migrate(tenants_file: Path | None) -> None:
             await pool.close()
 
     print(f"finance: opened the books of {asyncio.run(opened())} of {len(tenants)} tenants")
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    id: UUID
+    name: str
+
+
+class TenantsFile(msgspec.Struct, frozen=True):
+    tenants: list[Tenant]
+
+
+def tenants_of(file: Path) -> dict[str, str]:
+    """Names of tenants by id.
+
+    Raises:
+        SettingsRefused: it is no JSON, or says something else.
+    """
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=TenantsFile)
+    except msgspec.DecodeError as error:
+        expected = '{"tenants": [{"id": "<UUID>", "name": "..."}]}'
+        raise SettingsRefused(f"{file}: expected {expected}, found another thing ({error})") from error
+    return {str(one.id): one.name for one in found.tenants}
 
 
 @commands.command()
@@ -101,14 +126,17 @@ async def _with_database(
     settings: Settings, work: Callable[[Any], Coroutine[Any, Any, Findings]]
 ) -> Findings:
     url = settings.projector_database_url
+    address = place(url, REPLAY)
     try:
         connection = await asyncpg.connect(url, timeout=5)
         try:
             return await work(connection)
         finally:
             await connection.close()
+    except UnknownEvent as error:
+        raise ServiceFault(f"{error}; ask the release that wrote it") from error
     except UNREACHABLE as error:
-        raise ServiceFault(f"{REPLAY}: cannot read the log at {place(url)} ({error})") from error
+        raise ServiceFault(f"{REPLAY}: cannot read the log at {address} ({error})") from error
 
 
 async def _examine(connection: Any, release: str | None) -> Findings:
@@ -119,13 +147,20 @@ async def _examine(connection: Any, release: str | None) -> Findings:
                 tenant_id=row["tenant_id"],
                 stream_id=row["stream_id"],
                 version=row["version"],
-                event=decode(row["type"], row["data"]),
+                event=_event(row["type"], row["data"]),
             )
             for row in rows
         )
         if release is not None:
             await _compare(connection, release, findings)
     return findings
+
+
+def _event(event_type: str, data: str) -> object:
+    try:
+        return decode(event_type, data.encode())
+    except msgspec.DecodeError as error:
+        return Unreadable(str(error))
 
 
 async def _compare(connection: Any, release: str, findings: Findings) -> None:

@@ -24,6 +24,13 @@ class Stored:
     event: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for an event whose data is not what its type says."""
+
+    why: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Findings:
     """What the log adds up to. Sums are debits and credits in minor units."""
@@ -85,6 +92,8 @@ def examine(log: Iterable[Stored]) -> Findings:
 
 def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stored: Stored) -> None:
     match stored.event:
+        case Unreadable(why):
+            found.faults.append(f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
         case journal.Posted(number=number, journal_date=day, currency=currency, lines=lines):
             sums = found.sums[stored.tenant_id, currency]
             for line in lines:
@@ -94,20 +103,26 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
                 found.lines[place] += line.debit_minor - line.credit_minor
             if sum(line.debit_minor - line.credit_minor for line in lines):
                 found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
-            _number(numbers, stored, number, day)
+            _number(found, numbers, stored, number, day)
         case invoice.Approved(number=number):
-            _number(numbers, stored, number, _day(number))
+            _number(found, numbers, stored, number, None)
         case payment.Created(number=number, payment_date=day):
-            _number(numbers, stored, number, day)
+            _number(found, numbers, stored, number, day)
         case _:
             pass
 
 
-def _day(number: str) -> date:
-    """The day in a number: INV-2026-11-23-000042."""
-    return date.fromisoformat(number[4:14])
-
-
-def _number(numbers: dict[tuple[str, str, str], list[int]], stored: Stored, number: str, day: date) -> None:
+def _number(
+    found: Findings,
+    numbers: dict[tuple[str, str, str], list[int]],
+    stored: Stored,
+    number: str,
+    day: date | None,
+) -> None:
+    """Note a number such as INV-2026-11-23-000042; `day` is the one in the number when none is given."""
     series, _, rest = number.partition("-")
-    numbers[stored.tenant_id, series, fiscal.year(day)].append(int(rest.rpartition("-")[2]))
+    try:
+        year = fiscal.year(day or date.fromisoformat(rest[:10]))
+        numbers[stored.tenant_id, series, year].append(int(rest.rpartition("-")[2]))
+    except ValueError:
+        found.faults.append(f"stream {stored.stream_id}: number '{number[:40]}' cannot be read")

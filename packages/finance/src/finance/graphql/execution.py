@@ -47,8 +47,6 @@ class Executor:
             errors = validate(self._schema, document, self._rules, max_errors=MOST_ERRORS)
         except GraphQLError as error:
             return (error,)
-        except RecursionError:
-            return (GraphQLError("the request is nested too deeply; ask for less at once"),)
         return tuple(errors) if errors else document
 
     async def run(self, request: object, context: Context) -> tuple[int, dict[str, Any]]:
