@@ -1,5 +1,6 @@
 """Master data over HTTP: batches, a fallback, and a cache that may be away."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from redis.asyncio import Redis
 
 from finance.adapters.masterdata import HttpMasterData, NoCache, RedisCache
 from finance.ports import Caller, MasterDataUnavailable
@@ -103,9 +103,10 @@ async def test_a_neighbour_that_is_not_there_is_as_no_reply(masterdata: HttpMast
 
 
 async def test_a_cache_that_is_away_is_done_without(masterdata: HttpMasterData, neighbour: Neighbour) -> None:
-    async with Redis(host="127.0.0.1", port=free_ports(1)[0]) as redis:
-        cached = replace(masterdata, cache=RedisCache(redis))
-        one = str(uuid4())
-        assert list(await cached.find(CALLER, "customers", [one])) == [one]
-        assert await cached.customer_exists(CALLER, one) is True
+    cache, one = RedisCache.at(f"redis://127.0.0.1:{free_ports(1)[0]}"), str(uuid4())
+    cached, begun = replace(masterdata, cache=cache), time.monotonic()
+    assert list(await cached.find(CALLER, "customers", [one])) == [one]
+    assert await cached.customer_exists(CALLER, one) is True
+    assert time.monotonic() - begun < 2
+    await cache.close()
     assert len(neighbour.sizes) == 2

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import aiohttp
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -79,7 +78,7 @@ def cache_of(settings: Settings) -> Cache:
     if not settings.cache:
         return NoCache()
     require(settings, "redis_url")
-    return RedisCache(Redis.from_url(settings.redis_url, socket_timeout=0.5, socket_connect_timeout=0.5))
+    return RedisCache.at(settings.redis_url)
 
 
 async def build(settings: Settings) -> ASGIApp:

@@ -7,13 +7,15 @@ lifetimes are staggered, so that what was read together does not expire together
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
 import msgspec
 import orjson
 from prometheus_client import Counter, Histogram
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from finance.ids import is_uuid
@@ -69,6 +71,15 @@ class RedisCache:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """A cache that gives up soon and tries once: a slow cache is worse than none."""
+        once = Retry(NoBackoff(), 0)
+        return cls(Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=once))
+
+    async def close(self) -> None:
+        await self._redis.aclose()
 
     async def get(self, tenant_id: str, kind: str, ids: Sequence[str]) -> Found:
         try:
