@@ -87,7 +87,7 @@ def test_init_files_hold_imports_and_names_only() -> None:
 def test_every_module_is_used() -> None:
     text = {path: path.read_text() for path in tracked("*.py", "*.toml", "Makefile", "*.yaml")}
     for path in sources():
-        if path.stem in {"__init__", "__main__", "cli", "memory"}:  # memory: the world of tests and simulations
+        if path.stem in {"__init__", "__main__", "cli", "memory"}:  # memory is the world of tests
             continue
         member = path.parts[path.parts.index("src") + 1 :]
         dotted = ".".join(member).removesuffix(".py")
