@@ -12,8 +12,8 @@ import pytest
 from tranche.adapters.command import CommandGate
 from tranche.adapters.http import HttpGate
 from tranche.adapters.threads import ThreadWorkers
+from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared, UnknownVariable, substituted
-from tranche.language import GATE_KINDS
 from tranche.plan import WORKING_GATES
 from tranche.ports import GateAnswer, Verdict
 

@@ -1,11 +1,9 @@
 """What gates of every kind share: variables in their settings, and the answer of those not built yet."""
 
-import re
 from collections.abc import Mapping
 
+from tranche.plan import PLACEHOLDER
 from tranche.ports import GateAnswer, Verdict
-
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 class UnknownVariable(Exception):

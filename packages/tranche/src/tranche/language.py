@@ -4,13 +4,13 @@ A plan that parses can be carried out: what cannot work is refused with file and
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yaml
 
+from tranche.gate_kinds import GATES, NAME, WORDS
 from tranche.plan import (
     COUNTED,
     GOOD_WHEN_HIGH,
@@ -32,16 +32,12 @@ from tranche.shape import (
     Choice,
     Duration,
     FileRefused,
-    Free,
     Key,
     Kind,
     ListOf,
-    MapOf,
     Percent,
     Place,
     Record,
-    Tagged,
-    Text,
     Unreadable,
     Whole,
     nearest,
@@ -128,76 +124,6 @@ class BoundKind:
         relation = ">" if self.bad else "[<>]"
         metrics = "|".join(sorted(COUNTED) if self.bad else Metric)
         return {"type": "string", "pattern": rf"^({metrics})\s*{relation}\s*\d+(\.\d+)?\s*(%|ms)?$"}
-
-
-NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
-WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
-
-GATE_KEYS: Final = {
-    "name": Key(NAME, "what the gate is called in the record"),
-    "timeout": Key(Duration(least_s=0.1), "how long one run may take", 600.0),
-    "retry": Key(Duration(least_s=0.1), "when to run it again while it has not passed", 300.0),
-    "at": Key(Choice(("start", "end")), "run when the phase begins, or once its dwell is over", "start"),
-    "on_fail": Key(Choice(("hold", "roll_back")), "what a failure leads to", "hold"),
-}
-
-GATE_KINDS: Final[Mapping[str, tuple[str, Mapping[str, Key]]]] = {
-    "command": (
-        "a program: exit 0 passes, 1 fails, 75 is not yet, anything else cannot tell",
-        {
-            "command": Key(ListOf(WORDS, empty="the command is empty; name a program"), "its words"),
-            "environment": Key(MapOf(WORDS), "its settings, besides those of the site", {}),
-        },
-    ),
-    "http": (
-        "an address that must answer so, every time",
-        {
-            "url": Key(WORDS, "the address"),
-            "status": Key(Whole(least=100, most=599), "the status it must answer", 200),
-            "contains": Key(WORDS, "a text that must be in the answer", ""),
-            "times": Key(Whole(least=1, most=1000), "how many times in a row", 3),
-        },
-    ),
-    "load_test": ("a load test; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
-    "security_scan": ("a scan; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
-    "incidents": (
-        "open incidents; declared, cannot tell yet",
-        {"settings": Key(MapOf(Free()), "its own", {})},
-    ),
-    "proof": (
-        "a proven property; declared, cannot tell yet",
-        {"settings": Key(MapOf(Free()), "its own", {})},
-    ),
-    "drill": ("a rehearsal; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
-    "approval": (
-        "a person's yes; declared, cannot tell yet",
-        {"settings": Key(MapOf(Free()), "its own", {})},
-    ),
-    "query": ("a PromQL query; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
-    "webhook": ("another system; declared, cannot tell yet", {"settings": Key(MapOf(Free()), "its own", {})}),
-}
-
-
-def _gate_case(kind: str) -> Record[PlannedGate]:
-    about, own = GATE_KINDS[kind]
-
-    def build(*, place: Place, **values: object) -> PlannedGate:
-        settings = values["settings"] if "settings" in own else {key: values[key] for key in own}
-        return PlannedGate(
-            name=str(values["name"]),
-            kind=kind,
-            settings=settings,  # type: ignore[arg-type]  # read by kind
-            timeout_s=values["timeout"],  # type: ignore[arg-type]  # read by kind
-            retry_s=values["retry"],  # type: ignore[arg-type]  # read by kind
-            at=values["at"],  # type: ignore[arg-type]  # read by kind
-            on_fail=values["on_fail"],  # type: ignore[arg-type]  # read by kind
-            line=place.line,
-        )
-
-    return Record(build, {"kind": Key(Choice((kind,)), about)} | GATE_KEYS | dict(own), about)
-
-
-GATES: Final = ListOf(Tagged("kind", "gate kind", {kind: _gate_case(kind) for kind in GATE_KINDS}))
 
 
 def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place

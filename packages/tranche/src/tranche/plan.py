@@ -6,6 +6,7 @@ plan.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -18,8 +19,12 @@ LATENCY_EDGES_MS: Final = (100, 300, 500)
 
 STAGING: Final = "staging"
 
-WORKING_GATES: Final = ("command", "http")
+WORKING_GATES: Final = ("command", "http", "query")
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
+
+
+PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+"""A variable in a gate's settings, filled in before the gate is run."""
 
 
 class Metric(StrEnum):

@@ -6,9 +6,10 @@ Relative directories are meant from the folder of the site file.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tranche.ports import Colour
+from tranche.secret import Secret, SecretKind
 from tranche.shape import (
     Choice,
     Flag,
@@ -85,11 +86,20 @@ class EnvironmentSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSite:
+    """Where queries are asked. `url` may have a path; `token` is sent as a bearer's, where one is needed."""
+
+    url: str
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSite:
     """What this installation lends to gates: `{variables}` for their settings, and their environment."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    prometheus: PrometheusSite | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +135,12 @@ def _colour(*, place: Place, managed: bool, command: tuple[str, ...], **values: 
     return ColourSite(managed=managed, command=command, **values)  # type: ignore[arg-type]  # read by kind
 
 
-def _gates(*, place: Place, **values: Mapping[str, str]) -> GateSite:  # noqa: ARG001 - as _identity
+def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _identity
     return GateSite(**values)
+
+
+def _prometheus(*, place: Place, **values: Any) -> PrometheusSite:  # noqa: ARG001 - as _identity
+    return PrometheusSite(**values)
 
 
 def _shape(folder: Path) -> Record[Site]:
@@ -163,7 +177,7 @@ def _shape(folder: Path) -> Record[Site]:
             "state_directory": Key(DIRECTORY, "the engine's own folder: event log, record, status, locks"),
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
-            "gates": Key(Record(_gates, GATES), "what gates are lent", GateSite()),
+            "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
         },
     )
 
@@ -204,10 +218,19 @@ ENVIRONMENT: Final = {
     "lifeline_pid": Key(Whole(least=1), "everything ends when this process ends", None),
     "colours": Key(MapOf(Record(_colour, COLOUR), keys=COLOURS), "how each colour is run"),
 }
-GATES: Final = {
-    "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
-    "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
-}
+
+
+def gates_of(folder: Path) -> dict[str, Key]:
+    """What gates are lent; files of secrets are meant from `folder`."""
+    prometheus = {
+        "url": Key(URL, "the address, with its path prefix if it has one"),
+        "token": Key(SecretKind(folder), "sent as a bearer token", None),
+    }
+    return {
+        "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
+        "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
+        "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
+    }
 
 
 def parse(text: str, *, file: str) -> Site:
@@ -231,3 +254,10 @@ def load(path: Path) -> Site:
         told = f"the site file cannot be read ({error}); give --site or set TRANCHE_SITE"
         raise Unreadable(Place(file=str(path), line=1), told) from error
     return parse(text, file=str(path))
+
+
+def json_schema() -> dict[str, object]:
+    """The language of site files as JSON Schema, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tranche site"} | _shape(
+        Path()
+    ).schema()

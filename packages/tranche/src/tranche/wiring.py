@@ -14,12 +14,13 @@ from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
+from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.language import GATE_KINDS
 from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
@@ -98,7 +99,11 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
 
 def gates(site: Site) -> Mapping[str, Gate]:
     """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
-    working: dict[str, Gate] = {"command": CommandGate(site.gates.environment), "http": HttpGate()}
+    working: dict[str, Gate] = {
+        "command": CommandGate(site.gates.environment),
+        "http": HttpGate(),
+        "query": QueryGate(site.gates.prometheus),
+    }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
 
 

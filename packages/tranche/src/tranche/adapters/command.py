@@ -7,12 +7,10 @@ time-out cannot tell. The last line it prints is its reason; if that is a JSON o
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tranche.adapters.program import NotEnded, environment_of, run_program, words
 from tranche.ports import GateAnswer, Verdict
 
 VERDICTS: Final = {0: Verdict.PASS, 1: Verdict.FAIL, 75: Verdict.NOT_YET}
@@ -28,42 +26,11 @@ class CommandGate:
         self._environment = dict(environment)
 
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
-        command = _words(settings.get("command"))
-        own = settings.get("environment")
-        environment = {**os.environ, **self._environment}
-        environment |= (
-            {str(key): str(value) for key, value in own.items()} if isinstance(own, Mapping) else {}
-        )
-        try:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError, IndexError) as error:
-            told = f"'{' '.join(command[:1])}' could not be started: {error}"
-            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-        with process:
-            try:
-                output, errors = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                _end_group(process.pid)
-                process.communicate()
-                told = f"'{command[0]}' did not end within {timeout_s:g} s"
-                return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-        return answer_of(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
-
-
-def _words(command: object) -> list[str]:
-    return [str(word) for word in command] if isinstance(command, list | tuple) else []
-
-
-def _end_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+        environment = environment_of(self._environment, settings.get("environment"))
+        ended = run_program(words(settings.get("command")), environment=environment, timeout_s=timeout_s)
+        if isinstance(ended, NotEnded):
+            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=ended.reason)
+        return answer_of(ended.code, ended.output, ended.errors)
 
 
 def answer_of(code: int, output: str, errors: str) -> GateAnswer:

@@ -1,0 +1,181 @@
+"""Every kind of gate a plan may name, and what each may be told. A part of the language; see `language.py`."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import yaml
+
+from tranche import promql
+from tranche.plan import PlannedGate
+from tranche.shape import (
+    Choice,
+    Duration,
+    FileRefused,
+    Free,
+    Key,
+    ListOf,
+    MapOf,
+    Place,
+    Record,
+    Tagged,
+    Text,
+    Whole,
+    WrongValue,
+    place_of,
+    scalar,
+)
+
+Settings = Mapping[str, object]
+Check = Callable[[Settings, Place], None]
+
+
+class NotPromql(FileRefused):
+    """A query that does not parse, or could never be judged."""
+
+    code = "not-promql"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A side and a number that a gate's finding is held against, such as `< 100`."""
+
+    relation: Literal["<", "<=", ">", ">="]
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.value:g}"
+
+    def is_met_by(self, found: float) -> bool:
+        """Whether `found` is on the right side; NaN is on none."""
+        match self.relation:
+            case "<":
+                return found < self.value
+            case "<=":
+                return found <= self.value
+            case ">":
+                return found > self.value
+            case ">=":
+                return found >= self.value
+
+    def worst(self, found: list[float]) -> float:
+        """The one of these that is nearest to breaking it, or breaks it most."""
+        return max(found) if self.relation.startswith("<") else min(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdKind:
+    """A threshold as a plan writes it."""
+
+    PATTERN = r"(<|<=|>|>=)\s*(-?\d+(?:\.\d+)?)"
+
+    def read(self, node: yaml.Node, file: str) -> Threshold:
+        text = scalar(node, file, "a bound such as '< 100'")
+        parts = re.fullmatch(self.PATTERN, text)
+        if parts is None:
+            raise WrongValue(place_of(node, file), f"expected a bound such as '< 100', found '{text}'")
+        return Threshold(relation=parts[1], value=float(parts[2]))  # type: ignore[arg-type]  # one of the four
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{self.PATTERN}$"}
+
+
+NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
+WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
+
+GATE_KEYS: Final = {
+    "name": Key(NAME, "what the gate is called in the record"),
+    "timeout": Key(Duration(least_s=0.1), "how long one run may take", 600.0),
+    "retry": Key(Duration(least_s=0.1), "when to run it again while it has not passed", 300.0),
+    "at": Key(Choice(("start", "end")), "run when the phase begins, or once its dwell is over", "start"),
+    "on_fail": Key(Choice(("hold", "roll_back")), "what a failure leads to", "hold"),
+}
+
+COMMAND: Final = {
+    "command": Key(ListOf(WORDS, empty="the command is empty; name a program"), "its words"),
+    "environment": Key(MapOf(WORDS), "its settings, besides those of the site", {}),
+}
+
+
+def _check_query(settings: Settings, place: Place) -> None:
+    fresh = settings["fresh"]
+    asked = [settings["query"], *(fresh if isinstance(fresh, tuple) else ())]
+    for query in asked:
+        try:
+            promql.check(str(query))
+        except promql.NoPromql as error:
+            raise NotPromql(place, str(error)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateKind:
+    """What a kind is about, its own keys, and what must be true of them together."""
+
+    about: str
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    check: Check = lambda settings, place: None  # noqa: ARG005 - most kinds have nothing to add
+
+
+def _declared(what: str) -> GateKind:
+    keys = {"settings": Key(MapOf(Free()), "its own", {})}
+    return GateKind(about=f"{what}; declared, cannot tell yet", keys=keys)
+
+
+GATE_KINDS: Final[Mapping[str, GateKind]] = {
+    "command": GateKind(
+        about="a program: exit 0 passes, 1 fails, 75 is not yet, anything else cannot tell", keys=COMMAND
+    ),
+    "http": GateKind(
+        about="an address that must answer so, every time",
+        keys={
+            "url": Key(WORDS, "the address"),
+            "status": Key(Whole(least=100, most=599), "the status it must answer", 200),
+            "contains": Key(WORDS, "a text that must be in the answer", ""),
+            "times": Key(Whole(least=1, most=1000), "how many times in a row", 3),
+        },
+    ),
+    "load_test": _declared("a load test"),
+    "security_scan": _declared("a scan"),
+    "incidents": _declared("open incidents"),
+    "proof": _declared("a proven property"),
+    "drill": _declared("a rehearsal"),
+    "approval": _declared("a person's yes"),
+    "query": GateKind(
+        about="a PromQL query, asked once of the site's Prometheus; every value it answers must be in bound",
+        keys={
+            "query": Key(WORDS, "the PromQL, without the comparison"),
+            "bound": Key(ThresholdKind(), "what every value must be, such as '< 100'"),
+            "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
+            "fresh": Key(
+                ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()
+            ),
+        },
+        check=_check_query,
+    ),
+    "webhook": _declared("another system"),
+}
+
+
+def _gate_case(kind: str) -> Record[PlannedGate]:
+    declared = GATE_KINDS[kind]
+
+    def build(*, place: Place, **values: object) -> PlannedGate:
+        own = {key: values[key] for key in declared.keys}
+        declared.check(own, place)
+        return PlannedGate(
+            name=str(values["name"]),
+            kind=kind,
+            settings=own.get("settings", own),  # type: ignore[arg-type]  # read by kind
+            timeout_s=values["timeout"],  # type: ignore[arg-type]  # read by kind
+            retry_s=values["retry"],  # type: ignore[arg-type]  # read by kind
+            at=values["at"],  # type: ignore[arg-type]  # read by kind
+            on_fail=values["on_fail"],  # type: ignore[arg-type]  # read by kind
+            line=place.line,
+        )
+
+    keys = {"kind": Key(Choice((kind,)), declared.about)} | GATE_KEYS | dict(declared.keys)
+    return Record(build, keys, declared.about)
+
+
+GATES: Final = ListOf(Tagged("kind", "gate kind", {kind: _gate_case(kind) for kind in GATE_KINDS}))
