@@ -72,7 +72,12 @@ class GateBench:
 
     def _job(self, gate: PlannedGate, progress: Progress) -> Callable[[], GateRun]:
         phase, visit = progress.stay.phase, progress.step_backs
-        own = {"version": progress.version, "rollout": progress.rollout, "phase": progress.stay.name}
+        own = {
+            "version": progress.version,
+            "rollout": progress.rollout,
+            "phase": progress.stay.name,
+            "gate": gate.name,
+        }
         variables = {**self._variables, **own}
 
         def job() -> GateRun:

@@ -110,10 +110,14 @@ def _check_query(settings: Settings, place: Place) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateKind:
-    """What a kind is about, its own keys, and what must be true of them together."""
+    """What a kind is about, its own keys, and what must be true of them together.
+
+    `fixed` is what every gate of the kind is told besides, such as what it is asked about.
+    """
 
     about: str
     keys: Mapping[str, Key] = field(default_factory=dict)
+    fixed: Settings = field(default_factory=dict)
     check: Check = lambda settings, place: None  # noqa: ARG005 - most kinds have nothing to add
 
 
@@ -153,7 +157,14 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         },
         check=_check_query,
     ),
-    "webhook": _declared("another system"),
+    "webhook": GateKind(
+        about="another system of the site, which answers a verdict",
+        keys={
+            "to": Key(NAME, "the webhook of the site that is asked"),
+            "payload": Key(MapOf(Free()), "what it is told besides rollout, version, phase and gate", {}),
+        },
+        fixed={"subject": {name: f"{{{name}}}" for name in ("rollout", "version", "phase", "gate")}},
+    ),
 }
 
 
@@ -166,7 +177,7 @@ def _gate_case(kind: str) -> Record[PlannedGate]:
         return PlannedGate(
             name=str(values["name"]),
             kind=kind,
-            settings=own.get("settings", own),  # type: ignore[arg-type]  # read by kind
+            settings=own.get("settings", {**own, **declared.fixed}),  # type: ignore[arg-type]  # read by kind
             timeout_s=values["timeout"],  # type: ignore[arg-type]  # read by kind
             retry_s=values["retry"],  # type: ignore[arg-type]  # read by kind
             at=values["at"],  # type: ignore[arg-type]  # read by kind

@@ -1,9 +1,29 @@
-"""What gates of every kind share: variables in their settings, and the answer of those not built yet."""
+"""What gates of every kind share: variables in their settings, how long answers may be, and the answer of
+those not built yet.
+"""
 
+import json
 from collections.abc import Mapping
+from typing import Final
 
 from tranche.plan import PLACEHOLDER
 from tranche.ports import GateAnswer, Verdict
+
+LONGEST_REASON: Final = 300
+LARGEST_EVIDENCE: Final = 4000
+"""Characters; answers are kept in the event log for ever."""
+
+
+def brief(reason: object) -> str:
+    """A reason as it is kept."""
+    return str(reason)[:LONGEST_REASON]
+
+
+def small(evidence: object) -> dict[str, object]:
+    """Evidence as it is kept: what is no JSON object, or too large, is left out."""
+    if not isinstance(evidence, Mapping) or len(json.dumps(evidence, default=str)) > LARGEST_EVIDENCE:
+        return {}
+    return dict(evidence)
 
 
 class UnknownVariable(Exception):

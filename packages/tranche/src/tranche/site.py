@@ -94,12 +94,21 @@ class PrometheusSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSite:
+    """Another system that gates ask or that is told the news. `secret` signs what it is sent."""
+
+    url: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSite:
     """What this installation lends to gates: `{variables}` for their settings, and their environment."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     prometheus: PrometheusSite | None = None
+    webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +146,10 @@ def _colour(*, place: Place, managed: bool, command: tuple[str, ...], **values: 
 
 def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _identity
     return GateSite(**values)
+
+
+def _webhook(*, place: Place, **values: Any) -> WebhookSite:  # noqa: ARG001 - as _identity
+    return WebhookSite(**values)
 
 
 def _prometheus(*, place: Place, **values: Any) -> PrometheusSite:  # noqa: ARG001 - as _identity
@@ -226,10 +239,15 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "url": Key(URL, "the address, with its path prefix if it has one"),
         "token": Key(SecretKind(folder), "sent as a bearer token", None),
     }
+    webhook = {
+        "url": Key(URL, "where it is asked, by POST"),
+        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
+    }
     return {
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
+        "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
     }
 
 

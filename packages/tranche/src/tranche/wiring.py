@@ -17,6 +17,7 @@ from tranche.adapters.http import HttpGate
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
+from tranche.adapters.webhook import WebhookGate
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gate_kinds import GATE_KINDS
@@ -103,6 +104,7 @@ def gates(site: Site) -> Mapping[str, Gate]:
         "command": CommandGate(site.gates.environment),
         "http": HttpGate(),
         "query": QueryGate(site.gates.prometheus),
+        "webhook": WebhookGate(site.gates.webhooks),
     }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
 

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tranche.adapters.program import NotEnded, environment_of, run_program, words
+from tranche.gates import LARGEST_EVIDENCE, brief
 from tranche.ports import GateAnswer, Verdict
 
 VERDICTS: Final = {0: Verdict.PASS, 1: Verdict.FAIL, 75: Verdict.NOT_YET}
-LONGEST_REASON: Final = 300
-LARGEST_EVIDENCE: Final = 4000
 
 
 class CommandGate:
@@ -47,7 +46,7 @@ def answer_of(code: int, output: str, errors: str) -> GateAnswer:
     spoken = told.get("reason") or (lines[-1] if lines and not told else "")
     if verdict is not Verdict.PASS and not spoken and complaint:
         spoken = complaint[-1]
-    reason = str(spoken)[:LONGEST_REASON] or f"exit {code}"
+    reason = brief(spoken) or f"exit {code}"
     if code not in VERDICTS:
         reason = f"exit {code}: {reason}"
     return GateAnswer(verdict=verdict, reason=reason, evidence=_evidence(told, code))
