@@ -278,3 +278,32 @@ def test_settings_know_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.from_environment({"TRANCHE_ACTOR": "bob"}).actor == "bob"
     assert settings.from_environment({}).actor
     assert settings.from_environment({}).site is None
+
+
+def test_an_approval_is_shown_and_then_given_by_its_digest(
+    run: Run, here: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(
+        "name: small\nstaging: {gates: [{name: owner, kind: approval}]}\n"
+        "phases: [{name: all, weight: 100 %, dwell: 1h}]\n"
+    )
+    plan, text = language.load(path)
+    here.desk.start(plan, text=text, file=path.name, version="1.1.0", actor="ann")
+    code, out, _ = run("approve", "--json")
+    (case,) = json.loads(out)
+
+    assert code == 0
+    assert case["evidence"]["version"] == "1.1.0"
+    assert f"--evidence {case['digest']}" in run("approve", "owner")[1]
+    assert len(here.log.read("small-1")) == 1, "to look is not to approve"
+    code, _, err = run("approve", "--evidence", case["digest"])
+    assert code == 1
+    assert err.startswith("tranche: refused (own-rollout): ann has started 'small-1'")
+    monkeypatch.setenv("TRANCHE_ACTOR", "bea")
+    assert run("approve", "--evidence", case["digest"], "--reason", "seen")[0] == 0
+    assert here.log.read("small-1")[-1].actor == "bea"
+    assert "gate owner" in run("status")[1]
+    assert "approved by bea" in run("status")[1]
+    assert run("revoke", "owner", "--reason", "too early")[0] == 0
+    assert run("revoke", "owner", "--reason", "too early")[0] == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from tranche import approval
 from tranche.decide import dwell_of
 from tranche.gates import UnknownVariable, substituted
 from tranche.plan import Phase, Plan, PlannedGate
@@ -60,6 +61,8 @@ class GateBench:
         now, stay = self._clock.now(), progress.stay
         phase = plan.phases[stay.phase]
         for gate in phase.gates:
+            if gate.kind == approval.KIND:
+                continue  # a person answers it, in the log
             answered = stay.gates.get(gate.name)
             key = (stay.phase, progress.step_backs, gate.name)
             tried = self._ran_at.get(key)

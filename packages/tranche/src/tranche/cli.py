@@ -264,6 +264,41 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("gate", required=False)
+@click.option("--evidence", help="The digest of what you have seen; without it, it is shown.")
+@site_option
+@reason_option
+@json_option
+def approve(
+    gate: str | None, evidence: str | None, site_file: Path | None, reason: str, as_json: bool
+) -> None:
+    """Show what waits for an approval; with --evidence, say yes to it. Not by the one who started it."""
+    from tranche.page import text_of_cases
+
+    desk = _here(site_file).desk
+    if evidence is None:
+        cases = desk.case(gate)
+        if as_json:
+            _print(cases)
+        else:
+            click.echo(text_of_cases(desk.name(), cases))
+        return
+    actor = settings.from_environment().actor
+    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=actor), as_json)
+
+
+@cli.command()
+@click.argument("gate", required=False)
+@site_option
+@click.option("--reason", required=True, help="Why, for the record.")
+@json_option
+def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
+    actor = settings.from_environment().actor
+    _report(_here(site_file).desk.revoke(gate=gate, reason=reason, actor=actor), as_json)
+
+
+@cli.command()
 @site_option
 @click.option("--reason", required=True, help="Why, for the record.")
 @json_option

@@ -7,7 +7,7 @@ In this order, and the order is the point:
    unless blue breaks the same limit too: going back would not help, so hold and call somebody;
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
-5. the dwell; 6. the gates; 7. the requirements; and only then forward, one step.
+5. the dwell; 6. the gates; 7. the requirements; 8. the approvals; and only then forward, one step.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from tranche import approval
 from tranche.evidence import Evidence
 from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
@@ -227,7 +228,7 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         return [*found, _internal(phase, evidence)]
     found += gate_readings(phase, stay)
     found += _required(phase, evidence)
-    return found
+    return [*found, *approval_readings(progress, phase, stay, now)]
 
 
 def _fresh(plan: Plan, evidence: Evidence, now: datetime) -> Reading:
@@ -298,6 +299,8 @@ def gate_readings(phase: Phase, stay: Stay) -> list[Reading]:
     """What every gate of the phase has answered in this stay; one that did not run has not passed."""
     found = []
     for gate in phase.gates:
+        if gate.kind == approval.KIND:
+            continue
         answered = stay.gates.get(gate.name)
         name = f"gate {gate.name}"
         if answered is None:
@@ -307,6 +310,15 @@ def gate_readings(phase: Phase, stay: Stay) -> list[Reading]:
             told = f"gate '{gate.name}': {answered.reason}"
             found.append(Reading(name=name, verdict=answered.verdict, reason=told))
     return found
+
+
+def approval_readings(progress: Progress, phase: Phase, stay: Stay, now: datetime) -> list[Reading]:
+    """What people have said; asked last, when everything else is known."""
+    dwelt = _dwell(phase, stay, now).verdict is Verdict.PASS
+    return [
+        approval.read_approval(progress, phase, stay, gate, now, dwelt=dwelt)
+        for gate in approval.asked(phase)
+    ]
 
 
 def _internal(phase: Phase, evidence: Evidence) -> Reading:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from tranche import approval
+from tranche.beside import dwelt
 from tranche.decide import RollBack
 from tranche.events import (
     AdvanceRequested,
@@ -23,7 +25,7 @@ from tranche.events import (
 )
 from tranche.language import parse
 from tranche.moves import roll_back
-from tranche.plan import Plan
+from tranche.plan import Phase, Plan
 from tranche.ports import (
     Clock,
     Colour,
@@ -231,6 +233,66 @@ class Desk:
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
+
+    def case(self, gate: str | None = None) -> list[Json]:
+        """What people are asked to approve in the present phase, with its evidence and the digest of it.
+
+        Raises:
+            NotAskedFor: nothing, or nothing of this name.
+        """
+        progress = self.progress()
+        phase = self._phase(progress)
+        now = self._now()
+        gates = [approval.gate_named(phase, gate)] if gate or not approval.asked(phase) else None
+        return [
+            approval.case(progress, phase, each, now, dwelt=dwelt(phase, progress.stay, now))
+            | {"checks": self._seen_checks(progress)}
+            for each in gates or approval.asked(phase)
+        ]
+
+    def approve(self, *, gate: str | None, evidence: str, reason: str, actor: str) -> Progress:
+        """Say yes to this evidence. Raises as `approval.give`, and NotAskedFor."""
+
+        def ask(progress: Progress) -> list[Event]:
+            phase, now = self._phase(progress), self._now()
+            return [
+                approval.give(
+                    progress,
+                    phase,
+                    approval.gate_named(phase, gate),
+                    evidence=evidence,
+                    reason=reason,
+                    actor=actor,
+                    now=now,
+                    dwelt=dwelt(phase, progress.stay, now),
+                    checks=self._seen_checks(progress),
+                )
+            ]
+
+        return self._ask(ask, actor)
+
+    def revoke(self, *, gate: str | None, reason: str, actor: str) -> Progress:
+        """Take every yes to this gate back. Raises NotAskedFor, NothingToRevoke."""
+
+        def ask(progress: Progress) -> list[Event]:
+            planned = approval.gate_named(self._phase(progress), gate)
+            return [approval.revoke(progress, planned, reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def _phase(self, progress: Progress) -> Phase:
+        plan = self.plan(progress)
+        return plan.phases[min(progress.stay.phase, plan.last)]
+
+    def _seen_checks(self, progress: Progress) -> Json:
+        """What the controller saw last of this stay, by name; nothing when nobody has looked at it."""
+        seen = self.observed()
+        if seen is None or seen.get("stay") != progress.stay.identifier:
+            return {}
+        return {
+            check["name"]: {"verdict": check["verdict"], "reason": check["reason"]}
+            for check in seen["checks"]
+        }
 
     def _check_advance(self, progress: Progress) -> None:
         plan, seen = self.plan(progress), self.observed()

@@ -108,6 +108,14 @@ def _check_query(settings: Settings, place: Place) -> None:
             raise NotPromql(place, str(error)) from None
 
 
+def _check_approval(settings: Settings, place: Place) -> None:
+    people, approvers = settings["people"], settings["approvers"]
+    named = set(approvers) if isinstance(approvers, tuple) else set()
+    if named and isinstance(people, int) and people > len(named):
+        told = f"{people} people must say yes, and {len(named)} may"
+        raise WrongValue(place, f"{told}; name more under 'approvers', or ask fewer")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateKind:
     """What a kind is about, its own keys, and what must be true of them together.
@@ -144,7 +152,15 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
     "incidents": _declared("open incidents"),
     "proof": _declared("a proven property"),
     "drill": _declared("a rehearsal"),
-    "approval": _declared("a person's yes"),
+    "approval": GateKind(
+        about="people's yes to what the phase has shown; never of the one who started the rollout",
+        keys={
+            "people": Key(Whole(least=1, most=20), "how many people must say yes", 1),
+            "approvers": Key(ListOf(Text(expected="a name")), "who may; else anybody else", ()),
+            "expires": Key(Duration(least_s=60), "how long a yes counts", 86_400.0),
+        },
+        check=_check_approval,
+    ),
     "query": GateKind(
         about="a PromQL query, asked once of the site's Prometheus; every value it answers must be in bound",
         keys={

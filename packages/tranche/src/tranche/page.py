@@ -130,6 +130,32 @@ def _bounds(numbers: Mapping[str, Any]) -> str:
     return told + (f"; the line is {100 * line:g} %" if line is not None else "")
 
 
+def text_of_cases(rollout: str, cases: Sequence[Mapping[str, Any]]) -> str:
+    """What a person is asked to approve, and how they say yes."""
+    lines: list[str] = []
+    for case in cases:
+        evidence = case["evidence"]
+        where = f"{evidence['name']} at {evidence['weight_percent']:g} %"
+        lines += [
+            f"{rollout}: version {evidence['version']}, {where} ({evidence['stay']})",
+            *textwrap.wrap(f"{MARKS[case['verdict']]} {case['reason']}", WIDTH, subsequent_indent="  "),
+        ]
+        for name, answer in evidence["gates"].items():
+            text = f"  {MARKS[answer['verdict']]} {'gate ' + name:<32} {answer['reason']}"
+            lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 37)
+        for name, check in case["checks"].items():
+            if not name.startswith("gate "):
+                text = f"  {MARKS[check['verdict']]} {name:<32} {check['reason']}"
+                lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 37)
+        who = ", ".join(case["approvers"]) or f"anybody but {case['not']}"
+        lines += [
+            f"  approved by: {', '.join(case['approved_by']) or 'nobody'}; may: {who}; counts {case['expires']}",
+            f"  tranche approve {case['gate']} --evidence {case['digest']}",
+            "",
+        ]
+    return "\n".join(lines[:-1])
+
+
 def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
     """The arm of a user now, and at every weight the data plane has confirmed."""
     from tranche.bucket import arm_of

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tranche.controller import Snapshot
-from tranche.decide import Hold, dwell_of
+from tranche.decide import Hold, approval_readings, dwell_of
 from tranche.observe import arms_from_json, remembered
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict
@@ -80,8 +80,8 @@ def status(
             "elapsed_s": elapsed_s(stay, now),
         },
         "done_percent": done_percent(plan, progress, now),
-        "staging": {"gates": _gates(plan.phases[0], _stays(progress, 0))},
-        "phases": [_row(plan, progress, number, seen) for number in range(1, plan.last + 1)],
+        "staging": {"gates": _gates(plan.phases[0], progress, 0, now)},
+        "phases": [_row(plan, progress, number, seen, now) for number in range(1, plan.last + 1)],
         "verdict": _verdict(progress, seen),
         "limits": list(seen["limits"]) if seen and seen.get("limits") else [],
         "rollback": _rollback(progress),
@@ -159,7 +159,7 @@ def _counts(counts: Counts) -> Json:
     }
 
 
-def _row(plan: Plan, progress: Progress, number: int, seen: Mapping[str, Any] | None) -> Json:
+def _row(plan: Plan, progress: Progress, number: int, seen: Mapping[str, Any] | None, now: datetime) -> Json:
     """One phase. The top-level counts are the new version's, internal users included."""
     phase, stays = plan.phases[number], _stays(progress, number)
     arms = _sum([_arms(stay, seen) for stay in stays])
@@ -175,15 +175,24 @@ def _row(plan: Plan, progress: Progress, number: int, seen: Mapping[str, Any] | 
         "observed_share_percent": None if share is None else round(share, 2),
         **_counts(sum((arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)),
         "arms": {arm.value: _counts(counts) for arm, counts in arms.items()},
-        "gates": _gates(phase, stays),
+        "gates": _gates(phase, progress, number, now),
         "metrics": _metrics(phase, stays, seen),
     }
 
 
-def _gates(phase: Phase, stays: Sequence[Stay]) -> list[Json]:
+def _gates(phase: Phase, progress: Progress, number: int, now: datetime) -> list[Json]:
+    stays = _stays(progress, number)
     answers = stays[-1].gates if stays else {}
+    people = approval_readings(progress, phase, stays[-1], stays[-1].left_at or now) if stays else []
+    approvals = {reading.name: reading for reading in people}
     rows = []
     for gate in phase.gates:
+        asked = approvals.get(f"gate {gate.name}")
+        if asked is not None:
+            rows.append(
+                {"name": gate.name, "kind": gate.kind, "verdict": asked.verdict.value, "reason": asked.reason}
+            )
+            continue
         answered = answers.get(gate.name)
         verdict = answered.verdict if answered else Verdict.NOT_YET
         reason = answered.reason if answered else "has not run"
