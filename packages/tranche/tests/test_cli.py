@@ -72,7 +72,7 @@ def test_a_good_plan_is_told_with_its_digest_and_what_cannot_run(run: Run) -> No
 
     assert code == 0
     assert "can be carried out, sha256:" in out
-    assert "note: week-2: gate 'load' (load_test) answers 'cannot tell'" in out
+    assert "note: week-1: gate 'incidents' (incidents) answers 'cannot tell'" in out
     code, out, _ = run("plan", "check", str(PLANS / "finance-demo.yaml"), "--json")
     assert json.loads(out)["cannot_tell"] == []
 

@@ -1,23 +1,27 @@
 """Every kind of gate a plan may name, and what each may be told. A part of the language; see `language.py`."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import yaml
 
 from tranche import promql
-from tranche.plan import PlannedGate
+from tranche.plan import PlannedGate, duration
 from tranche.shape import (
     Choice,
     Duration,
     FileRefused,
     Free,
     Key,
+    Kind,
     ListOf,
     MapOf,
+    Percent,
     Place,
+    Rate,
     Record,
     Tagged,
     Text,
@@ -81,6 +85,7 @@ class ThresholdKind:
         return {"type": "string", "pattern": f"^{self.PATTERN}$"}
 
 
+PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
 WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
 
@@ -96,6 +101,61 @@ COMMAND: Final = {
     "command": Key(ListOf(WORDS, empty="the command is empty; name a program"), "its words"),
     "environment": Key(MapOf(WORDS), "its settings, besides those of the site", {}),
 }
+
+
+def request_keys(value: Kind[Any]) -> dict[str, Key]:
+    """A request of a load test. `value` is what a header or a body may be: in a plan, a text."""
+    methods = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+    return {
+        "path": Key(PATH, "where, at green's address"),
+        "method": Key(Choice(methods), "how", "GET"),
+        "headers": Key(MapOf(value), "what is sent with it", {}),
+        "body": Key(value, "what is sent", ""),
+        "status": Key(Whole(least=100, most=599), "the status it must answer; another is an error", 200),
+        "contains": Key(WORDS, "a text that must be in the answer", ""),
+        "share": Key(Whole(least=1, most=1000), "how often it is sent, beside the others", 1),
+    }
+
+
+def request(*, place: Place, **values: object) -> dict[str, object]:  # noqa: ARG001 - every record is given its place
+    return values
+
+
+LOAD: Final = {
+    "target": Key(NAME, "requests that the site describes, by name", ""),
+    "requests": Key(ListOf(Record(request, request_keys(WORDS))), "the requests, in turn", ()),
+    "rate": Key(Rate(), "how many requests begin, such as 40/s", None),
+    "users": Key(Whole(least=1, most=100_000), "instead of a rate: so many users", None),
+    "every": Key(Duration(least_s=0.001), "how often each of them begins a request", 1.0),
+    "duration": Key(Duration(least_s=0.1), "how long requests begin"),
+    "request_timeout": Key(Duration(least_s=0.001), "longer is an error", 10.0),
+    "latency_p95": Key(Duration(least_s=0.001), "95 % of the requests must take less", None),
+    "latency_p99": Key(Duration(least_s=0.001), "99 % of the requests must take less", None),
+    "errors": Key(Percent(), "at most so many may fail", None),
+}
+LEAST_FOR: Final = {"latency_p95": 20, "latency_p99": 100}
+"""Requests without which there is no such percentile: one in twenty, one in a hundred."""
+
+
+def _check_load(settings: Settings, place: Place) -> None:
+    values: Mapping[str, Any] = settings
+    if bool(values["target"]) == bool(values["requests"]):
+        raise WrongValue(place, "name a 'target' of the site, or the 'requests' themselves; one of them")
+    if (values["rate"] is None) == (values["users"] is None):
+        raise WrongValue(place, "say how much: a 'rate' such as 40/s, or so many 'users'; one of them")
+    rate = values["rate"] or values["users"] / values["every"]
+    due = round(rate * values["duration"])
+    least = [least for key, least in LEAST_FOR.items() if values[key] is not None]
+    least += [math.ceil(100 / values["errors"])] if values["errors"] else []
+    if not least and values["errors"] is None:
+        raise WrongValue(place, "nothing is asked of it; add 'latency_p95', 'latency_p99' or 'errors'")
+    if due < max(least, default=1):
+        told = f"{due} requests cannot show that; make at least {max(least, default=1)}"
+        raise WrongValue(place, f"{told}, by a higher rate or a longer duration")
+    needed_s = values["duration"] + values["request_timeout"]
+    if values["timeout"] <= needed_s:
+        told = f"the test takes up to {duration(needed_s)}, and its timeout is {duration(values['timeout'])}"
+        raise WrongValue(place, f"{told}; give it more")
 
 
 def _check_query(settings: Settings, place: Place) -> None:
@@ -147,7 +207,11 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
             "times": Key(Whole(least=1, most=1000), "how many times in a row", 3),
         },
     ),
-    "load_test": _declared("a load test"),
+    "load_test": GateKind(
+        about="load on green's own address, with every latency counted from when the request was due",
+        keys=LOAD,
+        check=_check_load,
+    ),
     "security_scan": _declared("a scan"),
     "incidents": _declared("open incidents"),
     "proof": _declared("a proven property"),
@@ -189,7 +253,7 @@ def _gate_case(kind: str) -> Record[PlannedGate]:
 
     def build(*, place: Place, **values: object) -> PlannedGate:
         own = {key: values[key] for key in declared.keys}
-        declared.check(own, place)
+        declared.check({**own, "timeout": values["timeout"]}, place)
         return PlannedGate(
             name=str(values["name"]),
             kind=kind,

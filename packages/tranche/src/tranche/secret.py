@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tranche.ports import Fault
-from tranche.shape import Key, Record, Text, WrongValue, place_of
+from tranche.shape import Key, Record, Text, WrongValue, place_of, scalar
 
 
 class SecretMissing(Fault):
@@ -44,6 +44,22 @@ class Secret:
         if not value:
             raise SecretMissing(f"the secret in {self} is empty or missing; set it")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class TextOrSecret:
+    """A value that may stand here, or may be kept elsewhere."""
+
+    folder: Path
+
+    def read(self, node: yaml.Node, file: str) -> str | Secret:
+        if isinstance(node, yaml.MappingNode):
+            return SecretKind(self.folder).read(node, file)
+        return scalar(node, file, "a text, {file: PATH} or {environment: NAME}")
+
+    def schema(self) -> dict[str, object]:
+        plain = {"type": ["string", "number", "boolean"]}
+        return {"anyOf": [plain, SecretKind(self.folder).schema()]}
 
 
 @dataclass(frozen=True, slots=True)

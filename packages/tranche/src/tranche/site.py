@@ -3,13 +3,14 @@
 Relative directories are meant from the folder of the site file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tranche.gate_kinds import request, request_keys
 from tranche.ports import Colour
-from tranche.secret import Secret, SecretKind
+from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
     Choice,
     Flag,
@@ -109,6 +110,7 @@ class GateSite:
     environment: Mapping[str, str] = field(default_factory=dict)
     prometheus: PrometheusSite | None = None
     webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,11 +245,13 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "url": Key(URL, "where it is asked, by POST"),
         "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
     }
+    target = ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
     return {
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
         "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
+        "targets": Key(MapOf(target), "requests of load tests, by name", {}),
     }
 
 

@@ -14,6 +14,7 @@ from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.load_test import LoadGate
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
@@ -103,6 +104,7 @@ def gates(site: Site) -> Mapping[str, Gate]:
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
         "http": HttpGate(),
+        "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
         "webhook": WebhookGate(site.gates.webhooks),
     }
