@@ -8,19 +8,25 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
+from auth.app import Auth, application
+from auth.attempts import Attempts
+from auth.password import Passwords
 from auth.permission import permissions_of
-from auth.token import issue, load_key
-from auth.user import User
+from auth.token import generate_key, issue, load_key
+from auth.user import User, Users
 from kit.tokens import AUDIENCE, SIGNATURES, TokenVerifier
+from laptop.postgres import Cluster
 
 pytestmark = pytest.mark.integration
 
@@ -200,6 +206,17 @@ def test_after_five_failures_even_the_right_password_has_to_wait(auth: Any, user
     assert 800 < int(answer.headers["retry-after"]) <= 901
 
 
+def test_a_tenants_id_and_its_name_are_no_two_tries_and_tell_nobody_who_exists(
+    auth: Any, user: dict[str, Any], nobody: str
+) -> None:
+    for username in (user["username"], nobody):
+        tried = [
+            auth.log_in(tenant, username, "wrong").status
+            for tenant in ("padma-textiles", user["tenant_id"]) * 4
+        ]
+        assert tried == [401] * 5 + [429] * 3
+
+
 def test_somebody_unknown_has_to_wait_as_well(auth: Any, nobody: str) -> None:
     codes = [auth.log_in("padma-textiles", nobody).status for _ in range(6)]
     assert codes == [401] * 5 + [429]
@@ -212,6 +229,13 @@ def test_many_guesses_at_once_are_no_more_than_five(auth: Any, user: dict[str, A
         ]
         codes = sorted(guess.result().status for guess in guesses)
     assert codes == [401] * 5 + [429] * 35
+
+
+def test_a_slash_does_not_make_one_user_of_two(auth: Any, nobody: str) -> None:
+    for _ in range(5):
+        auth.log_in(nobody, "rahim/karim")
+    assert auth.log_in(nobody, "rahim/karim").status == 429
+    assert auth.log_in(f"{nobody}/rahim", "karim").status == 401
 
 
 def test_a_success_forgives_earlier_failures(auth: Any, user: dict[str, Any]) -> None:
@@ -295,7 +319,7 @@ def test_health_and_metrics_tell_how_it_does(auth: Any, user: dict[str, Any], to
     health = auth.call("GET", "/health")
     assert (health.status, health.body) == (
         200,
-        {"service": "auth", "status": "ready", "checks": {"database": "ok"}},
+        {"service": "auth", "status": "ready", "checks": {"database": "ok", "token keys": "ok"}},
     )
     metrics = auth.call("GET", "/metrics").body
     assert 'auth_logins_total{outcome="done"}' in metrics
@@ -303,7 +327,72 @@ def test_health_and_metrics_tell_how_it_does(auth: Any, user: dict[str, Any], to
     assert user["username"] not in metrics
 
 
-def test_the_log_tells_no_secret(auth: Any, token: str) -> None:
+def test_a_token_that_cannot_be_taken_back_is_no_token(auth: Any, user: dict[str, Any]) -> None:
+    ours = load_key(Path(auth.settings["AUTH_SIGNING_KEY_FILE"]))
+    claims = jwt.decode(signed(ours, user, ago=timedelta()), ours, registry=SIGNATURES).claims
+    for name in (None, "", "no id", 5):
+        said = {key: value for key, value in {**claims, "jti": name}.items() if value is not None}
+        token = jwt.encode({"alg": "EdDSA", "kid": ours.kid}, said, ours, registry=SIGNATURES)
+        answer = me(auth, token)
+        assert (answer.status, answer.body["code"]) == (401, "token-invalid")
+
+
+@contextmanager
+def without_database(cluster: Cluster, auth: Any) -> Iterator[None]:
+    """Nobody is connected to the service's database, and nobody can be."""
+    name = auth.settings["AUTH_DATABASE_URL"].rpartition("/")[2]
+    cluster.run_sql("postgres", f"ALTER DATABASE {name} CONNECTION LIMIT 0;")
+    ended = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}';"
+    cluster.run_sql("postgres", ended)
+    yield
+    cluster.run_sql("postgres", f"ALTER DATABASE {name} CONNECTION LIMIT -1;")
+
+
+def test_a_database_that_is_away_is_a_fault_with_a_code_and_in_the_log_without_a_secret(
+    cluster: Cluster, auth: Any, user: dict[str, Any], token: str
+) -> None:
+    with without_database(cluster, auth):
+        faults = [auth.log_in("padma-textiles", user["username"]), me(auth, token)]
+        faults.append(auth.call("GET", "/auth/revoked"))
+        live, ready = auth.call("GET", "/health/live"), auth.call("GET", "/health/ready")
+        keys = auth.call("GET", "/auth/.well-known/jwks.json")
+    told = {"code": "database-unavailable", "message": "the database does not answer; try again"}
+    assert [(answer.status, answer.body) for answer in faults] == [(503, told)] * 3
+    assert (live.status, keys.status, ready.status) == (200, 200, 503)
+    assert list(ready.body["failed"]) == ["database"]
     log = (auth.folder / "logs" / "auth.log").read_text()
-    for secret in (auth.password, token, json.dumps(auth.settings["AUTH_DATABASE_URL"])[1:-1], "Traceback"):
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {(line["service"], line["event"], line["level"]) for line in lines} == {
+        ("auth", "database away", "error")
+    }
+    url = urlsplit(auth.settings["AUTH_DATABASE_URL"])
+    for secret in (auth.password, token, token.rpartition(".")[2], url.password, user["username"]):
+        assert secret
         assert secret not in log
+    assert auth.log_in("padma-textiles", user["username"]).status == 200
+
+
+async def test_keys_that_cannot_be_read_are_a_fault_and_no_refusal(tmp_path: Path) -> None:
+    generate_key(tmp_path / "key.pem")
+    away = Auth(
+        users=Users(None),  # type: ignore[arg-type]
+        passwords=Passwords(memory_kib=64, time_cost=1),
+        attempts=Attempts(),
+        key=load_key(tmp_path / "key.pem"),
+        verifier=TokenVerifier(issuer="tranche-auth", jwks_url="http://127.0.0.1:1/keys"),
+        issuer="tranche-auth",
+        token_lifetime_s=3600,
+        new_id=uuid4,
+    )
+    told: list[Any] = []
+    headers = [(b"authorization", b"Bearer a.b.c")]
+    scope = {"type": "http", "method": "GET", "path": "/auth/me", "query_string": b"", "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    await application(away)(scope, receive, send)
+    assert (told[0]["status"], json.loads(told[1]["body"])["code"]) == (503, "keys-unavailable")
