@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 from joserfc.jwk import OKPKey
 
+from auth.permission import ROLES, permissions_of
+
 pytestmark = pytest.mark.integration
 KINDS = ("customers", "vendors", "products")
 COLUMNS = {
@@ -264,6 +266,27 @@ def test_whoever_is_not_known_is_refused_with_the_reason(masterdata: Any, ids: l
         for answer in every_way(masterdata, ids[0], authorization=authorization):
             assert answer.refusal == (401, code)
     assert len(masterdata.listed("customers")) == before
+
+
+def test_a_permission_that_is_missing_is_named(masterdata: Any, ids: list[str]) -> None:
+    for permissions in ([], ["invoice:read", "vendor:read", "vendor:create", "customer", "customer:"]):
+        headers = {"authorization": f"Bearer {masterdata.token(permissions=permissions)}"}
+        answers = every_way(masterdata, ids[0], **headers)
+        assert [answer.refusal for answer in answers] == [(403, "permission-missing")] * 4
+        named = [answer.body["message"].split("permission ")[1].split(";")[0] for answer in answers]
+        assert named == ["customer:read"] * 3 + ["customer:create"]
+    assert len(masterdata.listed("customers")) == len(ids)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_reads_names_and_only_those_meant_to_make_partners(masterdata: Any, role: str) -> None:
+    token = masterdata.token(tenant=str(uuid4()), permissions=permissions_of([role]))
+    headers = {"authorization": f"Bearer {token}"}
+    for kind in KINDS:
+        assert masterdata.get(f"/api/v1/{kind}", **headers).status == 200
+        assert masterdata.batch(kind, [str(uuid4())], **headers).status == 200
+        added = masterdata.post(f"/api/v1/{kind}", NEW[kind], **headers)
+        assert added.status == (201 if role in {"finance_manager", "accountant"} else 403)
 
 
 def test_a_tenant_finds_its_own_records_and_no_others(masterdata: Any) -> None:

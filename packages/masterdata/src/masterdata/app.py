@@ -18,6 +18,7 @@ from kit.telemetry import RequestMetrics, log, metrics_route
 from kit.tokens import Identity, KeysUnavailable, TokenRefused, TokenVerifier
 from masterdata.record import BATCH_LIMIT, DATABASE_AWAY, KINDS, PAGE_LIMIT, Kind, Records, parse
 from masterdata.refusal import (
+    Forbidden,
     Refused,
     Taken,
     TenantMismatch,
@@ -36,6 +37,7 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     UnknownKind: 404,
     Taken: 409,
     TooLarge: 413,
+    Forbidden: 403,
     TenantUnknown: 403,
     TenantMismatch: 403,
 }
@@ -140,20 +142,23 @@ def application(records: Records, verifier: TokenVerifier) -> Starlette:
         await records.add(kind, tenant_id, record_id, values)
         return answer(201, {"id": record_id, **values})
 
-    def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    def guarded(handler: Handler, verb: str) -> Callable[[Request], Awaitable[Response]]:
         async def route(request: Request) -> Response:
             identity = await verifier.verify(request.headers.get("authorization"))
             kind, tenant_id = kind_of(request), tenant_of(request, identity)
+            needed = f"{kind.name}:{verb}"
+            if needed not in identity.permissions:
+                raise Forbidden(f"this needs the permission {needed}; ask for a role that has it")
             return await handler(request, kind, tenant_id)
 
         return route
 
     return Starlette(
         routes=[
-            Route("/api/v1/{kind}/batch", guarded(batch), methods=["POST"]),
-            Route("/api/v1/{kind}/{id}", guarded(one)),
-            Route("/api/v1/{kind}", guarded(page)),
-            Route("/api/v1/{kind}", guarded(add), methods=["POST"]),
+            Route("/api/v1/{kind}/batch", guarded(batch, "read"), methods=["POST"]),
+            Route("/api/v1/{kind}/{id}", guarded(one, "read")),
+            Route("/api/v1/{kind}", guarded(page, "read")),
+            Route("/api/v1/{kind}", guarded(add, "create"), methods=["POST"]),
             *health.routes(
                 {"service": "masterdata"}, {"database": records.answer, "token keys": verifier.ready}
             ),

@@ -25,6 +25,12 @@ class TooLarge(Refused):
     code = "request-too-large"
 
 
+class Forbidden(Refused):
+    """The token does not carry the permission that this needs."""
+
+    code = "permission-missing"
+
+
 class TenantUnknown(Refused):
     """The token is good, but what it names cannot be a tenant."""
 
