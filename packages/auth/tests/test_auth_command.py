@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from auth.cli import password_of
 from auth.password import OWASP_MEMORY_KIB
 from auth.wiring import Settings, check
 from kit.serve import ServiceFault
+from kit.settings import SettingsRefused
 
 pytestmark = pytest.mark.integration
 
@@ -91,18 +93,25 @@ def test_a_database_that_is_away_is_named_without_its_password(empty: Any) -> No
         assert "hidden" not in done.stderr + done.stdout
 
 
-def seed(auth: Any, password: str | bytes, **changes: str) -> Any:
+def seed(auth: Any, password: str) -> Any:
     file: Path = auth.folder / "tried"
-    file.write_bytes(password if isinstance(password, bytes) else password.encode())
-    return auth.run("seed", "--password-file", str(file), "--out", str(auth.folder / "out.json"), **changes)
+    file.write_text(password)
+    return auth.run("seed", "--password-file", str(file), "--out", str(auth.folder / "out.json"))
 
 
 @pytest.mark.parametrize("password", ["", "\n", "       \n", "shapla7\n", b"\xff" * 12], ids=repr)
-def test_users_with_no_password_to_speak_of_are_not_made(empty: Any, password: str | bytes) -> None:
-    done = seed(empty, password)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"auth: {empty.folder}/tried: expected a password")
-    assert "shapla" not in done.stderr
+def test_what_is_no_password_to_speak_of_is_refused(tmp_path: Path, password: str | bytes) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(password if isinstance(password, bytes) else password.encode())
+    with pytest.raises(SettingsRefused, match=f"^{file}: expected a password") as refused:
+        password_of(file)
+    assert "shapla" not in str(refused.value)
+
+
+def test_users_without_a_password_are_not_made(empty: Any) -> None:
+    done = seed(empty, "\n")
+    told = "expected a password of at least 8 characters, found 0; choose a longer one"
+    assert (done.returncode, done.stderr) == (1, f"auth: {empty.folder}/tried: {told}\n")
     assert not (empty.folder / "out.json").exists()
 
 

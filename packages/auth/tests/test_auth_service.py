@@ -344,8 +344,10 @@ def without_database(cluster: Cluster, auth: Any) -> Iterator[None]:
     cluster.run_sql("postgres", f"ALTER DATABASE {name} CONNECTION LIMIT 0;")
     ended = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}';"
     cluster.run_sql("postgres", ended)
-    yield
-    cluster.run_sql("postgres", f"ALTER DATABASE {name} CONNECTION LIMIT -1;")
+    try:
+        yield
+    finally:
+        cluster.run_sql("postgres", f"ALTER DATABASE {name} CONNECTION LIMIT -1;")
 
 
 def test_a_database_that_is_away_is_a_fault_with_a_code_and_in_the_log_without_a_secret(

@@ -1,13 +1,17 @@
 """The command line: what it refuses, in one line and with the code for it, and what may be repeated."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 
+from kit.settings import SettingsRefused
 from laptop.postgres import SUPERUSER
 from masterdata import seed
+from masterdata.cli import tenants_of
 from masterdata.record import KINDS, parse
 
 pytestmark = pytest.mark.integration
@@ -80,12 +84,18 @@ def test_seeding_again_keeps_what_was_added_by_hand(masterdata: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_file_that_names_no_tenants_is_refused(empty: Any, content: object) -> None:
-    done = empty.seed(content)
-    assert done.returncode == 1
+def test_a_file_that_names_no_tenants_is_refused(tmp_path: Path, content: object) -> None:
+    file = tmp_path / "tenants.json"
+    file.write_bytes(content if isinstance(content, bytes) else orjson.dumps(content))
+    with pytest.raises(SettingsRefused, match=f"^{file}: expected .*, found another thing"):
+        tenants_of(file)
+
+
+def test_a_refused_file_is_one_line_and_exit_1(empty: Any) -> None:
+    done = empty.seed({"tenants": [{"id": "padma"}]})
     expected = '{"tenants": [{"id": "<UUID>", "name": "..."}]}'
-    assert f"tenants.json: expected {expected}, found another thing" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    told = f"expected {expected}, found another thing (badly formed hexadecimal UUID string)"
+    assert (done.returncode, done.stderr) == (1, f"masterdata: {empty.folder}/tenants.json: {told}\n")
 
 
 def test_records_need_tables(empty: Any) -> None:
