@@ -75,3 +75,5 @@ def test_a_bad_release_comes_back_by_itself(machine: Any, quick: Path, bad: str)
     assert figures["trial_balance_difference"] == 0
     assert figures["acknowledged_writes"] > 50
     assert f"finance 1.1.0-{bad} was taken back" in said
+    if bad != "crash":
+        assert "| cause | judge: " in record, "the judge is quicker than the limits, which are its backstop"
