@@ -117,7 +117,8 @@ def _design(plan: Plan, asked: Sequence[Asked]) -> Design:
         phases=sum(1 + (phase.internal_users_first_s > 0) for phase in plan.phases[1:]),
         alpha=plan.judge.false_rollback,
         beta=plan.judge.false_safety,
-        block_s=max(2 * plan.tick_s, min(120.0, dwell_s / 100)),
+        # two ticks at least, also when they come a little early
+        block_s=max(1.5 * plan.tick_s, min(120.0, dwell_s / 100)),
     )
 
 
