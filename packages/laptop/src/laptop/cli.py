@@ -71,8 +71,8 @@ def up(state: Path | None, port: int | None, users: int) -> None:
                 time.sleep(0.5)
         finally:
             with stopping() as tell:
-                supervisor.stop(tell)
                 keeper.stop_all(topology.state / "environment")
+                supervisor.stop(tell)
             topology.cluster.remove_scratch()
 
 

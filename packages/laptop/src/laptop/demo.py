@@ -65,8 +65,8 @@ class Demo:
                 found = report.report(status, self.records(), self.held())
             finally:
                 with stopping() as tell:
-                    supervisor.stop(tell)
                     keeper.stop_all(topology.state / "environment")
+                    supervisor.stop(tell)
                 topology.cluster.remove_scratch()
         return self.judge(found, topology)
 
