@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tranche.approval import is_all_that_lacks
+from tranche.attestation import Basis, MadeBy, attested
 from tranche.beside import GateBench, GateRun, Workers, look_at_green
 from tranche.decide import (
     Complete,
@@ -55,6 +56,7 @@ from tranche.ports import (
     Recorded,
     Signals,
     SignalsFault,
+    Signer,
     Split,
     Stage,
     Traffic,
@@ -84,6 +86,7 @@ class World:
     notifier: Notifier
     workers: Workers
     lock: Lock
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ class Controller:
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
         )
         self._answers: list[GateRun] = []
-        self._unrecorded: RollBack | None = None
+        self._unrecorded: tuple[RollBack, Basis] | None = None
         self._announced = False
         self._trouble: str | None = None
         self.is_done = False
@@ -159,7 +162,8 @@ class Controller:
         self.progress = refreshed(self.world.log, self.progress)
         self._announce()
         if self._unrecorded is not None:
-            self._record_rollback(self._unrecorded, roll_back(self._unrecorded, self.progress))
+            decision, basis = self._unrecorded
+            self._record_rollback(decision, roll_back(decision, self.progress), basis)
         if self.progress.state is State.ROLLING_BACK:
             return self._finish_rollback()
         return self._end() if self.progress.is_finished else self._round()
@@ -210,9 +214,12 @@ class Controller:
 
     # Record.
 
-    def _append(self, *events: Event, actor: str = ACTOR) -> list[Recorded]:
+    def _append(self, *events: Event, basis: Basis | None = None) -> list[Recorded]:
         now = self.world.clock.now()
-        new = [encode(event, at=now, actor=actor) for event in events]
+        new = [encode(event, at=now, actor=ACTOR) for event in events]
+        if basis is not None:
+            signer = self.world.signer
+            new = attested(basis, new, progress=self.progress, actor=ACTOR, signer=signer, at=now)
         recorded = self.world.log.append(self.progress.rollout, after=self.progress.position, events=new)
         self.progress = fold(recorded, self.progress) or self.progress
         return recorded
@@ -233,23 +240,27 @@ class Controller:
         except EnvironmentFault as fault:
             self.seen = miss_green(self.seen, str(fault))
 
-    def _record(self, decision: Decision, evidence: Evidence, now: datetime) -> None:
-        """Write the decision down, with its numbers, before anything is done about it."""
+    def _record(
+        self, decision: Decision, evidence: Evidence, now: datetime, made_by: MadeBy = MadeBy.RULES
+    ) -> None:
+        """Write the decision down, with what it rests on, before anything is done about it."""
         told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=now)
+        after = self.progress.position
+        basis = Basis(decision=decision, made_by=made_by, after=after, at=now, evidence=evidence)
         if isinstance(decision, RollBack):
-            self._record_rollback(decision, told)
+            self._record_rollback(decision, told, basis)
         elif told:
-            self._append(*told)
+            self._append(*told, basis=basis)
             self._announce_decision(decision)
 
-    def _record_rollback(self, decision: RollBack, events: Sequence[Event]) -> None:
+    def _record_rollback(self, decision: RollBack, events: Sequence[Event], basis: Basis) -> None:
         """As any decision; but when the log cannot be written, users are taken back all the same."""
         try:
-            self._append(*events)
+            self._append(*events, basis=basis)
         except Conflict:
             raise
         except LogFault:
-            self._unrecorded = decision
+            self._unrecorded = (decision, basis)
             self.world.traffic.apply(
                 Split(
                     identifier=f"{self.progress.rollout}/unrecorded",
@@ -409,7 +420,8 @@ class Controller:
         hold = Hold(verdict=Verdict.CANNOT_TELL, reason=told, key=f"fault: {type(fault).__name__}")
         try:
             if not self.progress.is_finished and self.progress.rollback is None:
-                self._record(hold, gather(self.plan, self.progress, self.seen), self.world.clock.now())
+                evidence = gather(self.plan, self.progress, self.seen)
+                self._record(hold, evidence, self.world.clock.now(), MadeBy.FAULT)
             now = self.world.clock.now()
             self._publish(gather(self.plan, self.progress, self.seen), hold, now)
         except Fault:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from tranche import approval
+from tranche.attestation import Basis, MadeBy, attested
 from tranche.beside import dwelt
 from tranche.decide import RollBack
 from tranche.events import (
@@ -35,6 +36,7 @@ from tranche.ports import (
     EventLog,
     LogFault,
     Recorded,
+    Signer,
     Traffic,
     Verdict,
 )
@@ -136,6 +138,7 @@ class Desk:
     clock: Clock
     control: ControlLock
     observed: Callable[[], Mapping[str, Any] | None]
+    signer: Signer | None = None
 
     def name(self, rollout: str | None = None) -> str:
         """The rollout of that name, or the latest.
@@ -331,15 +334,16 @@ class Desk:
             BlueRetired: there is nothing to go back to.
             TrafficFault: it is decided and recorded, and the data plane has not confirmed it.
         """
+        decision = RollBack(cause="person", reason=reason)
 
         def ask(progress: Progress) -> list[Event]:
             if Colour.BLUE.value in progress.retired:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            return roll_back(RollBack(cause="person", reason=reason), progress)
+            return roll_back(decision, progress)
 
-        progress = self._ask(ask, actor, also={State.COMPLETED})
+        progress = self._ask(ask, actor, also={State.COMPLETED}, decision=decision)
         progress = reconcile(
             log=self.log,
             traffic=traffic,
@@ -375,16 +379,28 @@ class Desk:
             return self.progress(progress.rollout)  # a controller came and ended it
 
     def _ask(
-        self, ask: Callable[[Progress], list[Event]], actor: str, *, also: set[State] | None = None
+        self,
+        ask: Callable[[Progress], list[Event]],
+        actor: str,
+        *,
+        also: set[State] | None = None,
+        decision: RollBack | None = None,
     ) -> Progress:
-        """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker."""
+        """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker.
+
+        What is a decision of the rollout itself is attested.
+        """
         for _ in range(TRIES):
             progress = self.progress()
             if progress.is_finished and progress.state not in (also or set()):
                 raise Ended(
                     f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
                 )
-            events = [encode(event, at=self._now(), actor=actor) for event in ask(progress)]
+            now = self._now()
+            events = [encode(event, at=now, actor=actor) for event in ask(progress)]
+            if decision is not None and events:
+                basis = Basis(decision=decision, made_by=MadeBy.PERSON, after=progress.position, at=now)
+                events = attested(basis, events, progress=progress, actor=actor, signer=self.signer, at=now)
             try:
                 recorded = self.log.append(progress.rollout, after=progress.position, events=events)
             except Conflict:

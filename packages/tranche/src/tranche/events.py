@@ -196,6 +196,15 @@ class Retired:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """An entry of the hash chain: it vouches for the events appended with it. `unsigned` is why it is not signed."""
+
+    entry: int
+    envelope: Json
+    unsigned: str | None
+
+
 Event = (
     Started
     | TakenOver
@@ -217,6 +226,7 @@ Event = (
     | RolledBack
     | Completed
     | Retired
+    | Attested
 )
 
 TYPES: Final[Mapping[str, type[Event]]] = {
@@ -240,6 +250,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "rolled-back/1": RolledBack,
     "completed/1": Completed,
     "retired/1": Retired,
+    "attested/1": Attested,
 }
 NAMES: Final = {kind: name for name, kind in TYPES.items()}
 

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tranche.audit import Export
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
 from tranche.judgement import figure
 from tranche.plan import duration
@@ -226,4 +227,44 @@ def text_of_who(document: Mapping[str, Any]) -> str:
         f"  {change['at'][:19]}  {change['green_weight_percent']:>5g} %  {change['arm']}"
         for change in document["changes"]
     ]
+    return "\n".join(lines)
+
+
+def evidence_document(exported: Export) -> Json:
+    """What was found in exported evidence."""
+    progress = exported.cases[-1].before if exported.cases else None
+    return {
+        "rollout": exported.head["rollout"],
+        "exported_at": exported.head["exported_at"],
+        "exported_by": exported.head["exported_by"],
+        "events": len(exported.events),
+        "entries": len(exported.cases),
+        "unsigned_entries": exported.unsigned,
+        "seal_signed": bool(exported.seal_keys),
+        "keys": list(exported.keys),
+        "decisions_without_entry": list(exported.uncovered),
+        "version": progress.version if progress is not None else None,
+        "outcome": exported.dossier["outcome"],
+        "missing": exported.dossier["missing"],
+    }
+
+
+def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
+    """As `evidence_document`. What is unsigned, uncovered or missing is said as plainly as what is there."""
+    lines = [
+        f"{file}: {document['rollout']}, {document['outcome']['state'].replace('_', ' ')}",
+        f"  unchanged: {document['events']} events, {document['entries']} decisions in the chain",
+    ]
+    if document["unsigned_entries"]:
+        told = f"  NOT SIGNED: {document['unsigned_entries']} of {document['entries']} entries"
+        lines.append(f"{told}; whoever wrote the file could have written another")
+    if not document["seal_signed"]:
+        lines.append("  NOT SIGNED: the seal of the file")
+    lines += [f"  signed by {key}" for key in document["keys"]]
+    if document["keys"]:
+        lines.append("  a signature is worth what you know of its key: compare it, or give --key")
+    if document["decisions_without_entry"]:
+        positions = ", ".join(str(each) for each in document["decisions_without_entry"])
+        lines.append(f"  no entry vouches for the decisions at {positions}: an older release made them")
+    lines += [f"  missing for {each['demand']}: {each['what']}" for each in document["missing"]]
     return "\n".join(lines)

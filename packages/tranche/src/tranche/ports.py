@@ -38,6 +38,10 @@ class LogFault(Fault):
     """The event log could not be read or written."""
 
 
+class KeyFault(Fault):
+    """The key that signs evidence could not be used."""
+
+
 class Conflict(LogFault):
     """Somebody else appended since the log was read: read again and decide again."""
 
@@ -243,6 +247,25 @@ class EventLog(Protocol):
 
         Raises:
             LogFault: it could not be read.
+        """
+
+
+class Signer(Protocol):
+    """Signs evidence with the key of this installation."""
+
+    @property
+    def key(self) -> str:
+        """What the key goes by: its public half, so that anybody can check what it signed.
+
+        Raises:
+            KeyFault: it cannot be read.
+        """
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature.
+
+        Raises:
+            KeyFault: the key cannot be read.
         """
 
 

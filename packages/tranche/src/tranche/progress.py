@@ -10,10 +10,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
+from tranche.canonical import chained, digest
 from tranche.events import (
     AdvanceRequested,
     ApprovalGiven,
     ApprovalRevoked,
+    Attested,
     Completed,
     Event,
     GateAnswered,
@@ -117,7 +119,10 @@ class WeightChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Everything the log says about a rollout. `position` is the last event folded in."""
+    """Everything the log says about a rollout. `position` is the last event folded in.
+
+    `log_digest` stands for all events so far; `last_entry` is the digest of the last of `entries` in the hash chain.
+    """
 
     rollout: str
     position: int
@@ -143,6 +148,9 @@ class Progress:
     step_backs: int = 0
     retired: frozenset[str] = frozenset()
     requests: int = 1
+    log_digest: str = ""
+    entries: int = 0
+    last_entry: str | None = None
 
     @property
     def stay(self) -> Stay:
@@ -195,13 +203,30 @@ def evolve(progress: Progress | None, recorded: Recorded) -> Progress:
         raise LogFault(
             f"entry {progress.position + 1} of rollout '{recorded.rollout}' is missing; the log was cut"
         )
-    return replace(_fold(progress, event, at, recorded.actor), position=recorded.position, last_at=at)
+    return replace(
+        _fold(progress, event, at, recorded.actor),
+        position=recorded.position,
+        last_at=at,
+        log_digest=chained(progress.log_digest, recorded),
+    )
 
 
 def fold(events: Iterable[Recorded], progress: Progress | None = None) -> Progress | None:
     """As `evolve`, over many."""
     for recorded in events:
         progress = evolve(progress, recorded)
+    return progress
+
+
+def whole(events: Iterable[Recorded]) -> Progress:
+    """As `fold`, of a log from its beginning.
+
+    Raises:
+        LogFault: it is empty, or as `evolve`.
+    """
+    progress = fold(events)
+    if progress is None:
+        raise LogFault("the log is empty: it must begin with the event that started the rollout")
     return progress
 
 
@@ -228,6 +253,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
         last_at=recorded.at,
         stays=(staging,),
         requested=Split(identifier=identifier, salt=event.salt, green_weight=0, internal_to_green=False),
+        log_digest=chained("", recorded),
     )
 
 
@@ -275,6 +301,9 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return replace(_with_stay(progress, left_at=at), completed_at=at, held=None)
         case Retired():
             return replace(progress, retired=progress.retired | {event.colour})
+        case Attested():
+            entry = digest(str(event.envelope["payload"]))
+            return replace(progress, entries=progress.entries + 1, last_entry=entry)
         case _:
             assert_never(event)
 

@@ -115,12 +115,16 @@ class GateSite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One installation. `state_directory` keeps rollout.sqlite, record.md, status.json and the locks."""
+    """One installation. `state_directory` keeps rollout.sqlite, record.md, status.json and the locks.
+
+    `signing_key` is an ed25519 private key (PEM): it signs the evidence of every decision.
+    """
 
     state_directory: Path
     traffic: TrafficSite
     environment: EnvironmentSite
     gates: GateSite = field(default_factory=GateSite)
+    signing_key: Secret | None = None
 
 
 ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
@@ -193,6 +197,7 @@ def _shape(folder: Path) -> Record[Site]:
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
             "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
+            "signing_key": Key(SecretKind(folder), "signs the evidence: an ed25519 private key, PEM", None),
         },
     )
 

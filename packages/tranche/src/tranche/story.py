@@ -7,6 +7,7 @@ from tranche.events import (
     AdvanceRequested,
     ApprovalGiven,
     ApprovalRevoked,
+    Attested,
     Completed,
     Event,
     GateAnswered,
@@ -81,6 +82,9 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "completed", event.reason
         case Retired():
             return "retired", f"{event.colour}: {event.detail}"
+        case Attested():
+            how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
+            return "attested", f"entry {event.entry} of the evidence, {how}"
         case _:
             assert_never(event)
 
@@ -96,7 +100,7 @@ def line(recorded: Recorded) -> str:
     return f"{recorded.at:%H:%M:%S}  {title:<17} {recorded.actor:<11} {text}"
 
 
-QUIET = (Measured, TakenOver, WeightRequested)
+QUIET = (Attested, Measured, TakenOver, WeightRequested)
 """Events that say nothing new to a person who reads the others."""
 
 

@@ -23,7 +23,7 @@ from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
+from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Signer, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
 from tranche.site import Site
@@ -45,6 +45,7 @@ class Installation:
     log: EventLog
     control: FileLock
     desk: Desk
+    signer: Signer | None = None
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -69,8 +70,24 @@ def installation(site: Site) -> Installation:
     folder = Folder(site.state_directory)
     log = SqliteLog(folder.path / LOG_FILE)
     control = FileLock(folder.path / CONTROL_LOCK)
-    desk = Desk(log=log, clock=WallClock(), control=control, observed=lambda: folder.read_json(OBSERVED_FILE))
-    return Installation(site=site, folder=folder, log=log, control=control, desk=desk)
+    signs = signer(site)
+    desk = Desk(
+        log=log,
+        clock=WallClock(),
+        control=control,
+        observed=lambda: folder.read_json(OBSERVED_FILE),
+        signer=signs,
+    )
+    return Installation(site=site, folder=folder, log=log, control=control, desk=desk, signer=signs)
+
+
+def signer(site: Site) -> Signer | None:
+    """Who signs the evidence; None where the site names no key. Reads nothing yet."""
+    if site.signing_key is None:
+        return None
+    from tranche.adapters.ed25519 import Ed25519Signer
+
+    return Ed25519Signer(site.signing_key)
 
 
 def controller(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Controller:
@@ -88,6 +105,7 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         notifier=ConsoleNotifier(),
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
+        signer=here.signer,
     )
     return Controller(
         plan=here.desk.plan(progress),

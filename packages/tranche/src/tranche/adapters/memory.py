@@ -1,5 +1,6 @@
 """Every port in memory: for tests, for simulation, for trying things out. Fakes, not mocks: they behave."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -57,7 +58,7 @@ class MemoryLog:
                 type=event.type,
                 at=event.at,
                 actor=event.actor,
-                data=event.data,
+                data=json.loads(json.dumps(event.data, allow_nan=False)),
             )
             for number, event in enumerate(events, start=1)
         ]

@@ -1,0 +1,219 @@
+"""Every decision as an entry of a hash chain, with what it rests on. Pure, but for the signer it is handed.
+
+1. An entry is an event of the log it vouches for, appended together with the events of its decision: a crash
+   leaves both or neither.
+2. It names the digest of the whole log before it, of the entry before it and of the events beside it: nothing that
+   was said before can be changed without breaking every entry that follows.
+3. It holds the whole input of `decide`, so that the decision can be made again; one that nothing of the kind led to
+   (a person's, or the hold of a tick that failed) says so.
+4. Signing never stands in the way of a rollback: without a key, or with one that cannot be used, the entry is
+   unsigned and says why.
+
+The entry is an in-toto Statement (v1) in a DSSE envelope (v1.0.2, secure-systems-lab/dsse), signed with ed25519
+(RFC 8032) over its pre-authentication encoding.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from importlib import metadata
+from typing import Any, Final, assert_never
+
+from tranche.canonical import canonical, digest, event_json, plain
+from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack
+from tranche.events import Attested, encode
+from tranche.evidence import Evidence
+from tranche.ports import KeyFault, NewEvent, Signer, Verdict
+from tranche.progress import Progress
+
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
+PREDICATE: Final = "urn:tranche:rollout-decision:v1"
+ENGINE: Final = f"tranche {metadata.version('tranche')}"
+NO_KEY: Final = "the site names no key"
+NO_VERSION_DIGEST: Final = "the environment does not tell the digest of a version"
+
+Verify = Callable[[str, bytes, bytes], bool]
+"""Whether the key of this name has signed this message so: (key, message, signature)."""
+
+
+class MadeBy(StrEnum):
+    """Who or what decided: the rules, a person, or a fault of the world that a tick ended with."""
+
+    RULES = "rules"
+    PERSON = "person"
+    FAULT = "fault"
+
+
+class Foreign(Exception):
+    """An envelope that none of ours has made, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """A decision, and everything it rests on: `after` is the position of the last event that was known, `at` the
+    time that counted. Without `evidence` it cannot be made again.
+    """
+
+    decision: Decision
+    made_by: MadeBy
+    after: int
+    at: datetime
+    evidence: Evidence | None = None
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    return {"kind": type(decision).__name__, **plain(decision)}
+
+
+def verdict_of(decision: Decision) -> Verdict:
+    """A hold has one of its own; what goes forward has passed, what goes back has failed."""
+    match decision:
+        case Hold():
+            return decision.verdict
+        case StepBack() | RollBack():
+            return Verdict.FAIL
+        case Advance() | Complete():
+            return Verdict.PASS
+        case _:
+            assert_never(decision)
+
+
+def records_digest(events: Sequence[Mapping[str, Any]]) -> str:
+    """Of the events that stand beside an entry, each as `event_json`."""
+    return digest(canonical(list(events)))
+
+
+def statement(basis: Basis, *, progress: Progress, events: Sequence[NewEvent], actor: str) -> dict[str, Any]:
+    """What an entry says. `progress` is the rollout right before it, `events` what is appended with it."""
+    beside = records_digest([event_json(each) for each in events])
+    return {
+        "_type": STATEMENT,
+        "subject": [
+            {
+                "name": f"{progress.rollout}@{progress.position}",
+                "digest": {"sha256": progress.log_digest.removeprefix("sha256:")},
+            }
+        ],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "engine": ENGINE,
+            "rollout": progress.rollout,
+            "entry": progress.entries + 1,
+            "position": progress.position + 1,
+            "previous": progress.last_entry,
+            "log_digest": progress.log_digest,
+            "records": {"count": len(events), "digest": beside},
+            "plan": {"file": progress.plan_file, "digest": progress.plan_digest},
+            "version": {"name": progress.version, "digest": None, "unknown_because": NO_VERSION_DIGEST},
+            "actor": actor,
+            "made_by": basis.made_by.value,
+            "decided_at": plain(basis.at),
+            "decided_after": basis.after,
+            "decision": decision_json(basis.decision),
+            "verdict": verdict_of(basis.decision).value,
+            "reason": basis.decision.reason,
+            "evidence": plain(basis.evidence),
+        },
+    }
+
+
+def attested(
+    basis: Basis,
+    events: Sequence[NewEvent],
+    *,
+    progress: Progress,
+    actor: str,
+    signer: Signer | None,
+    at: datetime,
+) -> list[NewEvent]:
+    """The events of a decision behind their entry, to be appended at once behind `progress`."""
+    said = statement(basis, progress=progress, events=events, actor=actor)
+    envelope, unsigned = sealed(canonical(said).encode(), signer)
+    entry = Attested(entry=progress.entries + 1, envelope=envelope, unsigned=unsigned)
+    return [encode(entry, at=at, actor=actor), *events]
+
+
+def sealed(payload: bytes, signer: Signer | None) -> tuple[dict[str, Any], str | None]:
+    """The payload in its envelope, and why it is not signed if it is not."""
+    signatures, unsigned = [], None
+    try:
+        if signer is None:
+            unsigned = NO_KEY
+        else:
+            signature = signer.sign(pre_authentication(payload))
+            signatures = [{"keyid": signer.key, "sig": base64.b64encode(signature).decode()}]
+    except KeyFault as fault:
+        unsigned = str(fault)
+    envelope = {
+        "payloadType": PAYLOAD_TYPE,
+        "payload": base64.b64encode(payload).decode(),
+        "signatures": signatures,
+    }
+    return envelope, unsigned
+
+
+def pre_authentication(payload: bytes) -> bytes:
+    """What is signed: DSSE's PAE, in which neither type nor payload can be taken for the other."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def payload_of(envelope: Mapping[str, Any]) -> bytes:
+    """What is in the envelope, whoever signed it.
+
+    Raises:
+        Foreign: it is no envelope of ours.
+    """
+    if set(envelope) != {"payloadType", "payload", "signatures"}:
+        raise Foreign("an envelope has 'payloadType', 'payload' and 'signatures'")
+    if envelope["payloadType"] != PAYLOAD_TYPE:
+        raise Foreign(f"its payload is of type {envelope['payloadType']}, expected {PAYLOAD_TYPE}")
+    return _decoded(envelope["payload"])
+
+
+def said_in(envelope: Mapping[str, Any]) -> dict[str, Any]:
+    """The statement in the envelope.
+
+    Raises:
+        Foreign: it holds none.
+    """
+    try:
+        said = json.loads(payload_of(envelope))
+    except ValueError as error:
+        raise Foreign(f"its payload is no JSON ({error})") from error
+    if not isinstance(said, dict):
+        raise Foreign("its payload is no JSON object")
+    return said
+
+
+def keys_of(envelope: Mapping[str, Any], verify: Verify) -> list[str]:
+    """The keys that have signed it; none if it is unsigned.
+
+    Raises:
+        Foreign: a signature does not belong to it.
+    """
+    message = pre_authentication(payload_of(envelope))
+    keys = []
+    for each in envelope["signatures"]:
+        if not isinstance(each, dict) or set(each) != {"keyid", "sig"}:
+            raise Foreign("a signature has 'keyid' and 'sig'")
+        if not verify(each["keyid"], message, _decoded(each["sig"])):
+            raise Foreign(f"its signature is not that of the key {each['keyid']}")
+        keys.append(each["keyid"])
+    return keys
+
+
+def _decoded(text: object) -> bytes:
+    """Base64 as it is written, and in no other way: every text has one meaning and every meaning one text."""
+    try:
+        found = base64.b64decode(str(text), validate=True)
+    except binascii.Error as error:
+        raise Foreign(f"it is not base64 ({error})") from error
+    if base64.b64encode(found).decode() != text:
+        raise Foreign("its base64 is not as it is written")
+    return found
