@@ -23,8 +23,9 @@ from tranche.canonical import canonical, plain, typed
 from tranche.decide import Hold, decide
 from tranche.events import Attested, WeightRequested, decode
 from tranche.evidence import Evidence
+from tranche.language import parse
 from tranche.moves import events_of
-from tranche.plan import Answer
+from tranche.plan import Answer, Plan
 from tranche.ports import Arm, KeyFault, LogFault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
@@ -166,6 +167,10 @@ def test_base64_that_means_the_same_is_not_the_same(bed: Bed, signer: Ed25519Sig
     assert all(is_refused(data[: end - 1] + bytes([each]) + data[end:]) for each in same)
 
 
+def bed_plan(recorded: list[Recorded]) -> Plan:
+    return parse(str(recorded[0].data["plan"]), file=str(recorded[0].data["plan_file"]))
+
+
 def forged(data: bytes, change: Callable[[list[dict[str, Any]]], None]) -> bytes:
     """The file with its lines changed, and everything in it that needs no key made to fit: dossier, seal."""
     lines = [json.loads(line) for line in data.decode().splitlines()]
@@ -182,7 +187,7 @@ def forged(data: bytes, change: Callable[[list[dict[str, Any]]], None]) -> bytes
         )
         for each in events
     ]
-    plan = audit._plan(recorded)
+    plan = bed_plan(recorded)
     text = audit.export(recorded, plan, at=recorded[-1].at, by="eve", signer=None)
     return text.encode()
 
@@ -438,7 +443,7 @@ def test_a_dossier_that_flatters_is_found_though_the_seal_fits_it(bed: Bed) -> N
     *lines, _ = exported(bed, events).decode().splitlines(keepends=True)
     body = "".join(lines).replace('"state":"rolled_back"', '"state":"completed"')
     assert body != "".join(lines)
-    envelope, _ = sealed(canonical(audit._seal(body, events)).encode(), None)
+    envelope, _ = sealed(canonical(audit._seal(body, bed.progress)).encode(), None)
 
     with pytest.raises(audit.EvidenceDamaged, match="the dossier is not what the events say"):
         audit.verified(f"{body}{canonical(envelope)}\n".encode(), verify=verify)

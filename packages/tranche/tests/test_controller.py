@@ -239,6 +239,48 @@ def test_when_the_log_cannot_be_written_users_are_taken_back_all_the_same(bed: B
     assert bed.weights[-1] == 0
 
 
+def test_a_rollback_that_could_not_be_recorded_is_not_decided_again_behind_a_person_s(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.environment.restarts = 9
+    bed.step(controller)
+    full = FullDisk(bed.log.append)
+    whole, bed.log.append = bed.log.append, full  # type: ignore[method-assign]
+    bed.step(controller, 2)
+    bed.log.append = whole  # type: ignore[method-assign]
+    bed.desk.roll_back(
+        reason="no", actor="bob", traffic=bed.traffic, environment=bed.environment, lock=bed.lock
+    )
+    bed.step(controller, 2)
+
+    decided = [event for event in bed.log.read("small-1") if event.type == "rollback-decided/1"]
+    assert [event.actor for event in decided] == ["bob"]
+    assert bed.progress.state is State.ROLLED_BACK
+
+
+def test_a_rollback_that_is_recorded_later_has_what_was_measured_beside_it(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.step(controller, 9)
+    bed.environment.restarts = 9
+    bed.step(controller)
+    full = FullDisk(bed.log.append)
+    whole, bed.log.append = bed.log.append, full  # type: ignore[method-assign]
+    bed.step(controller, 2)
+    bed.log.append = whole  # type: ignore[method-assign]
+    bed.step(controller, 2)
+
+    types = [event.type for event in bed.log.read("small-1")]
+    at = types.index("rollback-decided/1")
+    assert types[at - 1 : at + 3] == [
+        "attested/1",
+        "rollback-decided/1",
+        "weight-requested/1",
+        "measured/1",
+    ]
+
+
 class FullDisk:
     """An append that fails while the disk is full."""
 

@@ -23,7 +23,7 @@ from enum import StrEnum
 from importlib import metadata
 from typing import Any, Final, assert_never
 
-from tranche.canonical import canonical, digest, event_json, plain
+from tranche.canonical import canonical, digest, event_json, plain, written
 from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack
 from tranche.events import Attested, encode
 from tranche.evidence import Evidence
@@ -85,7 +85,7 @@ def verdict_of(decision: Decision) -> Verdict:
 
 def records_digest(events: Sequence[Mapping[str, Any]]) -> str:
     """Of the events that stand beside an entry, each as `event_json`."""
-    return digest(canonical(list(events)))
+    return digest(written(list(events)))
 
 
 def statement(basis: Basis, *, progress: Progress, events: Sequence[NewEvent], actor: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Nothing in it is taken on trust that can be worked out: `verify` works the chain
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from tranche.attestation import (
     said_in,
     sealed,
 )
-from tranche.canonical import canonical, digest, event_json, plain, typed
+from tranche.canonical import canonical, digest, event_json, plain, typed, written
 from tranche.decide import Decision, decide
 from tranche.dossier import dossier
 from tranche.events import Attested, decode, encode
@@ -75,9 +75,12 @@ class OtherDecision(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One entry as the file has it: what it says, the rollout right before it, and the events it vouches for."""
+    """One entry as the file has it: what it says, the rollout as it was known to who decided, the rollout right
+    before the entry, and the events it vouches for.
+    """
 
     said: Json
+    known: Progress
     before: Progress
     records: tuple[Recorded, ...]
     position: int
@@ -89,6 +92,7 @@ class Export:
     """A file that was checked. `uncovered` are the positions of decisions that no entry vouches for."""
 
     head: Json
+    plan: Plan
     events: tuple[Recorded, ...]
     dossier: Json
     cases: tuple[Case, ...]
@@ -124,9 +128,10 @@ def export(events: Sequence[Recorded], plan: Plan, *, at: datetime, by: str, sig
         "exported_by": by,
         "engine": ENGINE,
     }
-    told = [head, *(_event(each) for each in events), {"dossier": dossier(events, plan)}]
+    progress = whole(events)
+    told = [head, *(_event(each) for each in events), {"dossier": dossier(events, progress, plan)}]
     text = "".join(f"{canonical(each)}\n" for each in told)
-    envelope, _ = sealed(canonical(_seal(text, events)).encode(), signer)
+    envelope, _ = sealed(canonical(_seal(text, progress)).encode(), signer)
     return text + canonical(envelope) + "\n"
 
 
@@ -134,8 +139,7 @@ def _event(recorded: Recorded) -> Json:
     return {"position": recorded.position, **event_json(recorded)}
 
 
-def _seal(text: str, events: Sequence[Recorded]) -> Json:
-    progress = whole(events)
+def _seal(text: str, progress: Progress) -> Json:
     return {
         "_type": SEAL,
         "digest": digest(text),
@@ -165,9 +169,10 @@ def verified(data: bytes, *, verify: Verify, keys: Sequence[str] = ()) -> Export
     lines = _lines(body)
     head, events = _head(lines[0]), _events(lines)
     try:
-        cases, uncovered = _chain(events, verify)
-        found = dossier(events, _plan(events))
-        expected = _seal(f"{body}\n", events)
+        cases, uncovered, progress = _chain(events, verify)
+        plan = _plan(progress)
+        found = dossier(events, progress, plan)
+        expected = _seal(f"{body}\n", progress)
     except LogFault as fault:
         raise EvidenceDamaged(f"the log in it cannot be followed: {fault}") from fault
     if lines[-1] != {"dossier": plain(found)}:
@@ -175,7 +180,13 @@ def verified(data: bytes, *, verify: Verify, keys: Sequence[str] = ()) -> Export
     if said != expected:
         raise EvidenceDamaged("the seal is not that of the events before it")
     checked = Export(
-        head=head, events=events, dossier=found, cases=cases, seal_keys=seal_keys, uncovered=uncovered
+        head=head,
+        plan=plan,
+        events=events,
+        dossier=found,
+        cases=cases,
+        seal_keys=seal_keys,
+        uncovered=uncovered,
     )
     _check_keys(checked, keys)
     return checked
@@ -199,7 +210,7 @@ def _opened_seal(body: str, line: str, verify: Verify) -> tuple[Json, tuple[str,
 def _line(line: str) -> Json:
     """A line of the file. Raises ValueError: it is not as it was written."""
     value = json.loads(line)
-    if not isinstance(value, dict) or canonical(value) != line:
+    if not isinstance(value, dict) or written(value) != line:
         raise ValueError("it is not as it was written")
     return value
 
@@ -247,25 +258,31 @@ def _events(lines: Sequence[Json]) -> tuple[Recorded, ...]:
     return tuple(found)
 
 
-def _chain(events: Sequence[Recorded], verify: Verify) -> tuple[tuple[Case, ...], tuple[int, ...]]:
-    """Every entry, checked against the log it stands in; and the decisions that none vouches for."""
+def _chain(events: Sequence[Recorded], verify: Verify) -> tuple[tuple[Case, ...], tuple[int, ...], Progress]:
+    """Every entry, checked against the log it stands in; the decisions that none vouches for; what it all comes to."""
     cases: list[Case] = []
     covered: set[int] = set()
-    progress: Progress | None = None
-    for number, recorded in enumerate(events):
+    states = [whole(events[:1])]
+    for number, recorded in enumerate(events[1:], start=1):
         event = decode(recorded)
-        if isinstance(event, Attested) and progress is not None:
-            case = _case(recorded, event, progress, events[number + 1 :], verify)
+        if isinstance(event, Attested):
+            case = _case(recorded, event, states, events[number + 1 :], verify)
             covered |= {each.position for each in case.records}
             cases.append(case)
-        progress = evolve(progress, recorded)
+        states.append(evolve(states[-1], recorded))
     decided = {recorded.position for recorded in events if recorded.type in DECISIONS}
-    return tuple(cases), tuple(sorted(decided - covered))
+    return tuple(cases), tuple(sorted(decided - covered)), states[-1]
 
 
 def _case(
-    recorded: Recorded, event: Attested, before: Progress, following: Sequence[Recorded], verify: Verify
+    recorded: Recorded,
+    event: Attested,
+    states: Sequence[Progress],
+    following: Sequence[Recorded],
+    verify: Verify,
 ) -> Case:
+    """One entry. `states` is the rollout after each event before it."""
+    before = states[-1]
     where = f"the entry at position {recorded.position}"
     try:
         said = said_in(event.envelope)
@@ -287,21 +304,27 @@ def _case(
         }
         wrong = [name for name, value in expected.items() if told[name] != value]
         wrong += ["entry"] if event.entry != before.entries + 1 else []
+        known = states[int(told["decided_after"]) - 1]
+        wrong += ["decided_after"] if not 0 < told["decided_after"] <= before.position else []
         wrong += ["version"] if told["version"]["name"] != before.version else []
     except Foreign as foreign:
         raise EvidenceDamaged(f"{where}: {foreign}") from foreign
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise EvidenceDamaged(f"{where} does not say what an entry says ({error!r})") from error
     if wrong:
         raise EvidenceDamaged(f"{where} does not fit the log it stands in: {', '.join(wrong)}")
     return Case(
-        said=said, before=before, records=tuple(records), position=recorded.position, keys=tuple(keys)
+        said=said,
+        known=known,
+        before=before,
+        records=tuple(records),
+        position=recorded.position,
+        keys=tuple(keys),
     )
 
 
-def _plan(events: Sequence[Recorded]) -> Plan:
+def _plan(progress: Progress) -> Plan:
     """The plan that is kept in the file, as this release reads it."""
-    progress = whole(events[:1])
     try:
         plan = parse(progress.plan_text, file=progress.plan_file)
     except FileRefused as refusal:
@@ -339,7 +362,6 @@ def replayed(checked: Export) -> Agreement:
         OtherDecision: one comes out otherwise, or led to other events than were recorded.
         OtherRelease: the plan, or what was seen, cannot be read by this release.
     """
-    plan = _plan(checked.events)
     counts = dict.fromkeys(MadeBy, 0)
     for case in checked.cases:
         told = case.said["predicate"]
@@ -347,7 +369,7 @@ def replayed(checked: Export) -> Agreement:
         counts[made_by] += 1
         match made_by:
             case MadeBy.RULES:
-                _make_again(case, plan, checked.events)
+                _make_again(case, checked.plan)
             case MadeBy.FAULT:
                 _agree(case, told["decision"]["kind"] == "Hold" and told["verdict"] == Verdict.CANNOT_TELL)
             case MadeBy.PERSON:
@@ -357,26 +379,20 @@ def replayed(checked: Export) -> Agreement:
     )
 
 
-def _make_again(case: Case, plan: Plan, events: Sequence[Recorded]) -> None:
+def _make_again(case: Case, plan: Plan) -> None:
     told: Mapping[str, Any] = case.said["predicate"]
     try:
         evidence: Evidence = typed(Evidence, told["evidence"])
     except (TypeError, ValueError, KeyError) as error:
         raise OtherRelease(f"what was seen at position {case.position} cannot be read: {error}") from error
-    known = whole(events[: int(told["decided_after"])])
     now = datetime.fromisoformat(told["decided_at"])
-    again = decide(plan, known, evidence, now)
+    again = decide(plan, case.known, evidence, now)
     _agree(case, plain(decision_json(again)) == told["decision"], again)
-    # A decision that had to wait for the log is recorded behind what came meanwhile, with that log's numbering.
-    made = replace(case.before, stays=known.stays, held=known.held)
-    wanted = [
-        (each.type, plain(each.data))
-        for event in events_of(again, plan=plan, progress=made, evidence=evidence, now=now)
-        for each in [encode(event, at=now, actor=told["actor"])]
-    ]
+    # A decision that had to wait for the log is recorded behind what came meanwhile, and as of then.
+    wanted = events_of(again, plan=plan, progress=case.before, evidence=evidence, now=now)
+    named = [encode(event, at=now, actor=told["actor"]) for event in wanted]
     recorded = [(each.type, each.data) for each in case.records]
-    waited = known.position < case.before.position
-    _agree(case, recorded == (wanted[: len(recorded)] if waited and recorded else wanted), again)
+    _agree(case, recorded == [(each.type, plain(each.data)) for each in named], again)
 
 
 def _agree(case: Case, agrees: bool, again: Decision | None = None) -> None:

@@ -52,7 +52,12 @@ def canonical(value: object) -> str:
     Raises:
         ValueError: a number in it is not finite.
     """
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return written(plain(value))
+
+
+def written(data: object) -> str:
+    """As `canonical`, of what is JSON already."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(text: str | bytes) -> str:
@@ -61,13 +66,14 @@ def digest(text: str | bytes) -> str:
 
 
 def event_json(event: Recorded | NewEvent) -> dict[str, Any]:
-    """What was recorded, without where."""
-    return {"type": event.type, "at": plain(event.at), "actor": event.actor, "data": plain(event.data)}
+    """What was recorded, without where. A log has its data as JSON already."""
+    data = event.data if isinstance(event, Recorded) else plain(event.data)
+    return {"type": event.type, "at": plain(event.at), "actor": event.actor, "data": data}
 
 
 def chained(before: str, event: Recorded) -> str:
     """The digest of a log that grew by this event; `before` is that of the log without it, "" of an empty one."""
-    return digest(f"{before}\n{event.rollout}\n{event.position}\n{canonical(event_json(event))}")
+    return digest(f"{before}\n{event.rollout}\n{event.position}\n{written(event_json(event))}")
 
 
 def typed(kind: Any, data: Any) -> Any:

@@ -8,7 +8,7 @@
    nobody saw meanwhile does not count.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -28,7 +28,7 @@ from tranche.decide import (
 from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
 from tranche.evidence import Evidence
 from tranche.limits import Reading
-from tranche.moves import events_of, measured, roll_back
+from tranche.moves import events_of, measured
 from tranche.observe import (
     Observations,
     begin_stay,
@@ -130,7 +130,7 @@ class Controller:
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
         )
         self._answers: list[GateRun] = []
-        self._unrecorded: tuple[RollBack, Basis] | None = None
+        self._unrecorded: tuple[RollBack, Evidence, Basis] | None = None
         self._announced = False
         self._trouble: str | None = None
         self.is_done = False
@@ -162,8 +162,7 @@ class Controller:
         self.progress = refreshed(self.world.log, self.progress)
         self._announce()
         if self._unrecorded is not None:
-            decision, basis = self._unrecorded
-            self._record_rollback(decision, roll_back(decision, self.progress), basis)
+            self._record_unrecorded(*self._unrecorded)
         if self.progress.state is State.ROLLING_BACK:
             return self._finish_rollback()
         return self._end() if self.progress.is_finished else self._round()
@@ -244,23 +243,25 @@ class Controller:
         self, decision: Decision, evidence: Evidence, now: datetime, made_by: MadeBy = MadeBy.RULES
     ) -> None:
         """Write the decision down, with what it rests on, before anything is done about it."""
-        told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=now)
         after = self.progress.position
         basis = Basis(decision=decision, made_by=made_by, after=after, at=now, evidence=evidence)
         if isinstance(decision, RollBack):
-            self._record_rollback(decision, told, basis)
-        elif told:
+            self._record_rollback(decision, evidence, basis)
+            return
+        told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=now)
+        if told:
             self._append(*told, basis=basis)
             self._announce_decision(decision)
 
-    def _record_rollback(self, decision: RollBack, events: Sequence[Event], basis: Basis) -> None:
+    def _record_rollback(self, decision: RollBack, evidence: Evidence, basis: Basis) -> None:
         """As any decision; but when the log cannot be written, users are taken back all the same."""
+        told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=basis.at)
         try:
-            self._append(*events, basis=basis)
+            self._append(*told, basis=basis)
         except Conflict:
             raise
         except LogFault:
-            self._unrecorded = (decision, basis)
+            self._unrecorded = (decision, evidence, basis)
             self.world.traffic.apply(
                 Split(
                     identifier=f"{self.progress.rollout}/unrecorded",
@@ -272,6 +273,12 @@ class Controller:
             raise
         self._unrecorded = None
         self._announce_decision(decision)
+
+    def _record_unrecorded(self, decision: RollBack, evidence: Evidence, basis: Basis) -> None:
+        """What could not be recorded then, unless somebody else has decided it since."""
+        if self.progress.rollback is None:
+            self._record_rollback(decision, evidence, basis)
+        self._unrecorded = None
 
     def _announce_decision(self, decision: Decision) -> None:
         """Tell people what they would want to be told at night, and what ends a rollout."""

@@ -25,7 +25,7 @@ from tranche.events import (
 )
 from tranche.plan import Plan
 from tranche.ports import Recorded, Verdict
-from tranche.progress import Progress, whole
+from tranche.progress import Progress
 
 SECURITY: Final = frozenset({"security_scan"})
 DRILL: Final = frozenset({"drill", "rollback_drill"})
@@ -36,13 +36,12 @@ Entry = tuple[Recorded, Event]
 Kind = TypeVar("Kind")
 
 
-def dossier(events: Sequence[Recorded], plan: Plan) -> Json:
-    """The answers, as JSON. `plan` is the one in the log.
+def dossier(events: Sequence[Recorded], progress: Progress, plan: Plan) -> Json:
+    """The answers, as JSON. `progress` is what the events come to, `plan` the one in the log.
 
     Raises:
         LogFault: the log is damaged or from a newer release.
     """
-    progress = whole(events)
     entries = [(recorded, decode(recorded)) for recorded in events]
     document: Json = {
         "change": _change(progress, plan),

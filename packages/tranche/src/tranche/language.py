@@ -5,6 +5,7 @@ A plan that parses can be carried out: what cannot work is refused with file and
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -298,8 +299,9 @@ def _check_gates(phase: Phase, place: Place) -> None:
         names.add(gate.name)
 
 
+@lru_cache(maxsize=64)
 def parse(text: str, *, file: str) -> Plan:
-    """The plan of this text.
+    """The plan of this text. Read once: the desk and the evidence ask for the same plan again and again.
 
     Raises:
         FileRefused: with file, line, what was found and what to do.
