@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench isolated lock clean
+.PHONY: help setup demo up test check fmt unit integration bench isolated sim lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSO
 
 isolated: setup ## build each member's wheel and import it with nothing but its own needs
 	@./scripts/isolated
+
+sim: setup ## the engine on virtual time under injected faults; SEEDS=N, or SEED=N with its trace
+	@python -m tranche.ordeal $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200))
 
 lock: setup ## resolve lock/requirements.txt anew
 	@./scripts/lock
