@@ -1,13 +1,14 @@
 """A whole world in memory, with users: the test bed of the controller."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from laptop.postgres import Cluster
 from tranche import language
 from tranche.adapters.memory import (
     InlineWorkers,
@@ -20,6 +21,8 @@ from tranche.adapters.memory import (
     MemoryTraffic,
     VirtualClock,
 )
+from tranche.adapters.postgres import Database
+from tranche.adapters.postgres_log import prepare
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gate_kinds import GATE_KINDS
@@ -199,3 +202,18 @@ def make_bed() -> Callable[..., Bed]:
 @pytest.fixture
 def bed() -> Bed:
     return Bed()
+
+
+@pytest.fixture
+def database_name(new_database: Callable[[str], str]) -> str:
+    """An empty database of a test's own; its owner is one of the roles that there are."""
+    return new_database("auth")
+
+
+@pytest.fixture
+def database(cluster: Cluster, database_name: str) -> Iterator[Database]:
+    """That database, with the tables of an event log."""
+    opened = Database(lambda: cluster.url("auth_owner", database_name), where="a test's database")
+    prepare(opened)
+    yield opened
+    opened.close()

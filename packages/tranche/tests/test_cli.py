@@ -11,9 +11,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from laptop.postgres import Cluster
 from tranche import cli, language, settings, wiring
 from tranche import site as sites
-from tranche.ports import TrafficFault
+from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
+from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
+from tranche.ports import LeaseLost, TrafficFault
+from tranche.progress import Progress
 from tranche.wiring import Installation
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"
@@ -381,3 +385,97 @@ def test_evidence_that_is_not_there_is_a_fault_and_a_rollout_that_is_not_a_refus
     assert run("evidence", "export", "none", "--out", str(tmp_path / "e"))[0] == 1
     code, _, err = run("evidence", "export", here.desk.name(), "--out", str(tmp_path / "no" / "e"))
     assert (code, "cannot be written" in err) == (3, True)
+
+
+def taken_back(here: Installation) -> None:
+    """A rollout that a person has taken back, to its end."""
+    begin(here)
+    here.desk.roll_back(
+        reason="no",
+        actor="bob",
+        traffic=MemoryTraffic(),
+        environment=MemoryEnvironment(),
+        lock=MemoryLock(),
+    )
+
+
+def test_a_standby_of_a_rollout_that_has_ended_says_how(run: Run, here: Installation) -> None:
+    taken_back(here)
+
+    code, _, err = run("control")
+    assert (code, "refused (nothing-to-control)" in err) == (1, True)
+    assert run("control", "--standby") == (1, "", "")
+
+
+class Loser:
+    """A controller that loses its lease, while somebody else ends the rollout."""
+
+    has_lost_lease = True
+
+    def __init__(self, here: Installation) -> None:
+        self._here = here
+
+    def run(self) -> Progress:
+        self._here.control.release()
+        before = self._here.desk.progress()
+        self._here.desk.roll_back(
+            reason="no",
+            actor="bob",
+            traffic=MemoryTraffic(),
+            environment=MemoryEnvironment(),
+            lock=MemoryLock(),
+        )
+        return before
+
+
+def test_a_controller_that_has_lost_its_lease_stands_by(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(here)
+    made: list[Loser] = []
+
+    def make(here: Installation, *_: object) -> Loser:
+        made.append(Loser(here))
+        return made[-1]
+
+    monkeypatch.setattr(wiring, "controller", make)
+    code, _, err = run("control")
+
+    assert len(made) == 1
+    assert code == 1
+    assert err == "tranche: the lease is lost; standing by\n"
+
+
+@pytest.mark.integration
+def test_with_postgres_the_controller_is_wired_to_its_lease_and_a_second_one_is_refused(
+    run: Run, site: Path, cluster: Cluster, database_name: str
+) -> None:
+    (site.parent / "url").write_text(cluster.url("auth_owner", database_name))
+    site.write_text(f"event_log: {{kind: postgres, url: {{file: url}}}}\n{SITE}")
+    here = wiring.installation(sites.load(site))
+    begin(here)
+    assert here.shared is not None
+    assert here.control.acquire(wait_s=0)
+    controller = wiring.controller(here, here.desk.progress(), lambda _: None)
+
+    assert controller.world.lease is here.shared.lease
+    assert here.shared.lease.length_s == 1.5 * controller.plan.tick_s
+    assert isinstance(controller.world.traffic, FencedTraffic)
+    assert isinstance(controller.world.environment, FencedEnvironment)
+    code, _, err = run("control")
+    assert (code, "refused (controller-running)" in err) == (1, True)
+    code, out, _ = run("history", "--json")
+    assert (code, [each["type"] for each in json.loads(out)]) == (0, ["started/1"])
+    here.control.release()
+    with pytest.raises(LeaseLost):
+        controller.world.log.append("finance-demo-1", after=1, events=[])
+
+
+def test_a_database_that_cannot_be_reached_is_a_fault_without_its_password(run: Run, site: Path) -> None:
+    (site.parent / "url").write_text("postgresql://ann:hunter2@127.0.0.1:1/none")
+    site.write_text(f"event_log: {{kind: postgres, url: {{file: url}}}}\n{SITE}")
+    code, _, err = run("status")
+
+    assert code == 3
+    assert "its address is in the file" in err
+    assert "hunter2" not in err

@@ -2,13 +2,18 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from laptop.fault import LaptopFault
+from laptop.postgres import Cluster
 from tranche.adapters.memory import MemoryLog
+from tranche.adapters.postgres import Database
+from tranche.adapters.postgres_log import PostgresLog, prepare
 from tranche.adapters.sqlite import FORMAT, SqliteLog
 from tranche.ports import Conflict, EventLog, LogFault, NewEvent
 
@@ -20,13 +25,17 @@ def event(number: int = 0) -> NewEvent:
     return NewEvent(type="thing/1", at=NOW + timedelta(seconds=number), actor="ann", data=data)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], EventLog]:
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], EventLog]]:
     """Opens the same log each time it is called."""
     if request.param == "sqlite":
-        return lambda: SqliteLog(tmp_path / "log.sqlite")
-    memory = MemoryLog()
-    return lambda: memory
+        yield lambda: SqliteLog(tmp_path / "log.sqlite")
+    elif request.param == "memory":
+        memory = MemoryLog()
+        yield lambda: memory
+    else:
+        database = request.getfixturevalue("database")
+        yield lambda: PostgresLog(database)
 
 
 def test_what_was_appended_is_read_back_in_order(make: Callable[[], EventLog]) -> None:
@@ -148,3 +157,60 @@ def test_a_damaged_entry_is_a_fault(tmp_path: Path) -> None:
 
     with pytest.raises(LogFault, match="is damaged"):
         log.read("r")
+
+
+# PostgreSQL.
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "statement",
+    ["update tranche.event set actor = 'eve'", "delete from tranche.event", "truncate tranche.event"],
+)
+def test_the_database_itself_refuses_to_forget(
+    database: Database, cluster: Cluster, database_name: str, statement: str
+) -> None:
+    log = PostgresLog(database)
+    log.append("r-1", after=0, events=[event()])
+
+    with pytest.raises(LaptopFault, match=r"tranche\.refuse"):
+        cluster.run_sql(database_name, statement)
+    assert log.read("r-1")[0].actor == "ann"
+
+
+@pytest.mark.integration
+def test_a_newer_format_of_the_database_is_a_fault(
+    database: Database, cluster: Cluster, database_name: str
+) -> None:
+    prepare(database)
+    cluster.run_sql(database_name, "insert into tranche.format values (999)")
+
+    with pytest.raises(LogFault, match="update tranche"):
+        prepare(database)
+
+
+@pytest.mark.integration
+def test_a_connection_that_was_cut_is_opened_anew(
+    database: Database, cluster: Cluster, database_name: str
+) -> None:
+    log = PostgresLog(database)
+    log.append("r-1", after=0, events=[event()])
+    cluster.run_sql(
+        "postgres",
+        f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database_name}'",
+    )
+    with suppress(LogFault):  # it may learn of the cut only by asking: a fault, and nothing was appended
+        log.append("r-1", after=1, events=[event(1)])
+    known = len(log.read("r-1"))
+
+    log.append("r-1", after=known, events=[event(2)])
+    assert [each.position for each in log.read("r-1")] == list(range(1, known + 2))
+
+
+def test_a_database_that_is_not_there_is_a_fault() -> None:
+    database = Database(lambda: "postgresql://ann:hunter2@127.0.0.1:1/none", where="none")
+
+    with pytest.raises(LogFault, match="look at the database") as raised:
+        prepare(database)
+    assert "hunter2" not in str(raised.value)
+    database.close()

@@ -68,6 +68,14 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
         ("{file: token}", "{}", 23, "a secret is in one place"),
         ("{file: token}", "{file: a, environment: B}", 23, "a secret is in one place"),
         ("{file: token}", '{environment: "A B"}', 23, "the name of a variable"),
+        (
+            "gates:\n",
+            "event_log: {kind: postgres}\ngates:\n",
+            21,
+            "write kind: postgres and url: {file: PATH}",
+        ),
+        ("gates:\n", "event_log: {url: {file: url}}\ngates:\n", 21, "one in sqlite has none"),
+        ("gates:\n", "signing_key: -----BEGIN\ngates:\n", 21, "a secret does not stand here"),
     ],
 )
 def test_what_cannot_be_is_refused_with_file_and_line(found: str, instead: str, line: int, told: str) -> None:

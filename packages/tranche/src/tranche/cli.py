@@ -1,6 +1,7 @@
 """The command line. Exit 0 done, 1 refused, 2 usage, 3 fault - decided here, in `main`, and nowhere else."""
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable
@@ -156,16 +157,19 @@ def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) 
 
 
 @cli.command()
+@click.option("--standby", is_flag=True, help="Wait for as long as another controller works on it.")
 @site_option
 @json_option
-def control(site_file: Path | None, as_json: bool) -> int:
+def control(standby: bool, site_file: Path | None, as_json: bool) -> int:
     """Take over a recorded rollout, as after a crash, and run its controller until it ends."""
     from tranche.desk import NothingToControl
 
     here = _here(site_file)
-    _take_control(here)
+    _take_control(here, wait_s=math.inf if standby else 0.2)
     try:
         progress = here.desk.progress()
+        if progress.is_finished and standby:
+            return _ended(progress)
         if progress.is_finished:
             raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
         return _control(here, progress, as_json)
@@ -173,10 +177,10 @@ def control(site_file: Path | None, as_json: bool) -> int:
         here.control.release()
 
 
-def _take_control(here: Any) -> None:
+def _take_control(here: Any, wait_s: float = 0.2) -> None:
     from tranche.desk import ControllerRunning
 
-    if not here.control.acquire(wait_s=0.2):
+    if not here.control.acquire(wait_s=wait_s):
         raise ControllerRunning
 
 
@@ -193,8 +197,18 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    ended = wiring.controller(here, progress, tell).run()
-    return 0 if ended.state is State.COMPLETED else EXIT_REFUSED
+    while not progress.is_finished:
+        controller = wiring.controller(here, progress, tell)
+        progress = controller.run()
+        if controller.has_lost_lease:
+            click.echo("tranche: the lease is lost; standing by", err=True)
+            _take_control(here, wait_s=math.inf)
+            progress = here.desk.progress(progress.rollout)
+    return _ended(progress)
+
+
+def _ended(progress: Progress) -> int:
+    return 0 if progress.state is State.COMPLETED else EXIT_REFUSED
 
 
 @cli.command()

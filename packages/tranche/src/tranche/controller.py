@@ -51,6 +51,8 @@ from tranche.ports import (
     EventLog,
     Fault,
     Gate,
+    Lease,
+    LeaseLost,
     LogFault,
     Notifier,
     Recorded,
@@ -87,6 +89,7 @@ class World:
     workers: Workers
     lock: Lock
     signer: Signer | None = None
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,7 @@ class Controller:
         self._announced = False
         self._trouble: str | None = None
         self.is_done = False
+        self.has_lost_lease = False
         self.hurries = False
 
     def run(self) -> Progress:
@@ -154,10 +158,14 @@ class Controller:
             self._tick()
         except Conflict:
             self.hurries = True  # somebody appended since the log was read: look and decide again
+        except LeaseLost:
+            self.is_done = self.has_lost_lease = True  # another controller may act: nothing more is done here
         except Fault as fault:
             self._suffer(fault)
 
     def _tick(self) -> None:
+        if self.world.lease is not None:
+            self.world.lease.renew()
         self._drain()
         self.progress = refreshed(self.world.log, self.progress)
         self._announce()
@@ -258,7 +266,7 @@ class Controller:
         told = events_of(decision, plan=self.plan, progress=self.progress, evidence=evidence, now=basis.at)
         try:
             self._append(*told, basis=basis)
-        except Conflict:
+        except (Conflict, LeaseLost):
             raise
         except LogFault:
             self._unrecorded = (decision, evidence, basis)
@@ -431,6 +439,8 @@ class Controller:
                 self._record(hold, evidence, self.world.clock.now(), MadeBy.FAULT)
             now = self.world.clock.now()
             self._publish(gather(self.plan, self.progress, self.seen), hold, now)
+        except LeaseLost:
+            self.is_done = self.has_lost_lease = True
         except Fault:
             return  # the log itself is what fails; the next tick reads it again
 

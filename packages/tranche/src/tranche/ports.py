@@ -46,6 +46,15 @@ class Conflict(LogFault):
     """Somebody else appended since the log was read: read again and decide again."""
 
 
+class LeaseLost(LogFault):
+    """This controller does not hold the lease any more; another one may have it, and acts in its place."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the lease is lost: another controller may act; this one appends and moves nothing more"
+        )
+
+
 class Verdict(StrEnum):
     """The four answers of every check. Only PASS lets a rollout go on."""
 
@@ -248,6 +257,21 @@ class EventLog(Protocol):
         Raises:
             LogFault: it could not be read.
         """
+
+
+class Lease(Protocol):
+    """The right to be the one controller of several; it ends by itself when its holder does not renew it."""
+
+    def renew(self) -> None:
+        """Keep it for another while.
+
+        Raises:
+            LeaseLost: it has ended, or somebody else has it.
+            LogFault: that cannot be told; it is held for as long as it was.
+        """
+
+    def demand(self) -> None:
+        """Raise LeaseLost if it is not surely held at this moment. Asks nobody."""
 
 
 class Signer(Protocol):

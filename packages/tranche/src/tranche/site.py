@@ -114,6 +114,14 @@ class GateSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventLogSite:
+    """Where the event log is: a file in the state folder, or PostgreSQL, for several controllers with one lease."""
+
+    kind: str = "sqlite"
+    url: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One installation. `state_directory` keeps rollout.sqlite, record.md, status.json and the locks.
 
@@ -125,6 +133,7 @@ class Site:
     environment: EnvironmentSite
     gates: GateSite = field(default_factory=GateSite)
     signing_key: Secret | None = None
+    event_log: EventLogSite = field(default_factory=EventLogSite)
 
 
 ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
@@ -156,6 +165,13 @@ def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _id
 
 def _webhook(*, place: Place, **values: Any) -> WebhookSite:  # noqa: ARG001 - as _identity
     return WebhookSite(**values)
+
+
+def _event_log(*, place: Place, kind: str, url: Secret | None) -> EventLogSite:
+    if (kind == "postgres") != (url is not None):
+        told = "an event log in postgres has a 'url', and one in sqlite has none"
+        raise MissingKey(place, f"{told}; write kind: postgres and url: {{file: PATH}}, or neither")
+    return EventLogSite(kind=kind, url=url)
 
 
 def _prometheus(*, place: Place, **values: Any) -> PrometheusSite:  # noqa: ARG001 - as _identity
@@ -190,6 +206,10 @@ def _shape(folder: Path) -> Record[Site]:
     def site(*, place: Place, state_directory: str, **values: object) -> Site:  # noqa: ARG001 - as above
         return Site(state_directory=folder / state_directory, **values)  # type: ignore[arg-type]  # read by kind
 
+    event_log = {
+        "kind": Key(Choice(("sqlite", "postgres")), "a file in the state folder, or a database", "sqlite"),
+        "url": Key(SecretKind(folder), "the database, postgresql://..., with its password", None),
+    }
     return Record(
         site,
         {
@@ -197,6 +217,7 @@ def _shape(folder: Path) -> Record[Site]:
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
             "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
+            "event_log": Key(Record(_event_log, event_log), "where the event log is", EventLogSite()),
             "signing_key": Key(SecretKind(folder), "signs the evidence: an ed25519 private key, PEM", None),
         },
     )

@@ -7,11 +7,13 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tranche import record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.load_test import LoadGate
@@ -20,13 +22,17 @@ from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.webhook import WebhookGate
 from tranche.controller import Controller, Snapshot, World
-from tranche.desk import Desk
+from tranche.desk import ControlLock, Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
 from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Signer, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
+from tranche.secret import Secret
 from tranche.site import Site
+
+if TYPE_CHECKING:
+    from tranche.adapters.postgres_log import PostgresLease, PostgresLog
 
 LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
@@ -34,6 +40,10 @@ STATUS_FILE = "status.json"
 RECORD_FILE = "record.md"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
+LEASE_TICKS = 1.5
+"""How long a lease lasts: more than a tick, and so little that another controller takes over within two."""
+FIRST_LEASE_S = 5.0
+"""Before the plan, and its tick, is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +53,10 @@ class Installation:
     site: Site
     folder: Folder
     log: EventLog
-    control: FileLock
+    control: ControlLock
     desk: Desk
     signer: Signer | None = None
+    shared: "SharedLog | None" = None
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -61,6 +72,14 @@ class Installation:
         return FileLock(self.folder.path / TRAFFIC_LOCK)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedLog:
+    """The event log of several controllers: as the one with the lease has it."""
+
+    log: "PostgresLog"
+    lease: "PostgresLease"
+
+
 def installation(site: Site) -> Installation:
     """Build what every command needs. Opens the event log; touches neither traffic nor versions.
 
@@ -68,8 +87,14 @@ def installation(site: Site) -> Installation:
         LogFault: the state folder or the event log cannot be used.
     """
     folder = Folder(site.state_directory)
-    log = SqliteLog(folder.path / LOG_FILE)
-    control = FileLock(folder.path / CONTROL_LOCK)
+    log: EventLog
+    control: ControlLock
+    shared = None
+    if site.event_log.url is None:
+        log, control = SqliteLog(folder.path / LOG_FILE), FileLock(folder.path / CONTROL_LOCK)
+    else:
+        log, shared = shared_log(site.event_log.url)
+        control = shared.lease
     signs = signer(site)
     desk = Desk(
         log=log,
@@ -78,7 +103,24 @@ def installation(site: Site) -> Installation:
         observed=lambda: folder.read_json(OBSERVED_FILE),
         signer=signs,
     )
-    return Installation(site=site, folder=folder, log=log, control=control, desk=desk, signer=signs)
+    return Installation(
+        site=site, folder=folder, log=log, control=control, desk=desk, signer=signs, shared=shared
+    )
+
+
+def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
+    """The log in PostgreSQL: as people have it, and as the controller with the lease has it.
+
+    Raises:
+        LogFault: the database cannot be used.
+    """
+    from tranche.adapters.postgres import Database
+    from tranche.adapters.postgres_log import PostgresLease, PostgresLog, prepare
+
+    database = Database(url.read, where=f"PostgreSQL (its address is in {url})")
+    prepare(database)
+    lease = PostgresLease(database, length_s=FIRST_LEASE_S)
+    return PostgresLog(database), SharedLog(log=PostgresLog(database, lease), lease=lease)
 
 
 def signer(site: Site) -> Signer | None:
@@ -94,11 +136,18 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
 
+    plan, shared = here.desk.plan(progress), here.shared
+    log, traffic, environment = here.log, here.traffic(), here.environment()
+    if shared is not None:
+        shared.lease.length_s = plan.tick_s * LEASE_TICKS
+        log = shared.log
+        traffic = FencedTraffic(traffic, shared.lease)
+        environment = FencedEnvironment(environment, shared.lease)
     world = World(
-        log=here.log,
-        traffic=here.traffic(),
+        log=log,
+        traffic=traffic,
         signals=EnvoySignals(here.site.traffic),
-        environment=here.environment(),
+        environment=environment,
         gates=gates(here.site),
         variables=variables(here.site),
         clock=WallClock(),
@@ -106,9 +155,10 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
         signer=here.signer,
+        lease=shared.lease if shared is not None else None,
     )
     return Controller(
-        plan=here.desk.plan(progress),
+        plan=plan,
         progress=progress,
         world=world,
         show=Publisher(here, on_event),

@@ -12,6 +12,7 @@ from tranche.ports import (
     Conflict,
     EnvironmentFault,
     GateAnswer,
+    LeaseLost,
     LogFault,
     NewEvent,
     Recorded,
@@ -214,3 +215,42 @@ class MemoryLock:
 
     def release(self) -> None:
         pass
+
+
+class MemoryLease:
+    """A lease as one controller has it; `MemoryLease.beside` makes another controller's of the same."""
+
+    def __init__(self, now_s: Callable[[], float], *, length_s: float) -> None:
+        self.length_s = length_s
+        self._now_s = now_s
+        self._held: list[tuple[object, float]] = []
+
+    def beside(self) -> "MemoryLease":
+        other = MemoryLease(self._now_s, length_s=self.length_s)
+        other._held = self._held
+        return other
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self._held) and self._held[0][0] is self and self._now_s() < self._held[0][1]
+
+    def acquire(self, *, wait_s: float) -> bool:  # noqa: ARG002 - nobody else runs while we wait
+        if self.is_held_elsewhere():
+            return False
+        self._held[:] = [(self, self._now_s() + self.length_s)]
+        return True
+
+    def renew(self) -> None:
+        self.demand()
+        self._held[:] = [(self, self._now_s() + self.length_s)]
+
+    def demand(self) -> None:
+        if not self.is_held:
+            raise LeaseLost
+
+    def release(self) -> None:
+        if self.is_held:
+            self._held.clear()
+
+    def is_held_elsewhere(self) -> bool:
+        return bool(self._held) and self._held[0][0] is not self and self._now_s() < self._held[0][1]

@@ -12,8 +12,8 @@ from tranche import approval
 from tranche.audit import DECISIONS
 from tranche.controller import Snapshot
 from tranche.events import Completed, Event, PhaseEntered, RollbackDecided, SteppedBack, WeightApplied, decode
-from tranche.ordeal.world import SLOWEST_S, FaultyWorld
-from tranche.plan import Plan
+from tranche.ordeal.world import SLOWEST_S, STALLED_S, FaultyWorld
+from tranche.plan import Answer, Plan
 from tranche.ports import Colour, LogFault, Recorded, Split, Stage, Verdict
 from tranche.progress import Progress, evolve, whole
 
@@ -23,7 +23,7 @@ LAWS: Final = {
     "users-stay": "3: green's weight falls only when the log says step back or roll back, and the salt never changes",
     "act-after-record": "traffic moves to nothing that is not in the log, but back to blue when it cannot be written",
     "stop-after-act": "green stops when it has no users, blue when green was shown good for everybody",
-    "one-controller-acts": "who does not hold the site's control records and moves nothing",
+    "one-controller-acts": "who does not hold the lease records nothing, moves nothing and stops nothing",
     "applied-was-served": "a weight that is recorded as applied is served at that moment",
     "serves-what-the-log-says": "a tick in which nothing failed leaves the data plane as the log has it",
     "rollback-is-final": "after a rollback was decided nothing goes forward",
@@ -58,6 +58,8 @@ class Court:
         self.progress: Progress | None = None
         self._completed_at_s: float | None = None
         self._served_since: dict[str, float] = {}
+        self._skew_s = 0.0
+        self._skews_s: dict[str, set[float]] = {}
 
     # What was recorded.
 
@@ -89,6 +91,7 @@ class Court:
                 if split is None or split.identifier != event.identifier:
                     served = split.identifier if split else "nothing"
                     raise Broken("applied-was-served", f"{event.identifier} while {served} is")
+                self._skews_s.setdefault(event.identifier, set()).add(self._skew_s)
             case RollbackDecided() if before.rollback is not None:
                 raise Broken("rollback-is-final", "decided twice")
 
@@ -117,19 +120,19 @@ class Court:
     def _fresh(self) -> None:
         """Data is as old as it was when it was decided on; recording that may be slow by one call."""
         law, witness = "advance-on-passes", self._world.witness
-        if witness.elapsed_s - witness.looked_at_s > SLOWEST_S + ROUNDING_S:
+        if witness.elapsed_s - witness.looked_at_s > SLOWEST_S + STALLED_S + ROUNDING_S:
             raise Broken(law, "nobody has asked for counters")
         age_s = witness.looked_at_s - (witness.scraped_at_s if witness.scraped_at_s is not None else -1e9)
         if age_s > self._plan.stale_after_s + ROUNDING_S:
             raise Broken(law, f"the counters were {age_s:.1f} s old")
 
     def _dwelt(self, before: Progress) -> None:
-        """By time that never jumps, where no clock is wrong in this trial."""
+        """By time that never jumps. Not where processes whose clocks differ have entered and left the phase."""
         stay, phase = before.stay, self._plan.phases[before.stay.phase]
         wanted_s = phase.internal_users_first_s if stay.internal_only else phase.dwell_s
         lasted_s = self._world.witness.elapsed_s - self._served_since.get(stay.identifier, 1e9)
         is_early = lasted_s < wanted_s - ROUNDING_S and stay.dwell_waived_by is None
-        if is_early and not self._world.troubles.clock_jumps:
+        if is_early and self._skews_s.get(stay.identifier) == {self._skew_s}:
             raise Broken("advance-on-passes", f"after {lasted_s:.1f} s of {wanted_s:g} s")
 
     def _gates(self, before: Progress) -> None:
@@ -148,6 +151,7 @@ class Court:
         if known is None:
             raise Broken("act-after-record", "there is no rollout")
         self._served_since.setdefault(split.identifier, self._world.witness.elapsed_s)
+        self._skews_s.setdefault(split.identifier, set()).add(self._skew_s)
         is_back = split.green_weight == 0 and not split.internal_to_green
         if split.identifier == f"{known.rollout}/unrecorded" and is_back:
             self._served = split
@@ -179,9 +183,11 @@ class Court:
         ):
             raise Broken("stop-after-act", "blue may still be needed")
 
-    def acts(self, *, holds_control: bool) -> None:
-        if not holds_control:
-            raise Broken("one-controller-acts", "a controller without control")
+    def acts(self, *, holds_lease: bool, skew_s: float) -> None:
+        """Whoever records, moves or stops something, at that moment; by how much its clock was wrong when it began."""
+        self._skew_s = skew_s
+        if not holds_lease:
+            raise Broken("one-controller-acts", "a controller without the lease")
 
     # What a step has left behind.
 
@@ -210,7 +216,15 @@ class Court:
         evidence, health = shown.evidence, self._plan.health
         is_dying = evidence.green is not None and evidence.green.restarts > health.restarts
         is_harmful = evidence.harm is not None and evidence.harm.verdict is Verdict.FAIL
-        if known.rollback is None and known.has_users and (is_dying or is_harmful):
+        since = evidence.unhealthy_since
+        is_dead = since is not None and (shown.at - since).total_seconds() >= health.unhealthy_for_s
+        is_broken = any(
+            found.reading.verdict is Verdict.FAIL and found.limit.answer is Answer.ROLL_BACK
+            for found in evidence.limits
+            if not found.blue_too
+        )
+        crossed = is_dying or is_dead or is_harmful or is_broken
+        if known.rollback is None and known.has_users and crossed:
             raise Broken("bad-traffic-ends", "the evidence has crossed the line, and nothing was decided")
 
     def ended(self, *, events: Sequence[Recorded]) -> None:

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 from tranche import audit
 from tranche.adapters.ed25519 import verify
+from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
+from tranche.adapters.memory import MemoryLease
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import ControlLock, Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.language import parse
 from tranche.ordeal.law import Broken, Court
 from tranche.ordeal.world import (
+    LEASE_S,
     FaultyEnvironment,
     FaultyGate,
     FaultyLog,
@@ -28,8 +31,9 @@ from tranche.ordeal.world import (
     ProcessClock,
     Silence,
     SlowWorkers,
+    StalledTraffic,
 )
-from tranche.ports import Colour, Fault, KeyFault, LogFault, Recorded, Split
+from tranche.ports import Colour, Environment, Fault, KeyFault, LogFault, Recorded, Split, Traffic
 from tranche.refusal import Refused
 from tranche.status import seen_document
 
@@ -51,13 +55,13 @@ phases:
   - name: few
     weight: 10 %
     internal_users_first: {internal}
-    dwell: 3s
+    dwell: 4s
     requirements: [errors < 2 %]
     gates: [{{name: integrity, kind: command, command: ["check"], at: end, retry: 2s, on_fail: {on_fail}}}]
-  - {{name: half, weight: 50 %, dwell: 3s, requirements: [errors < 2 %]}}
+  - {{name: half, weight: 50 %, dwell: 6s, requirements: [errors < 2 %]}}
   - {{name: all, weight: 100 %, dwell: 2s, requirements: [errors < 2 %]}}
 """
-VERBS: Final = (*("pause", "resume", "advance") * 4, "roll_back")
+VERBS: Final = (*("pause", "pause", "resume", "advance") * 4, "roll_back")
 TROUBLED_STEPS: Final = 60
 HEALED_STEPS: Final = 150
 PID: Final = 4711
@@ -81,8 +85,9 @@ class Process:
 
     def __init__(self, trial: "Trial") -> None:
         self.trial = trial
-        self.control = trial.control.of(self)
-        self.has_control = self.control.acquire(wait_s=0) or not trial.needs_control
+        self.lease = trial.lease.beside()
+        self.skew_s = trial.world.skew_s
+        self.has_control = self.lease.acquire(wait_s=0) or not trial.needs_lease
         self.controller: Controller | None = None
 
     def start(self) -> None:
@@ -93,11 +98,17 @@ class Process:
         """
         trial = self.trial
         clock = trial.clock_class(trial.world)
+        lease = self.lease if trial.needs_lease else None
+        traffic: Traffic = FaultyTraffic(trial.world, self._applied)
+        environment: Environment = FaultyEnvironment(trial.world, self._stopped)
+        if lease is not None:
+            traffic = FencedTraffic(traffic, lease)
+            environment = FencedEnvironment(environment, lease)
         world = World(
-            log=FaultyLog(trial.world, self._recorded),
-            traffic=FaultyTraffic(trial.world, self._applied),
+            log=FaultyLog(trial.world, self._recorded, lease),
+            traffic=StalledTraffic(trial.world, traffic),
             signals=FaultySignals(trial.world, clock),
-            environment=FaultyEnvironment(trial.world, self._stopped),
+            environment=environment,
             gates={kind: FaultyGate(trial.world) for kind in GATE_KINDS},
             variables={"green_url": "http://green"},
             clock=clock,
@@ -105,6 +116,7 @@ class Process:
             workers=SlowWorkers(trial.world),
             lock=trial.traffic_lock.of(self),
             signer=trial,
+            lease=lease,
         )
         self.controller = trial.controller_class(
             plan=trial.plan,
@@ -116,19 +128,19 @@ class Process:
         )
 
     def end(self) -> None:
-        """The kernel lets go of what it held."""
-        self.control.release()
+        """The kernel lets go of its locks; its lease must end by itself."""
         self.trial.traffic_lock.of(self).release()
 
     def _recorded(self, events: Sequence[Recorded]) -> None:
-        self.trial.court.acts(holds_control=self.control.lock.owner is self)
+        self.trial.court.acts(holds_lease=self.lease.is_held, skew_s=self.skew_s)
         self.trial.court.recorded(events)
 
     def _applied(self, split: Split) -> None:
-        self.trial.court.acts(holds_control=self.control.lock.owner is self)
+        self.trial.court.acts(holds_lease=self.lease.is_held, skew_s=self.skew_s)
         self.trial.court.applied(split)
 
     def _stopped(self, colour: Colour) -> None:
+        self.trial.court.acts(holds_lease=self.lease.is_held, skew_s=self.skew_s)
         self.trial.court.stopped(colour)
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -138,7 +150,7 @@ class Process:
 
 
 class Trial:
-    """One seed. `controller_class`, `needs_control` and `clock_class` are what the tests of the laws break."""
+    """One seed. `controller_class`, `needs_lease` and `clock_class` are what the tests of the laws break."""
 
     key = "none"
 
@@ -147,13 +159,13 @@ class Trial:
         seed: int,
         *,
         controller_class: type[Controller] = Controller,
-        needs_control: bool = True,
+        needs_lease: bool = True,
         clock_class: type[ProcessClock] = ProcessClock,
     ) -> None:
         self.seed = seed
         self.clock_class = clock_class
         self.controller_class = controller_class
-        self.needs_control = needs_control
+        self.needs_lease = needs_lease
         self.world = FaultyWorld(seed)
         dice = self.world.dice
         self.text = PLAN.format(
@@ -164,12 +176,12 @@ class Trial:
         )
         self.plan = parse(self.text, file="ordeal.yaml")
         self.court = Court(self.world, self.plan)
-        self.control, self.traffic_lock = OwnedLock(), OwnedLock()
+        self.lease = MemoryLease(lambda: self.world.witness.elapsed_s, length_s=LEASE_S)
+        self.traffic_lock = OwnedLock()
         self.snapshot: Snapshot | None = None
         self.process: Process | None = None
-        self.standby: Process | None = None
         self.steps = 0
-        self.world.interrupt = self.ask
+        self.world.interrupt, self.world.take_over = self.ask, self.take_over
 
     # What is around a controller.
 
@@ -185,7 +197,7 @@ class Trial:
         return document
 
     def desk(self) -> Desk:
-        control: ControlLock = self.control.of("desk")
+        control: ControlLock = self.lease.beside()
         return Desk(
             log=DeskLog(self),
             clock=ProcessClock(self.world),
@@ -296,17 +308,25 @@ class Trial:
         self._ask(verb)
         self.world.is_quiet = was_quiet
 
+    def take_over(self) -> None:
+        """The standby's turn, in the middle of a call of the one that is frozen: nothing goes wrong meanwhile."""
+        was_quiet, self.world.is_quiet = self.world.is_quiet, True
+        known = self.court.progress
+        if known is not None and not known.is_finished:
+            self.world.witness.tell("a standby takes over")
+            self.process = self._begun()
+            for _ in range(self.world.dice.choice((1, 3))):
+                if self.process is not None:
+                    self._tick_of(self.process)
+        self.world.is_quiet = was_quiet
+
     def _tick(self) -> None:
         """One tick of the controller there is; or one more tries to begin."""
         known = self.court.progress
-        if self.process is None:
-            if known is None or known.is_finished:
-                return
+        if self.process is None and known is not None and not known.is_finished:
             self.process = self._begun()
-        elif not self.needs_control and self.standby is None:
-            self.standby = self._begun()
-        for process in [each for each in (self.process, self.standby) if each is not None]:
-            self._tick_of(process)
+        if self.process is not None:
+            self._tick_of(self.process)
 
     def _begun(self) -> Process | None:
         process = Process(self)
@@ -338,15 +358,15 @@ class Trial:
             raise Broken("tick-never-raises", repr(error)) from error
         if controller.is_done:
             self._bury(process)
-        if witness.troubled == before:
+        if controller.has_lost_lease:
+            witness.tell("the lease is lost")
+        elif witness.troubled == before:
             self.court.undisturbed(self.snapshot, since=position)
 
     def _bury(self, process: Process) -> None:
         process.end()
         if process is self.process:
             self.process = None
-        else:
-            self.standby = None
 
     def _judge_end(self) -> None:
         events = self.world.log.read(self.world.log.rollouts()[0])

@@ -20,6 +20,7 @@ from tranche.ports import (
     ColourState,
     EnvironmentFault,
     GateAnswer,
+    Lease,
     LogFault,
     NewEvent,
     Recorded,
@@ -27,15 +28,18 @@ from tranche.ports import (
     SignalsFault,
     Split,
     Stage,
+    Traffic,
     TrafficFault,
     Verdict,
 )
 
-RATE: Final = 300.0
+RATE: Final = 600.0
 """Requests a second of all users who are not internal."""
 INTERNAL_RATE: Final = 20.0
-SLOWEST_S: Final = 2.0
+SLOWEST_S: Final = 1.2
 """What a slow call takes at most."""
+LEASE_S: Final = 1.5
+STALLED_S: Final = 1.6
 START: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 Result = TypeVar("Result")
@@ -49,11 +53,12 @@ class Killed(BaseException):
 class Troubles:
     """How probable each trouble is, a call or a step; 0 when this trial does not know it."""
 
-    killed_before: float = 0.03
-    killed_after: float = 0.03
+    killed_before: float = 0.02
+    killed_after: float = 0.02
     log_unwritable: float = 0.03
     log_unreadable: float = 0.02
     scrape_lost: float = 0.15
+    signals_down: float = 0.05
     counters_reset: float = 0.02
     traffic_rejected: float = 0.15
     traffic_unconfirmed: float = 0.15
@@ -63,19 +68,19 @@ class Troubles:
     environment_fault: float = 0.1
     gate_slow: float = 0.3
     gate_fails: float = 0.2
-    desk: float = 0.02
-    clock_jumps: float = 0.03
+    desk: float = 0.04
+    clock_jumps: float = 0.1
     show_fails: float = 0.03
     memory_lost: float = 0.3
-    signing_fails: float = 0.2
+    stalled: float = 0.03
 
     @classmethod
     def diced(cls, dice: Random) -> "Troubles":
-        """Each with one chance in two, and sometimes five times as often; a few trials know none."""
-        if dice.random() < 0.05:
-            return cls(**{each.name: 0.0 for each in fields(cls)})
-        often = {each.name: dice.choice((0.0, 0.0, 0.0, 1.0, 1.0, 5.0)) for each in fields(cls)}
-        known = cls()
+        """Few of them, some or most, each as often as it says or five times as often."""
+        share, known = dice.choice((0.15, 0.3, 0.6)), cls()
+        often = {
+            each.name: dice.choice((1.0, 1.0, 5.0)) if dice.random() < share else 0.0 for each in fields(cls)
+        }
         return cls(**{name: min(0.5, getattr(known, name) * times) for name, times in often.items()})
 
 
@@ -94,7 +99,7 @@ class Version:
     @classmethod
     def diced(cls, dice: Random) -> "Version":
         starts_in_s = dice.choice((0.0, 2.0, 5.0))
-        from_s = dice.choice((0.0, 5.0, 12.0, 20.0))
+        from_s = dice.choice((0.0, 9.0, 16.0, 23.0))
         match dice.choice(("good", "good", "good", "errors", "slow", "restarts", "dead", "never", "both")):
             case "errors":
                 return cls(kind="errors", bad_from_s=from_s, errors=0.3, starts_in_s=starts_in_s)
@@ -148,6 +153,7 @@ class FaultyWorld:
         self.healed = False
         self.is_quiet = True
         self.interrupt: Callable[[], None] = lambda: None
+        self.take_over: Callable[[], None] = lambda: None
         self._rests: dict[str, float] = {}
 
     # Chance.
@@ -161,20 +167,34 @@ class FaultyWorld:
         self.witness.tell(f"! {trouble}")
         return True
 
-    def call(self, what: str, act: Callable[[], Result], *, deadly: bool) -> Result:
-        """One call of a controller: the desk may come between, and before and after it the process may end."""
+    def call(
+        self, what: str, act: Callable[[], Result], *, deadly: bool = False, acts: bool = False
+    ) -> Result:
+        """One call of a controller: the desk may come between, and before and after it the process may end.
+
+        What moves something does so at once and is slow to say so.
+        """
         if self.is_quiet:
             return act()
         if self.strikes("desk"):
             self.interrupt()
         if deadly and self.strikes("killed_before"):
             raise Killed(what)
-        if self.strikes("slow_call"):
-            self.elapse(self.dice.choice((0.05, 0.4, SLOWEST_S)))
+        slow_s = self.dice.choice((0.05, 0.4, SLOWEST_S)) if self.strikes("slow_call") else 0.0
+        if slow_s and not acts:
+            self.elapse(slow_s)
         result = act()
+        if slow_s and acts:
+            self.elapse(slow_s)
         if deadly and self.strikes("killed_after"):
             raise Killed(what)
         return result
+
+    def stall(self) -> None:
+        """The process may be frozen for longer than its lease lasts, and go on as if nothing had been."""
+        if not self.is_quiet and self.strikes("stalled"):
+            self.elapse(STALLED_S)
+            self.take_over()
 
     # Time and users.
 
@@ -186,7 +206,7 @@ class FaultyWorld:
 
     def jump(self) -> None:
         """Somebody sets the machine's clock; no time passes."""
-        self.skew_s = self.dice.choice((-20.0, -2.0, 2.0, 20.0))
+        self.skew_s = self.dice.choice((-20.0, -5.0, -2.0, 0.0, 2.0, 20.0))
 
     @property
     def is_bad(self) -> bool:
@@ -248,10 +268,15 @@ class ProcessClock:
 
 
 class FaultyLog:
-    """The event log as one controller has it. `on_append` sees what was recorded, before anybody can be killed."""
+    """The event log as one controller has it: appending renews the lease, or is refused with it, in one.
 
-    def __init__(self, world: FaultyWorld, on_append: Callable[[Sequence[Recorded]], None]) -> None:
-        self._world, self._on_append = world, on_append
+    `on_append` sees what was recorded, before anybody can be killed.
+    """
+
+    def __init__(
+        self, world: FaultyWorld, on_append: Callable[[Sequence[Recorded]], None], lease: Lease | None = None
+    ) -> None:
+        self._world, self._on_append, self._lease = world, on_append, lease
 
     def append(self, rollout: str, *, after: int, events: Sequence[NewEvent]) -> list[Recorded]:
         world = self._world
@@ -259,10 +284,13 @@ class FaultyLog:
         def act() -> list[Recorded]:
             if world.strikes("log_unwritable"):
                 raise LogFault("no space left on device")
+            if self._lease is not None:
+                self._lease.renew()
             recorded = world.log.append(rollout, after=after, events=events)
             self._on_append(recorded)
             return recorded
 
+        world.stall()
         return world.call("append", act, deadly=True)
 
     def read(self, rollout: str, *, after: int = 0) -> list[Recorded]:
@@ -271,7 +299,7 @@ class FaultyLog:
                 raise LogFault("input/output error")
             return self._world.log.read(rollout, after=after)
 
-        return self._world.call("read", act, deadly=False)
+        return self._world.call("read", act)
 
     def rollouts(self) -> list[str]:
         return self._world.log.rollouts()
@@ -295,7 +323,7 @@ class FaultyTraffic:
             if world.strikes("traffic_unconfirmed"):
                 raise TrafficFault("not confirmed in time")
 
-        world.call(f"apply {split.identifier}", act, deadly=True)
+        world.call(f"apply {split.identifier}", act, deadly=True, acts=True)
 
     def serving(self) -> str | None:
         def act() -> str | None:
@@ -303,7 +331,21 @@ class FaultyTraffic:
                 raise TrafficFault("the data plane does not answer")
             return self._world.traffic.serving()
 
-        return self._world.call("serving", act, deadly=False)
+        return self._world.call("serving", act)
+
+
+class StalledTraffic:
+    """The data plane as a process has it that may be frozen right before it looks whether it still may act."""
+
+    def __init__(self, world: FaultyWorld, traffic: Traffic) -> None:
+        self._world, self._traffic = world, traffic
+
+    def apply(self, split: Split) -> None:
+        self._world.stall()
+        self._traffic.apply(split)
+
+    def serving(self) -> str | None:
+        return self._traffic.serving()
 
 
 class FaultySignals:
@@ -311,13 +353,16 @@ class FaultySignals:
 
     def __init__(self, world: FaultyWorld, clock: Clock) -> None:
         self._world, self._clock = world, clock
+        self._down_until_s = 0.0
 
     def scrape(self) -> Scrape:
         world = self._world
 
         def act() -> Scrape:
             world.witness.looked_at_s = world.witness.elapsed_s
-            if world.strikes("scrape_lost"):
+            if world.strikes("signals_down"):
+                self._down_until_s = world.witness.elapsed_s + world.dice.choice((4.0, 8.0))
+            if world.strikes("scrape_lost") or world.witness.elapsed_s < self._down_until_s:
                 raise SignalsFault("connection refused")
             if world.strikes("counters_reset"):
                 world.signals.restart()
@@ -325,7 +370,7 @@ class FaultySignals:
             world.witness.scraped_at_s = world.witness.elapsed_s
             return replace(world.signals.scrape(), at=self._clock.now())
 
-        return world.call("scrape", act, deadly=False)
+        return world.call("scrape", act)
 
 
 class FaultyEnvironment:
@@ -341,7 +386,7 @@ class FaultyEnvironment:
                 self._world.started_at_s = self._world.witness.elapsed_s
             self._world.environment.ensure(colour, version)
 
-        self._world.call("ensure", act, deadly=True)
+        self._world.call("ensure", act, deadly=True, acts=True)
 
     def state(self, colour: Colour) -> ColourState:
         self._fail()
@@ -356,7 +401,7 @@ class FaultyEnvironment:
             self._world.environment.retire(colour)
             self._world.witness.tell(f"{colour} stopped")
 
-        self._world.call(f"retire {colour}", act, deadly=True)
+        self._world.call(f"retire {colour}", act, deadly=True, acts=True)
 
     def _fail(self) -> None:
         if self._world.strikes("environment_fault"):
