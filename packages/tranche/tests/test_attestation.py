@@ -6,8 +6,8 @@ import base64
 import json
 import random
 import string
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tranche import audit, controller
 from tranche.adapters.ed25519 import Ed25519Signer, read_public, verify
+from tranche.adapters.postgres_log import PostgresLog
+from tranche.adapters.sqlite import SqliteLog
 from tranche.attestation import NO_KEY, pre_authentication, sealed
 from tranche.canonical import canonical, plain, typed
 from tranche.decide import Hold, decide
@@ -26,10 +28,11 @@ from tranche.evidence import Evidence
 from tranche.language import parse
 from tranche.moves import events_of
 from tranche.plan import Answer, Plan
-from tranche.ports import Arm, KeyFault, LogFault, Recorded
+from tranche.ports import Arm, KeyFault, LogFault, Recorded, Verdict
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.secret import Secret
+from tranche.signals import Counts
 
 if TYPE_CHECKING:
     from conftest import Bed
@@ -121,6 +124,24 @@ def test_every_decision_is_vouched_for_and_comes_out_again(
     assert agreement.agreed + agreement.by_people + agreement.by_faults == len(checked.cases)
     assert agreement.agreed >= 6
     assert (agreement.by_people, agreement.by_faults > 0) == ((1, True) if run is stepped else (0, False))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.integration)])
+def test_the_chain_stands_in_whatever_log_it_is_kept(
+    make_bed: Callable[..., Bed],
+    signer: Ed25519Signer,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    kind: str,
+) -> None:
+    bed = step_back_bed(make_bed)
+    is_file = kind == "sqlite"
+    bed.log = SqliteLog(tmp_path / "log") if is_file else PostgresLog(request.getfixturevalue("database"))
+    stepped(bed, signer)
+    checked = audit.verified(exported(bed, bed.log.read("small-1"), signer), verify=verify, keys=[signer.key])
+
+    assert checked.uncovered == ()
+    assert audit.replayed(checked).agreed >= 6
 
 
 PRINTABLE = (string.ascii_letters + string.digits + string.punctuation + " ").encode()
@@ -349,6 +370,33 @@ def test_what_was_seen_comes_back_as_it_was(bed: Bed) -> None:
         assert [each.limit for each in typed(Evidence, written).limits] == [
             each.limit for each in evidence.limits
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kinds:
+    """A field of every kind that evidence may have."""
+
+    one: float | None = None
+    many: tuple[Verdict, ...] = ()
+    some: frozenset[str] = frozenset()
+    by_edge: Mapping[int, Counts] = field(default_factory=dict)
+    at: datetime | None = None
+    is_so: bool = False
+
+
+def test_every_kind_of_value_comes_back_as_it_was(bed: Bed) -> None:
+    found = Kinds(
+        one=0.1,
+        many=(Verdict.PASS, Verdict.FAIL),
+        some=frozenset({"b", "a"}),
+        by_edge={100: Counts(requests=3, faster={300: 2, 100: 1}), 50: Counts()},
+        at=bed.clock.now(),
+        is_so=True,
+    )
+
+    assert typed(Kinds, json.loads(canonical(found))) == found
+    assert typed(Kinds, {}) == Kinds()
+    assert canonical(found) == canonical(replace(found, some=frozenset({"a", "b"})))
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,8 @@ def typed(kind: Any, data: Any) -> Any:
         return typed(only, data)
     if origin is Literal:
         return data
-    if origin is tuple:
-        return tuple(typed(arguments[0], item) for item in data)
+    if origin in {tuple, frozenset}:
+        return origin(typed(arguments[0], item) for item in data)
     if origin is not None:
         return {typed(arguments[0], key): typed(arguments[1], item) for key, item in data.items()}
     if dataclasses.is_dataclass(kind):

@@ -55,6 +55,7 @@ class Court:
     def __init__(self, world: FaultyWorld, plan: Plan) -> None:
         self._world, self._plan = world, plan
         self._served: Split | None = None
+        self._may_fall = False
         self.progress: Progress | None = None
         self._completed_at_s: float | None = None
         self._served_since: dict[str, float] = {}
@@ -86,6 +87,8 @@ class Court:
                 self._forward(event, before)
             case SteppedBack() if before.rollback is not None:
                 raise Broken("rollback-is-final", "stepped back")
+            case SteppedBack():
+                self._may_fall = True
             case WeightApplied():
                 split = self._world.traffic.split
                 if split is None or split.identifier != event.identifier:
@@ -169,8 +172,9 @@ class Court:
         if after.salt != before.salt:
             raise Broken("users-stay", "another salt")
         falls = after.green_weight < before.green_weight or before.internal_to_green > after.internal_to_green
-        if falls and known.rollback is None and known.step_backs == 0:
+        if falls and known.rollback is None and not self._may_fall:
             raise Broken("users-stay", f"{before} became {after}")
+        self._may_fall = self._may_fall and not falls
 
     def stopped(self, colour: Colour) -> None:
         """A colour, right before it stops."""
