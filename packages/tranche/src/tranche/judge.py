@@ -70,6 +70,9 @@ ASSUMED_BLOCKS: Final = 2.0
 CALIBRATION_BLOCKS: Final = 10.0
 """How many blocks of blue against itself replace the assumption, and how many they then count as."""
 
+OWN: Final = 0.1
+"""How far a good version's odds are assumed to stray from blue's in one block, until that is measured (sd)."""
+
 MEMORY_BLOCKS: Final = 400
 """How many blocks the estimate of the dispersion remembers (e-folding)."""
 
@@ -142,9 +145,10 @@ class Spread:
     """How much more the counts vary than chance alone would have it; everything [R, M].
 
     `block_*` is the block under way: bad things counted, expected, and their variance; `lasted_s` how long it is.
-    `residual` is that of the last block that had any (0 before the first), `squares` the sum of halved
-    squared differences over `blocks` pairs of blocks, `ended` how many blocks there were. `more` and `fewer` are
-    the two sides of the running odds ratio (Mantel & Haenszel, Journal of the National Cancer Institute 22, 1959).
+    `residual` is that of the last block that had any (0 before the first), `ended` how many there were, `counted` the
+    sum of their variances, `squares` the sum of halved squared differences over `blocks` pairs of them. `more` and
+    `fewer` are the two sides of the running odds ratio (Mantel & Haenszel, Journal of the National Cancer
+    Institute 22, 1959).
     """
 
     block_bad: Floats
@@ -153,6 +157,7 @@ class Spread:
     lasted_s: Floats
     residual: Floats
     ended: Floats
+    counted: Floats
     squares: Floats
     blocks: Floats
     more: Floats
@@ -296,17 +301,20 @@ def disperse(design: Design, spread: Spread, look: Look) -> Spread:
 
 
 def calibrated(spread: Spread) -> Spread:
-    """The spread to begin with, from looks at blue against itself: where they were enough, no assumption is left.
+    """The spread to begin with, from looks at blue against itself.
 
-    They say nothing of what only two versions can differ by, so green's own blocks soon outweigh them.
+    They say nothing of what only two versions can differ by from block to block; OWN is assumed for that, which
+    matters where much is counted (a variance grows with the square of what moves all of it). Green's own blocks
+    soon outweigh both.
     """
     blank = first_spread(spread.blocks.shape)
     measured = spread.blocks - ASSUMED_BLOCKS
     enough = measured >= CALIBRATION_BLOCKS
     found = (spread.squares - UNMEASURED * ASSUMED_BLOCKS) / np.where(enough, measured, 1.0)
+    own = OWN**2 * spread.counted / np.maximum(spread.ended, 1.0)
     return replace(
         blank,
-        squares=np.where(enough, np.maximum(found, 1.0) * CALIBRATION_BLOCKS, spread.squares),
+        squares=np.where(enough, (np.maximum(found, 1.0) + own) * CALIBRATION_BLOCKS, spread.squares),
         blocks=np.where(enough, CALIBRATION_BLOCKS, spread.blocks),
     )
 
@@ -327,6 +335,7 @@ def _end_block(spread: Spread, ends: NDArray[np.bool_]) -> Spread:
         lasted_s=spread.lasted_s * goes_on,
         residual=residual,
         ended=spread.ended + told,
+        counted=spread.counted + np.where(told, spread.block_variance, 0.0),
         squares=kept * spread.squares + np.where(pairs, 0.5 * (residual - spread.residual) ** 2, 0.0),
         blocks=kept * spread.blocks + pairs,
         more=followed * spread.more,
