@@ -107,6 +107,11 @@ class Books:
         self._clock = clock
         self._new_id = new_id
 
+    async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
+        """The present state of a document from the log itself; None when the tenant has none of this id."""
+        async with self._store.book(caller.tenant_id) as book:
+            return (await book.load(kind, [stream_id])).get(stream_id)
+
     async def _run(self, caller: Caller, key: str, request: Sequence[Any], work: Work) -> Any:
         digest = hashlib.sha256(msgspec.json.encode([*request, caller.user_id], enc_hook=str)).digest()
         for attempt in range(ATTEMPTS):

@@ -50,8 +50,8 @@ Floats = NDArray[np.float64]
 RATIOS: Final = np.geomspace(1.25, 100.0, 12)
 """What harm bets on, as multiples of the tolerated ratio: from a quarter more to a hundred times as much."""
 
-GRID: Final = np.geomspace(0.02, 20.0, 61)
-"""Where safety looks for an upper bound."""
+GRID: Final = 10.0 ** (np.arange(-34, 27) / 20.0)
+"""Where safety looks for an upper bound: from 0.02 to 20, twenty to a decade, and 1 is one of them."""
 
 CLIP: Final = 30.0
 """One look multiplies evidence by at most this, so that no single look takes a version back."""
