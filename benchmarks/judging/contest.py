@@ -101,7 +101,7 @@ def luck(cell: Cell, seed: int) -> tuple[np.random.Generator, np.random.Generato
 def calibration(cell: Cell, rollouts: int, rng: np.random.Generator) -> list[Tally]:
     """Two hours of blue against itself, in a world like this one."""
     past = World(cell.service, rollouts=rollouts, step_s=STEP_S, edges_ms=EDGES_MS, rng=rng)
-    return list(past.looks(0, round(CALIBRATED_S / STEP_S), control_weight=GREEN_WEIGHT))
+    return list(past.looks(0, round(CALIBRATED_S / STEP_S)))
 
 
 def run(cell: Cell, *, rollouts: int, seed: int, lines: Lines | None = None) -> Outcome:

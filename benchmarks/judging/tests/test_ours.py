@@ -24,7 +24,7 @@ def rule(before: list[Tally] | None = None) -> Tranche:
 
 
 def before() -> list[Tally]:
-    return list(world().looks(0, 480, control_weight=1000))
+    return list(world().looks(0, 480))
 
 
 def test_the_stakes_of_all_questions_add_up_to_one() -> None:
@@ -66,7 +66,7 @@ def test_green_is_heard_against_all_of_blue() -> None:
 
 
 def test_two_hours_of_blue_against_itself_replace_the_assumed_dispersion() -> None:
-    measured = list(world(replace(SERVICE, noise=BURSTY)).looks(0, 480, control_weight=1000))
+    measured = list(world(replace(SERVICE, noise=BURSTY)).looks(0, 480))
 
     assert (rule(measured).state.spread.blocks[:, 3] == judge.CALIBRATION_BLOCKS).all()
     assert (

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tranche.ports import TOTAL_WEIGHT
+from tranche.ports import LEAST_CONTROL, TOTAL_WEIGHT
 from tranche.service import Defect, Incident, Service
 
 Integers = npt.NDArray[np.int64]
@@ -123,18 +123,15 @@ class World:
         """The end of the last look."""
         return self._looked * self.step_s
 
-    def looks(
-        self, green_weight: npt.ArrayLike, count: int = 1, *, control_weight: npt.ArrayLike | None = None
-    ) -> Tallies:
+    def looks(self, green_weight: npt.ArrayLike, count: int = 1) -> Tallies:
         """The next `count` looks. Weights are of TOTAL_WEIGHT: one, one for each rollout [R], or [count, R].
 
-        The control arm is as large as green while there is room (`Split.control_weight`), unless its weight is
-        given: before a rollout blue can so be compared with itself. Several looks in one call cost far less
-        than as many calls.
+        The control arm has the weight that the engine gives it (`Split.control_weight`). Several looks in one call cost
+        far less than as many calls.
         """
         green = np.atleast_2d(np.asarray(green_weight))
         largest = TOTAL_WEIGHT - green
-        control = np.minimum(green if control_weight is None else np.asarray(control_weight), largest)
+        control = np.minimum(np.maximum(green, LEAST_CONTROL), largest)
         weights = np.stack([green, largest - control, control], axis=1) / TOTAL_WEIGHT
         times = (self._looked + np.arange(count, dtype=np.float64) + 0.5) * self.step_s
         luck = self._lucks(times)
