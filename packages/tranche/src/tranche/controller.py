@@ -25,7 +25,7 @@ from tranche.decide import (
 )
 from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
 from tranche.evidence import Evidence
-from tranche.limits import Reading
+from tranche.limits import KEPT, Reading
 from tranche.moves import events_of, measured, roll_back
 from tranche.observe import (
     Observations,
@@ -121,7 +121,7 @@ class Controller:
         self._show = show
         now = world.clock.now()
         self.seen = recalled(memory, plan=plan, progress=progress, now=now)
-        self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * 2 + plan.tick_s
+        self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * KEPT + plan.tick_s
         self._bench = GateBench(
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
         )
