@@ -203,11 +203,12 @@ def test_a_blue_that_has_no_users_any_more_excuses_green_for_minutes_and_not_for
     assert state.blue_too(alone.chance)[0, 1]
     assert judge.evidence(TWO, judge.hear(TWO, state, alone))[0] < 1
 
-    for _ in range(80):  # twenty minutes, ten of its blocks: it remembers less than one request of three thousand
+    for _ in range(
+        80
+    ):  # twenty minutes, ten of its blocks: it remembers less than one request of three thousand
         state = judge.hear(TWO, state, replace(alone, bad=quiet, trials=quiet))
     assert not state.blue_too(alone.chance)[0, 1]
     assert judge.evidence(TWO, judge.hear(TWO, state, alone))[0] > 1
-
 
 
 def noise(chance: np.random.Generator, blocks: int, draw: Callable[[], Floats]) -> State:

@@ -158,6 +158,50 @@ def test_a_defect_hits_green_alone_and_from_its_onset() -> None:
     assert after[2, 4] / after[2, 0] == pytest.approx(before[2, 4] / before[2, 0], rel=0.05)
 
 
+def test_every_rollout_may_have_a_defect_of_its_own_beside_those_of_all() -> None:
+    own = [Defect(errors_added=0.1 if number < 25 else 0.0) for number in range(50)]
+    here = world(defects=[Defect(errors_added=0.02)], own_defects=own)
+    shares = here.looks(5000, 100).counts[:, 0].sum(axis=0)
+    part = shares[1] / shares[0]
+
+    assert part[:25].mean() == pytest.approx(0.13, rel=0.03)
+    assert part[25:].mean() == pytest.approx(0.03, rel=0.05)
+
+    here.keep(np.arange(50) >= 20)
+    kept = here.looks(5000, 100).counts[:, 0].sum(axis=0)
+    part = kept[1] / kept[0]
+
+    assert part.shape == (30,)
+    assert part[:5].mean() == pytest.approx(0.13, rel=0.05)
+    assert part[5:].mean() == pytest.approx(0.03, rel=0.05)
+
+
+def test_what_was_not_seen_yet_stays_with_the_rollouts_that_go_on() -> None:
+    lossy = world(replace(SERVICE, lost_scrape_share=0.9), rollouts=200)
+    lost = ~lossy.looks(5000, 1).complete[0]
+    lossy.keep(lost)
+    lossy.service = replace(SERVICE, lost_scrape_share=1e-9)
+
+    assert lossy.look(5000).green.requests.mean() == pytest.approx(2 * 50 * 15 * 0.5, rel=0.02)
+
+
+def test_internal_users_are_on_green_when_they_are_sent_there_and_users_as_any_other_before() -> None:
+    service = replace(SERVICE, internal_share=0.02)
+    defect = Defect(errors_added=0.1)
+    before = world(service, defects=[defect]).looks(0, 100).counts.sum(axis=(0, 3))
+    first = world(service, defects=[defect]).looks(0, 100, internal_to_green=True).counts.sum(axis=(0, 3))
+    sent = np.arange(50) < 25
+    some = world(service).looks(1000, 100, internal_to_green=sent).counts.sum(axis=0)
+    everybody = 50 * 15 * 100 * 50
+
+    assert before[:, 0] == pytest.approx([0, 0.9 * everybody, 0.1 * everybody, 0], rel=0.01)
+    assert first[:, 0] == pytest.approx(
+        [0, 0.98 * 0.9 * everybody, 0.98 * 0.1 * everybody, 0.02 * everybody], rel=0.02
+    )
+    assert first[3, 1] / first[3, 0] == pytest.approx(0.11, rel=0.02)
+    assert (some[3, 0] > 0).tolist() == sent.tolist()
+
+
 def test_an_incident_hits_both_versions_and_ends() -> None:
     incident = Incident(start_s=1500, length_s=600, error_share=0.05, latency_factor=2)
     counts = world(rollouts=200, incidents=[incident]).looks(5000, 200).counts

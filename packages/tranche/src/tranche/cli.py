@@ -11,6 +11,7 @@ import click
 
 from tranche import language, settings
 from tranche import plan as plans
+from tranche.cli_simulate import simulate
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
@@ -384,6 +385,9 @@ def traffic_config(site_file: Path | None, as_json: bool) -> None:
         _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
     else:
         click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
+
+
+cli.add_command(simulate)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ class Service:
 
     `daily_swing` (0 to 1) is how far the rate leaves its mean over a day, as a sine that starts rising.
     `base_error_share` is the mean over all noise. Latency is lognormal with this median and 95th percentile.
-    `lost_scrape_share` (0 to 1) is how many looks at the counters fail, each by itself.
+    `lost_scrape_share` (0 to 1) is how many looks at the counters fail, each by itself. `internal_share` (0 to 1) is
+    which part of the requests internal users make.
     """
 
     requests_per_s: float
@@ -66,6 +67,7 @@ class Service:
     p95_ms: float = 200.0
     noise: Noise = PLAIN
     lost_scrape_share: float = 0.0
+    internal_share: float = 0.0
 
     @property
     def latency_sd(self) -> float:

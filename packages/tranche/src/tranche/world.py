@@ -22,11 +22,12 @@ Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 DAY_S: Final = 86_400.0
-GREEN, BLUE, CONTROL = range(3)
-VERSION_OF_ARM: Final = np.array([0, 1, 1])
-"""Green is one version; blue and its control arm are the other, and share its luck."""
+GREEN, BLUE, CONTROL, INTERNAL = range(4)
+VERSION_OF_ARM: Final = np.array([0, 1, 1, 0])
+"""Green is one version, whoever meets it; blue and its control arm are the other, and share its luck."""
 
 REQUESTS, ERRORS, FIRST_EDGE = range(3)
+DEFECT_FIELDS: Final = tuple(Defect.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Tally:
     end_s: float
     complete: Booleans
     counts: Integers
-    """[arm, requests | errors | slower than each edge, R]"""
+    """[arm, requests | errors | slower than each edge, R]; INTERNAL is there only in a service that has such users."""
 
     @property
     def green(self) -> ArmCounts:
@@ -92,7 +93,8 @@ class World:
     """R rollouts of one service, each with its own luck, all at the same time of the day.
 
     Time starts at 0 and moves by `step_s` with every look. Noise, daily cycle, incidents and defects are taken
-    as they are in the middle of a look. `edges_ms` rise.
+    as they are in the middle of a look. `edges_ms` rise. Every rollout has all of `defects`, and of `own_defects`,
+    where they are given, the one of its number.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class World:
         edges_ms: Sequence[float],
         rng: np.random.Generator,
         defects: Sequence[Defect] = (),
+        own_defects: Sequence[Defect] = (),
         incidents: Sequence[Incident] = (),
     ) -> None:
         self.service = service
@@ -111,20 +114,36 @@ class World:
         self.step_s = step_s
         self.edges_ms = tuple(edges_ms)
         self._rng = rng
-        self._defects = tuple(defects)
+        self._defects = [_columns([defect]) for defect in defects]
+        if own_defects:
+            self._defects.append(_columns(own_defects))
         self._incidents = tuple(incidents)
         self._looked = 0
         self._block = -1
         self._luck = np.zeros((2, 2, rollouts))
-        self._unseen = np.zeros((3, FIRST_EDGE + len(self.edges_ms), rollouts), dtype=np.int64)
+        self.look_arms = len(VERSION_OF_ARM) if service.internal_share > 0 else INTERNAL
+        self._unseen = np.zeros((self.look_arms, FIRST_EDGE + len(self.edges_ms), rollouts), dtype=np.int64)
 
     @property
     def now_s(self) -> float:
         """The end of the last look."""
         return self._looked * self.step_s
 
-    def looks(self, green_weight: npt.ArrayLike, count: int = 1) -> Tallies:
+    def keep(self, which: Booleans) -> None:
+        """Go on with these rollouts only. [R]"""
+        self.rollouts = int(which.sum())
+        self._luck, self._unseen = self._luck[..., which], self._unseen[..., which]
+        self._defects = [
+            {name: column if len(column) == 1 else column[which] for name, column in columns.items()}
+            for columns in self._defects
+        ]
+
+    def looks(
+        self, green_weight: npt.ArrayLike, count: int = 1, *, internal_to_green: npt.ArrayLike = False
+    ) -> Tallies:
         """The next `count` looks. Weights are of TOTAL_WEIGHT: one, one for each rollout [R], or [count, R].
+
+        `internal_to_green` says whether internal users are all on green; else they are users as any other.
 
         The control arm has the weight that the engine gives it (`Split.control_weight`). Several looks in one call cost
         far less than as many calls.
@@ -133,6 +152,10 @@ class World:
         largest = TOTAL_WEIGHT - green
         control = np.minimum(np.maximum(green, LEAST_CONTROL), largest)
         weights = np.stack([green, largest - control, control], axis=1) / TOTAL_WEIGHT
+        if self.look_arms > INTERNAL:
+            apart = self.service.internal_share * np.atleast_2d(np.asarray(internal_to_green))[:, None]
+            others = weights * (1 - apart)
+            weights = np.concatenate([others, np.broadcast_to(apart, others[:, :1].shape)], axis=1)
         times = (self._looked + np.arange(count, dtype=np.float64) + 0.5) * self.step_s
         luck = self._lucks(times)
         counts = self._served(weights, times, luck)
@@ -143,20 +166,21 @@ class World:
         self._looked += count
         return Tallies(ends_s=times + self.step_s / 2, complete=complete, counts=counts)
 
-    def look(self, green_weight: npt.ArrayLike) -> Tally:
+    def look(self, green_weight: npt.ArrayLike, *, internal_to_green: npt.ArrayLike = False) -> Tally:
         """The next look."""
-        return next(iter(self.looks(green_weight)))
+        return next(iter(self.looks(green_weight, internal_to_green=internal_to_green)))
 
     def _served(self, weights: Floats, times: Floats, luck: Floats) -> Integers:
         """Requests, errors and slow requests of each arm [L, arm, count, R]."""
         rate = self.service.requests_per_s * self.step_s * self._daily(times)
         arrivals = rate[:, None, None] * weights
         bands = -np.diff(self._tails(times, luck), axis=2, prepend=1.0, append=0.0)
-        size = (len(times), 3, len(self.edges_ms) + 1, self.rollouts)
-        drawn = self._rng.poisson(np.broadcast_to(arrivals[:, :, None] * bands[:, VERSION_OF_ARM], size))
+        size = (len(times), self.look_arms, len(self.edges_ms) + 1, self.rollouts)
+        versions = VERSION_OF_ARM[: self.look_arms]
+        drawn = self._rng.poisson(np.broadcast_to(arrivals[:, :, None] * bands[:, versions], size))
         least = np.cumsum(drawn[:, :, ::-1], axis=2)[:, :, ::-1]
         requests = least[:, :, 0]
-        errors = self._errors(requests, self._error_shares(times, luck)[:, VERSION_OF_ARM])
+        errors = self._errors(requests, self._error_shares(times, luck)[:, versions])
         return np.concatenate([requests[:, :, None], errors[:, :, None], least[:, :, 1:]], axis=2)
 
     def _errors(self, requests: Integers, shares: Floats) -> Integers:
@@ -173,11 +197,11 @@ class World:
 
     def _error_shares(self, times: Floats, luck: Floats) -> Floats:
         """How large a share fails, [L, version, R or 1]."""
-        shares: Floats = np.full((len(times), 2, 1), self.service.base_error_share)
+        shares: Floats = np.full((len(times), 2, self._width), self.service.base_error_share)
         for defect in self._defects:
-            shares[:, 0, 0] *= np.where(times >= defect.onset_s, defect.errors_factor, 1.0)
+            shares[:, 0] *= np.where(times[:, None] >= defect["onset_s"], defect["errors_factor"], 1.0)
         for defect in self._defects:
-            shares[:, 0, 0] += np.where(times >= defect.onset_s, defect.errors_added, 0.0)
+            shares[:, 0] += np.where(times[:, None] >= defect["onset_s"], defect["errors_added"], 0.0)
         shares = np.minimum(shares * np.exp(luck[:, 0]), 1.0)
         for incident in self._incidents:
             extra = np.where(_within(incident, times), incident.error_share, 0.0)[:, None, None]
@@ -186,15 +210,21 @@ class World:
 
     def _tails(self, times: Floats, luck: Floats) -> Floats:
         """How large a share takes each edge or longer, [L, version, K, R or 1]."""
-        slower = np.zeros((len(times), 2, 1))
+        slower = np.zeros((len(times), 2, self._width))
         for defect in self._defects:
-            slower[:, 0, 0] += np.where(times >= defect.onset_s, math.log(defect.latency_factor), 0.0)
+            longer = np.log(defect["latency_factor"])
+            slower[:, 0] += np.where(times[:, None] >= defect["onset_s"], longer, 0.0)
         for incident in self._incidents:
             slower += np.where(_within(incident, times), math.log(incident.latency_factor), 0.0)[
                 :, None, None
             ]
         edges = np.log(np.array(self.edges_ms) / self.service.median_ms)
         return upper_tail((edges[:, None] - (slower + luck[:, 1])[:, :, None]) / self.service.latency_sd)
+
+    @property
+    def _width(self) -> int:
+        """How many rollouts differ in their defects."""
+        return max((len(defect["onset_s"]) for defect in self._defects), default=1)
 
     def _lucks(self, times: Floats) -> Floats:
         """Logarithms of the factors on errors and on latency, [L, errors | latency, version, R or 1]."""
@@ -220,6 +250,11 @@ class World:
         seen = np.maximum.accumulate(np.where(complete[:, None, None], total, 0), axis=0)
         self._unseen = total[-1] - seen[-1]
         return np.diff(seen, axis=0, prepend=0)
+
+
+def _columns(defects: Sequence[Defect]) -> dict[str, Floats]:
+    """Their numbers by name, one for each defect."""
+    return {name: np.array([getattr(defect, name) for defect in defects]) for name in DEFECT_FIELDS}
 
 
 def _within(incident: Incident, times: Floats) -> Booleans:
