@@ -65,8 +65,21 @@ def rollout_option(command: Command) -> Command:
     return click.option("--rollout", help="A rollout by name; else the latest.")(command)
 
 
+class OneLine(click.ParamType[str]):
+    """What a person says, as it is kept for ever and shown to others: bytes that are no text are not."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
+        return plans.plain(value)
+
+
 def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", help="Why, for the record.")(command)
+    return click.option("--reason", default="", type=OneLine(), help="Why, for the record.")(command)
+
+
+def why_option(command: Command) -> Command:
+    return click.option("--reason", required=True, type=OneLine(), help="Why, for the record.")(command)
 
 
 def _site(site_file: Path | None) -> Any:
@@ -290,7 +303,7 @@ def approve(
 @cli.command()
 @click.argument("gate", required=False)
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @json_option
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
@@ -300,7 +313,7 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 
 @cli.command()
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @json_option
 def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead."""

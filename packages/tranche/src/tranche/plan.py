@@ -222,6 +222,11 @@ def duration(seconds: float) -> str:
     return " ".join(parts)
 
 
+def plain(text: str) -> str:
+    """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
+    return "".join(each if each.isprintable() else " " for each in text).strip()
+
+
 def undone_gates(plan: Plan) -> list[tuple[Phase, PlannedGate]]:
     """Gates that nothing here can run: they answer *cannot tell*, so the plan would stop at them."""
     return [(phase, gate) for phase in plan.phases for gate in phase.gates if gate.kind not in WORKING_GATES]
