@@ -148,9 +148,10 @@ def plan_schema() -> None:
 @cli.command()
 @click.argument("plan_file", type=click.Path(path_type=Path))
 @click.option("--version", "version", required=True, help="The version that is to replace blue's.")
+@click.option("--hotfix", type=OneLine(), help="Why it may go forward in times that the plan freezes.")
 @site_option
 @json_option
-def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) -> int:
+def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | None, as_json: bool) -> int:
     """Record a new rollout and run its controller until it ends.
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
@@ -160,7 +161,9 @@ def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) 
     actor = settings.from_environment().actor
     _take_control(here)
     try:
-        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
+        progress = here.desk.start(
+            read, text=text, file=str(plan_file), version=version, actor=actor, hotfix=hotfix
+        )
         return _control(here, progress, as_json)
     finally:
         here.control.release()
@@ -277,6 +280,16 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 
 
 @cli.command()
+@site_option
+@why_option
+@json_option
+def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Let this rollout go forward in times that its plan freezes. Everything else stands."""
+    here = _here(site_file)
+    _report(here.desk.hotfix(reason=reason, actor=settings.from_environment().actor), as_json)
+
+
+@cli.command()
 @click.argument("gate", required=False)
 @click.option("--evidence", help="The digest of what you have seen; without it, it is shown.")
 @site_option
@@ -314,14 +327,16 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 @cli.command()
 @site_option
 @why_option
+@click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
 @json_option
-def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
+def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead."""
     from tranche import wiring
 
     here = _here(site_file)
     reversal = here.desk.roll_back(
         reason=reason,
+        force=force,
         actor=settings.from_environment().actor,
         traffic=here.traffic(),
         environment=here.environment(),
