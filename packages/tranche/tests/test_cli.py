@@ -72,9 +72,63 @@ def test_a_good_plan_is_told_with_its_digest_and_what_cannot_run(run: Run) -> No
 
     assert code == 0
     assert "can be carried out, sha256:" in out
-    assert "note: week-1: gate 'incidents' (incidents) answers 'cannot tell'" in out
+    assert re.search(
+        r"finance.yaml:\d+: warning: week-4: gate 'snapshots' \(proof\) answers 'cannot tell'", out
+    )
+    assert "refused" not in out
     code, out, _ = run("plan", "check", str(PLANS / "finance-demo.yaml"), "--json")
-    assert json.loads(out)["cannot_tell"] == []
+    found = json.loads(out)
+    assert (code, found["refused"], found["warnings"]) == (0, [], [])
+    assert [phase["weight_percent"] for phase in found["phases"]] == [0, 10, 30, 60, 100]
+
+
+NEVER = """\
+name: never
+tick: 1s
+stale_after: 5s
+phases:
+  - {name: all, weight: 100 %, dwell: 1h, requirements: [cache_hits > 70 %]}
+"""
+
+
+def test_a_plan_that_means_nothing_is_refused_by_check_and_by_start(
+    run: Run, here: Installation, tmp_path: Path
+) -> None:
+    never = tmp_path / "never.yaml"
+    never.write_text(NEVER)
+    code, out, _ = run("plan", "check", str(never))
+    assert code == 2
+    assert "plan 'never' cannot be carried out" in out
+    assert f"{never}:5: refused: phase 'all' requires 'cache_hits > 70 %', which nothing measures" in out
+    code, out, _ = run("plan", "check", str(never), "--json")
+    assert code == 2
+    assert [row["code"] for row in json.loads(out)["refused"]] == ["never-told"]
+    code, _, err = run("start", str(never), "--version", "1.1.0")
+    assert code == 2
+    assert err.startswith(f"tranche: {never}:5: phase 'all' requires")
+    assert here.log.rollouts() == []
+
+
+def test_a_plan_that_does_not_parse_is_json_too_when_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: bad\nphases: []\n")
+    code, out, err = run("plan", "check", str(bad), "--json")
+    found = json.loads(out)
+
+    assert (code, err) == (2, "")
+    assert found["plan"] is None
+    assert [(row["code"], row["line"]) for row in found["refused"]] == [("no-phases", 2)]
+
+
+def test_with_a_site_check_says_what_it_lacks(run: Run, site: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    gate = "gates: [{name: l, kind: load_test, target: ledger, rate: 9/s, duration: 10s, errors: 5 %}]"
+    plan.write_text(NEVER.replace("requirements: [cache_hits > 70 %]", gate))
+    code, out, _ = run("plan", "check", str(plan), "--site", str(site))
+    assert code == 2
+    assert "gate 'l' of 'all' needs the target 'ledger'; add it under 'gates.targets' [not-here]" in out
+    site.write_text(SITE + "gates: {targets: {ledger: [{path: /}]}}\n")
+    assert run("plan", "check", str(plan), "--site", str(site))[0] == 0
 
 
 def test_a_bad_plan_is_one_line_with_file_and_line_and_exit_2(run: Run, tmp_path: Path) -> None:

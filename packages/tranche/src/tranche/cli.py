@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 
 from tranche import language, settings
 from tranche import plan as plans
+from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
@@ -117,26 +119,37 @@ def plan() -> None:
 
 @plan.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+@site_option
 @json_option
-def plan_check(file: Path, as_json: bool) -> None:
-    """Refuse, with file and line, a plan that cannot work."""
-    read, _ = language.load(file)
-    undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
+def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
+    """Refuse, with file and line, a plan that cannot work; warn of what is likely not meant.
+
+    With a site also what the plan needs and the site lacks. Exits 0 with warnings, 2 when anything is refused.
+    """
+    try:
+        read, _ = language.load(file)
+    except FileRefused as refusal:
+        if not as_json:
+            raise
+        _print(checked(str(file), None, [], refusal))
+        return EXIT_USAGE
+    found = _findings(read, site_file)
     if as_json:
-        phases = [
-            {"name": phase.name, "weight_percent": phase.weight_percent, "dwell_s": phase.dwell_s}
-            for phase in read.phases
-        ]
-        _print({"plan": read.name, "digest": read.digest, "phases": phases, "cannot_tell": undone})
-        return
-    click.echo(f"{file}: plan '{read.name}' can be carried out, {read.digest}")
-    for number, phase in enumerate(read.phases):
-        if number:
-            click.echo(
-                f"  {phase.name:<24} {phase.weight_percent:>5g} %  at least {plans.duration(phase.dwell_s)}"
-            )
-    for told_gate in undone:
-        click.echo(f"  note: {told_gate} answers 'cannot tell' in this release; the rollout stops there")
+        _print(checked(str(file), read, found))
+    else:
+        click.echo(text_of_check(str(file), read, found))
+    return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
+
+
+def _findings(read: plans.Plan, site_file: Path | None) -> list[Finding]:
+    """What is wrong with the plan, and, where a site is named, with the two together."""
+    found = lint(read, now=datetime.now(UTC))
+    path = site_file or settings.from_environment().site
+    if path is None:
+        return found
+    from tranche import site, wiring
+
+    return found + wiring.findings(read, site.load(path))
 
 
 @plan.command("schema")
@@ -157,6 +170,7 @@ def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | N
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
     read, text = language.load(plan_file)
+    refuse(_findings(read, site_file), str(plan_file))
     here = _here(site_file)
     actor = settings.from_environment().actor
     _take_control(here)

@@ -2,15 +2,16 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import yaml
 
 from tranche import promql
-from tranche.plan import PlannedGate, duration
+from tranche.plan import OWN_VARIABLES, PlannedGate, duration
 from tranche.shape import (
+    ANYTHING,
     Choice,
     Duration,
     FileRefused,
@@ -87,7 +88,7 @@ class ThresholdKind:
 
 PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
-WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
+WORDS: Final = Text(expected="a text", pattern=ANYTHING)
 
 GATE_KEYS: Final = {
     "name": Key(NAME, "what the gate is called in the record"),
@@ -195,6 +196,23 @@ class GateKind:
     check: Check = lambda settings, place: None  # noqa: ARG005 - most kinds have nothing to add
 
 
+SUBJECT: Final = {"subject": {name: f"{{{name}}}" for name in OWN_VARIABLES}}
+"""What another system is told that it is asked about."""
+
+
+def strings_of(settings: object) -> Iterator[str]:
+    """Every text in these settings, however deep: where variables may stand."""
+    match settings:
+        case str():
+            yield settings
+        case Mapping():
+            for item in settings.values():
+                yield from strings_of(item)
+        case list() | tuple():
+            for item in settings:
+                yield from strings_of(item)
+
+
 def _declared(what: str) -> GateKind:
     keys = {"settings": Key(MapOf(Free()), "its own", {})}
     return GateKind(about=f"{what}; declared, cannot tell yet", keys=keys)
@@ -249,7 +267,7 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
             "to": Key(NAME, "the webhook of the site that is asked"),
             "payload": Key(MapOf(Free()), "what it is told besides rollout, version, phase and gate", {}),
         },
-        fixed={"subject": {name: f"{{{name}}}" for name in ("rollout", "version", "phase", "gate")}},
+        fixed=SUBJECT,
     ),
 }
 

@@ -202,19 +202,20 @@ def _freeze(*, place: Place, zone: str, about: str, **values: Moment) -> Freeze:
     if begins == ends or (begins.date and (begins.date, begins.minute) > (ends.date or "", ends.minute)):
         told = f"a freeze from '{begins}' until '{ends}' has no length"
         raise WrongValue(place, f"{told}; let it end after it begins")
-    return Freeze(begins=begins, ends=ends, zone=zone, about=about)
+    return Freeze(begins=begins, ends=ends, zone=zone, about=about, line=place.line)
 
 
-def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place
+def _limit(*, place: Place, **values: object) -> Limit:
     return Limit(
         bound=values["limit"],  # type: ignore[arg-type]  # read by kind
         sustained_s=values["sustained"],  # type: ignore[arg-type]  # read by kind
         minimum_requests=values["minimum_requests"],  # type: ignore[arg-type]  # read by kind
         answer=Answer(str(values["answer"])),
+        line=place.line,
     )
 
 
-def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - as _limit
+def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - every record is given its place
     return Health(
         ready_within_s=values["ready_within"],  # type: ignore[arg-type]  # read by kind
         unhealthy_for_s=values["unhealthy_for"],  # type: ignore[arg-type]  # read by kind

@@ -24,6 +24,9 @@ WORKING_GATES: Final = ("command", "http", "query", "webhook", "approval", "load
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
 
 
+OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
+"""What every gate may be told of what it is run for, on any site."""
+
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 """A variable in a gate's settings, filled in before the gate is run."""
 
@@ -99,6 +102,7 @@ class Limit:
     sustained_s: float
     minimum_requests: int
     answer: Answer
+    line: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.bound} for {duration(self.sustained_s)}"

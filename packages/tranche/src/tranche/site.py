@@ -12,6 +12,7 @@ from tranche.gate_kinds import request, request_keys
 from tranche.ports import Colour
 from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
+    ANYTHING,
     Choice,
     Flag,
     Key,
@@ -127,7 +128,7 @@ ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^
 URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
-VALUE: Final = Text(expected="a value", pattern=r"(?s).*")
+VALUE: Final = Text(expected="a value", pattern=ANYTHING)
 DIRECTORY: Final = Text(expected="a folder")
 
 

@@ -5,6 +5,7 @@ Adapters of the data plane and of the environment are imported where they are bu
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
+from tranche.lint import Finding, lint_here
+from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
@@ -119,6 +122,13 @@ def variables(site: Site) -> dict[str, str]:
         "traffic_url": f"http://{site.traffic.listen}",
         **site.gates.variables,
     }
+
+
+def findings(plan: Plan, site: Site) -> list[Finding]:
+    """What the plan needs and this installation lacks."""
+    lent = frozenset({*variables(site), *OWN_VARIABLES})
+    paths = site.gates.environment.get("PATH")
+    return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
 
 
 class Publisher:
