@@ -105,7 +105,7 @@ COMMAND: Final = {
 
 
 def request_keys(value: Kind[Any]) -> dict[str, Key]:
-    """A request of a load test. `value` is what a header or a body may be: in a plan, a text."""
+    """A request of a load test or a smoke test. `value` is what a header or a body may be: in a plan, a text."""
     methods = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
     return {
         "path": Key(PATH, "where, at green's address"),
@@ -114,7 +114,9 @@ def request_keys(value: Kind[Any]) -> dict[str, Key]:
         "body": Key(value, "what is sent", ""),
         "status": Key(Whole(least=100, most=599), "the status it must answer; another is an error", 200),
         "contains": Key(WORDS, "a text that must be in the answer", ""),
-        "share": Key(Whole(least=1, most=1000), "how often it is sent, beside the others", 1),
+        "share": Key(Whole(least=1, most=1000), "how often a load test sends it, beside the others", 1),
+        "absent": Key(WORDS, "a text that must not be in the answer; a smoke test looks", ""),
+        "within": Key(Duration(least_s=0.001), "how long a smoke test lets it take", 10.0),
     }
 
 
@@ -122,9 +124,12 @@ def request(*, place: Place, **values: object) -> dict[str, object]:  # noqa: AR
     return values
 
 
-LOAD: Final = {
+REQUESTS: Final = {
     "target": Key(NAME, "requests that the site describes, by name", ""),
     "requests": Key(ListOf(Record(request, request_keys(WORDS))), "the requests, in turn", ()),
+}
+LOAD: Final = {
+    **REQUESTS,
     "rate": Key(Rate(), "how many requests begin, such as 40/s", None),
     "users": Key(Whole(least=1, most=100_000), "instead of a rate: so many users", None),
     "every": Key(Duration(least_s=0.001), "how often each of them begins a request", 1.0),
@@ -141,10 +146,14 @@ MOST_DUE: Final = 5_000_000
 """Requests of one load test: every one's latency is kept until the end, some hundred bytes each."""
 
 
+def _check_requests(settings: Settings, place: Place) -> None:
+    if bool(settings["target"]) == bool(settings["requests"]):
+        raise WrongValue(place, "name a 'target' of the site, or the 'requests' themselves; one of them")
+
+
 def _check_load(settings: Settings, place: Place) -> None:
     values: Mapping[str, Any] = settings
-    if bool(values["target"]) == bool(values["requests"]):
-        raise WrongValue(place, "name a 'target' of the site, or the 'requests' themselves; one of them")
+    _check_requests(settings, place)
     if (values["rate"] is None) == (values["users"] is None):
         raise WrongValue(place, "say how much: a 'rate' such as 40/s, or so many 'users'; one of them")
     rate = values["rate"] or values["users"] / values["every"]
@@ -235,6 +244,11 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         about="load on green's own address, with every latency counted from when the request was due",
         keys=LOAD,
         check=_check_load,
+    ),
+    "smoke": GateKind(
+        about="requests to green's own address, one after the other, each with what it must answer",
+        keys=REQUESTS,
+        check=_check_requests,
     ),
     "security_scan": _declared("a scan"),
     "incidents": _declared("open incidents"),

@@ -305,7 +305,7 @@ def _lacking(gate: PlannedGate, site: Site, find: Callable[[str], str | None]) -
     """What the site lacks for it, and what to do."""
     settings, lends = gate.settings, site.gates
     match gate.kind:
-        case "load_test" if settings["target"] and settings["target"] not in lends.targets:
+        case "load_test" | "smoke" if settings["target"] and settings["target"] not in lends.targets:
             return f"needs the target '{settings['target']}'; add it under 'gates.targets'"
         case "webhook" if settings["to"] not in lends.webhooks:
             return f"needs the webhook '{settings['to']}'; add it under 'gates.webhooks'"
@@ -327,7 +327,7 @@ def _secrets(gate: PlannedGate, site: Site) -> Iterator[Secret]:
             yield lends.webhooks[str(settings["to"])].secret
         case "query" if lends.prometheus is not None and lends.prometheus.token is not None:
             yield lends.prometheus.token
-        case "load_test":
+        case "load_test" | "smoke":
             for request in lends.targets.get(str(settings["target"]), ()):
                 values = [*request["headers"].values(), request["body"]]
                 yield from (value for value in values if isinstance(value, Secret))

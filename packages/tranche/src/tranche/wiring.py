@@ -17,6 +17,7 @@ from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.load_test import LoadGate
 from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.webhook import WebhookGate
@@ -109,6 +110,7 @@ def gates(site: Site) -> Mapping[str, Gate]:
         "http": HttpGate(),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
+        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
