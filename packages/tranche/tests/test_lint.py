@@ -149,6 +149,9 @@ NEEDS = [
     ('kind: command, command: [TOOL, "{green_url}", "{phase}", "{nobody}"]', "the variable '{nobody}'"),
     ("kind: load_test, target: ledger, rate: 9/s, duration: 9s, errors: 5 %", "the target 'ledger'"),
     ("kind: webhook, to: board", "the webhook 'board'"),
+    ("kind: incidents, to: board", "the webhook 'board'"),
+    ("kind: incidents, query: max(a)", "a Prometheus"),
+    ("kind: smoke, target: ledger", "the target 'ledger'"),
     ('kind: query, query: max(lag), bound: "< 3"', "a Prometheus"),
 ]
 

@@ -174,6 +174,13 @@ def _check_load(settings: Settings, place: Place) -> None:
         raise WrongValue(place, f"{told}; give it more")
 
 
+def _check_incidents(settings: Settings, place: Place) -> None:
+    if bool(settings["to"]) == bool(settings["query"]):
+        raise WrongValue(place, "name who is asked: a webhook ('to'), or a PromQL 'query'; one of them")
+    if settings["query"]:
+        _check_query(settings, place)
+
+
 def _check_query(settings: Settings, place: Place) -> None:
     fresh = settings["fresh"]
     asked = [settings["query"], *(fresh if isinstance(fresh, tuple) else ())]
@@ -227,6 +234,10 @@ def _declared(what: str) -> GateKind:
     return GateKind(about=f"{what}; declared, cannot tell yet", keys=keys)
 
 
+FRESH: Final = {
+    "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
+    "fresh": Key(ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()),
+}
 GATE_KINDS: Final[Mapping[str, GateKind]] = {
     "command": GateKind(
         about="a program: exit 0 passes, 1 fails, 75 is not yet, anything else cannot tell", keys=COMMAND
@@ -251,7 +262,17 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         check=_check_requests,
     ),
     "security_scan": _declared("a scan"),
-    "incidents": _declared("open incidents"),
+    "incidents": GateKind(
+        about="how many incidents are open, asked of another system or of Prometheus",
+        keys={
+            "to": Key(NAME, "the webhook of the site that is asked", ""),
+            "query": Key(WORDS, "instead, a PromQL that counts them", ""),
+            "open": Key(Whole(most=1_000_000), "at most so many may be open", 0),
+            **FRESH,
+        },
+        fixed=SUBJECT,
+        check=_check_incidents,
+    ),
     "proof": _declared("a proven property"),
     "drill": _declared("a rehearsal"),
     "approval": GateKind(
@@ -268,10 +289,7 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         keys={
             "query": Key(WORDS, "the PromQL, without the comparison"),
             "bound": Key(ThresholdKind(), "what every value must be, such as '< 100'"),
-            "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
-            "fresh": Key(
-                ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()
-            ),
+            **FRESH,
         },
         check=_check_query,
     ),

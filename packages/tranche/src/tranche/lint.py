@@ -307,9 +307,9 @@ def _lacking(gate: PlannedGate, site: Site, find: Callable[[str], str | None]) -
     match gate.kind:
         case "load_test" | "smoke" if settings["target"] and settings["target"] not in lends.targets:
             return f"needs the target '{settings['target']}'; add it under 'gates.targets'"
-        case "webhook" if settings["to"] not in lends.webhooks:
+        case "webhook" | "incidents" if settings["to"] and settings["to"] not in lends.webhooks:
             return f"needs the webhook '{settings['to']}'; add it under 'gates.webhooks'"
-        case "query" if lends.prometheus is None:
+        case "query" | "incidents" if settings.get("query") and lends.prometheus is None:
             return "needs a Prometheus; add 'gates.prometheus'"
         case "command":
             command = settings["command"]
@@ -323,9 +323,9 @@ def _secrets(gate: PlannedGate, site: Site) -> Iterator[Secret]:
     """The secrets that the site keeps for it."""
     settings, lends = gate.settings, site.gates
     match gate.kind:
-        case "webhook" if settings["to"] in lends.webhooks:
+        case "webhook" | "incidents" if settings["to"] in lends.webhooks:
             yield lends.webhooks[str(settings["to"])].secret
-        case "query" if lends.prometheus is not None and lends.prometheus.token is not None:
+        case "query" | "incidents" if lends.prometheus is not None and lends.prometheus.token is not None:
             yield lends.prometheus.token
         case "load_test" | "smoke":
             for request in lends.targets.get(str(settings["target"]), ()):

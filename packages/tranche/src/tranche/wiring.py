@@ -15,6 +15,7 @@ from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.smoke import SmokeGate
@@ -108,6 +109,7 @@ def gates(site: Site) -> Mapping[str, Gate]:
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
         "http": HttpGate(),
+        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
         "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
