@@ -10,6 +10,7 @@ import yaml
 
 from tranche import promql
 from tranche.plan import OWN_VARIABLES, PlannedGate, duration
+from tranche.scan import RATINGS
 from tranche.shape import (
     ANYTHING,
     Choice,
@@ -261,7 +262,23 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         keys=REQUESTS,
         check=_check_requests,
     ),
-    "security_scan": _declared("a scan"),
+    "security_scan": GateKind(
+        about="a security scanner of the site, whose report is counted by severity",
+        keys={
+            "scanner": Key(NAME, "the scanner of the site that is run"),
+            **{
+                rating: Key(
+                    Whole(most=1_000_000), f"at most so many {rating} findings; else any number", None
+                )
+                for rating in RATINGS[1:-1]
+            },
+            "critical": Key(Whole(most=1_000_000), "at most so many critical findings", 0),
+            "unrated": Key(Whole(most=1_000_000), "at most so many findings without a severity", 0),
+            "skipped": Key(Whole(most=1_000_000), "at most so many packages that were not looked at", 0),
+            "stale_after": Key(Duration(least_s=1), "an older report cannot tell anything", 86_400.0),
+        },
+        fixed=SUBJECT,
+    ),
     "incidents": GateKind(
         about="how many incidents are open, asked of another system or of Prometheus",
         keys={

@@ -311,12 +311,20 @@ def _lacking(gate: PlannedGate, site: Site, find: Callable[[str], str | None]) -
             return f"needs the webhook '{settings['to']}'; add it under 'gates.webhooks'"
         case "query" | "incidents" if settings.get("query") and lends.prometheus is None:
             return "needs a Prometheus; add 'gates.prometheus'"
+        case "security_scan" if settings["scanner"] not in lends.scanners:
+            return f"needs the scanner '{settings['scanner']}'; add it under 'gates.scanners'"
+        case "security_scan":
+            return _missing(lends.scanners[str(settings["scanner"])].command, find)
         case "command":
-            command = settings["command"]
-            program = str(command[0]) if isinstance(command, tuple) else ""
-            if not PLACEHOLDER.search(program) and find(program) is None:
-                return f"needs the program '{program}', which is not found; install it, or mend the path"
+            return _missing(settings["command"], find)
     return None
+
+
+def _missing(command: object, find: Callable[[str], str | None]) -> str | None:
+    program = str(command[0]) if isinstance(command, tuple) else ""
+    if PLACEHOLDER.search(program) or find(program) is not None:
+        return None
+    return f"needs the program '{program}', which is not found; install it, or mend the path"
 
 
 def _secrets(gate: PlannedGate, site: Site) -> Iterator[Secret]:

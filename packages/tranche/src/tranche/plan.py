@@ -20,7 +20,17 @@ LATENCY_EDGES_MS: Final = (100, 300, 500)
 
 STAGING: Final = "staging"
 
-WORKING_GATES: Final = ("command", "http", "query", "webhook", "approval", "load_test", "smoke", "incidents")
+WORKING_GATES: Final = (
+    "command",
+    "http",
+    "query",
+    "webhook",
+    "approval",
+    "load_test",
+    "smoke",
+    "incidents",
+    "security_scan",
+)
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
 
 

@@ -18,6 +18,7 @@ from tranche.adapters.http import HttpGate
 from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
 from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.scanner import ScanGate
 from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
@@ -112,6 +113,7 @@ def gates(site: Site) -> Mapping[str, Gate]:
         "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
+        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
         "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
