@@ -152,6 +152,8 @@ NEEDS = [
     ("kind: incidents, to: board", "the webhook 'board'"),
     ("kind: incidents, query: max(a)", "a Prometheus"),
     ("kind: smoke, target: ledger", "the target 'ledger'"),
+    ("kind: drill, site: staging", "the rehearsals of 'staging'"),
+    ("kind: security_scan, scanner: packages", "the scanner 'packages'"),
     ('kind: query, query: max(lag), bound: "< 3"', "a Prometheus"),
 ]
 
@@ -180,7 +182,7 @@ def test_a_gate_that_cannot_run_here_is_refused(gate: str, told: str, tmp_path: 
     assert re.search(r"; (add|install)", finding.message)
 
 
-@pytest.mark.parametrize("gate", [gate for gate, _ in NEEDS[3:]])
+@pytest.mark.parametrize("gate", [gate for gate, _ in NEEDS if re.search("target|to: board|query", gate)])
 def test_what_the_site_lends_is_there_and_an_unreadable_secret_is_only_a_warning(
     gate: str, tmp_path: Path
 ) -> None:
@@ -194,6 +196,17 @@ def test_what_the_site_lends_is_there_and_an_unreadable_secret_is_only_a_warning
 )
 def test_a_program_that_is_there_is_found(gate: str, tmp_path: Path) -> None:
     assert here(gate, tmp_path, LENDS) == []
+
+
+def test_the_program_of_a_scanner_is_sought_too(tmp_path: Path) -> None:
+    lends = "gates: {scanners: {packages: {command: [no-such-scanner, '{version}'], format: osv}}}\n"
+    (finding,) = here("kind: security_scan, scanner: packages", tmp_path, lends)
+
+    assert "needs the program 'no-such-scanner'" in finding.message
+    assert (
+        here("kind: security_scan, scanner: packages", tmp_path, lends.replace("no-such-scanner", "TOOL"))
+        == []
+    )
 
 
 def test_a_program_is_sought_where_the_site_says(tmp_path: Path) -> None:

@@ -291,7 +291,16 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         check=_check_incidents,
     ),
     "proof": _declared("a proven property"),
-    "drill": _declared("a rehearsal"),
+    "drill": GateKind(
+        about="whether the way back was rehearsed with this version on another site",
+        keys={
+            "site": Key(NAME, "where it is rehearsed: a name of the site's own rehearsals"),
+            "by": Key(Choice(("anybody", "person", "engine")), "who took the users back", "anybody"),
+            "within": Key(Duration(least_s=0.1), "how soon all users had to be back", 300.0),
+            "stale_after": Key(Duration(least_s=1), "an older rehearsal cannot tell anything", 30 * 86_400.0),
+        },
+        fixed=SUBJECT,
+    ),
     "approval": GateKind(
         about="people's yes to what the phase has shown; never of the one who started the rollout",
         keys={

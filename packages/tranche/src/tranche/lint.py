@@ -311,6 +311,8 @@ def _lacking(gate: PlannedGate, site: Site, find: Callable[[str], str | None]) -
             return f"needs the webhook '{settings['to']}'; add it under 'gates.webhooks'"
         case "query" | "incidents" if settings.get("query") and lends.prometheus is None:
             return "needs a Prometheus; add 'gates.prometheus'"
+        case "drill" if settings["site"] not in lends.rehearsals:
+            return f"needs the rehearsals of '{settings['site']}'; add it under 'gates.rehearsals'"
         case "security_scan" if settings["scanner"] not in lends.scanners:
             return f"needs the scanner '{settings['scanner']}'; add it under 'gates.scanners'"
         case "security_scan":

@@ -30,6 +30,7 @@ WORKING_GATES: Final = (
     "smoke",
     "incidents",
     "security_scan",
+    "drill",
 )
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
 

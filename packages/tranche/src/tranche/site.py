@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from tranche.gate_kinds import request, request_keys
 from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
@@ -127,6 +129,7 @@ class GateSite:
     webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
+    rehearsals: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,19 @@ URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
 VALUE: Final = Text(expected="a value", pattern=ANYTHING)
 DIRECTORY: Final = Text(expected="a folder")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """A folder, meant from another one."""
+
+    folder: Path
+
+    def read(self, node: yaml.Node, file: str) -> Path:
+        return self.folder / DIRECTORY.read(node, file)
+
+    def schema(self) -> dict[str, object]:
+        return DIRECTORY.schema()
 
 
 def _identity(*, place: Place, **values: str) -> Identity:  # noqa: ARG001 - every record is given its place
@@ -285,6 +301,7 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
         "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
         "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
+        "rehearsals": Key(MapOf(FolderKind(folder)), "state folders of sites that rehearse, by name", {}),
         "targets": Key(MapOf(target), "requests of load tests, by name", {}),
     }
 

@@ -13,6 +13,7 @@ from tranche import record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.drill import DrillGate
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.incidents import IncidentGate
@@ -109,6 +110,9 @@ def gates(site: Site) -> Mapping[str, Gate]:
     """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
+        "drill": DrillGate(
+            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
+        ),
         "http": HttpGate(),
         "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
