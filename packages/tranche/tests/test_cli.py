@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tranche import cli, language, settings, wiring
 from tranche import site as sites
+from tranche.events import PhaseEntered, WeightRequested, encode
 from tranche.wiring import Installation
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"
@@ -245,6 +247,69 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     _, out, _ = run("history", "--json")
     told = [(event["type"], event["actor"], event["text"]) for event in json.loads(out)]
     assert told[1:] == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
+
+
+SPECIAL = """\
+name: special
+tick: 1s
+stale_after: 5s
+freeze: [{from: fri, until: mon}]
+phases:
+  - {name: few, weight: 10 %, dwell: 1h}
+  - {name: all, weight: 100 %, dwell: 1h, point_of_no_return: old columns are dropped}
+"""
+
+
+def test_a_hotfix_is_declared_with_a_reason_and_only_where_something_is_frozen(
+    run: Run, here: Installation
+) -> None:
+    plan = language.parse(SPECIAL, file="special.yaml")
+    here.desk.start(plan, text=SPECIAL, file="special.yaml", version="1.1.0", actor="ann")
+
+    assert run("hotfix")[0] == 2, "a reason is asked for"
+    assert run("hotfix", "--reason", "customers cannot pay")[0] == 0
+    assert here.desk.events()[-1].data == {"reason": "customers cannot pay"}
+    code, _, err = run("hotfix", "--reason", "again")
+    assert (code, "already-hotfix" in err) == (1, True)
+    assert run("history")[1].splitlines()[-1].endswith("customers cannot pay")
+
+
+def test_a_start_as_a_hotfix_is_recorded_or_refused_before_anything_begins(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    demo = str(PLANS / "finance-demo.yaml")
+    code, _, err = run("start", demo, "--version", "1.1.0", "--hotfix", "now")
+    assert (code, "nothing-frozen" in err) == (1, True)
+    assert here.log.rollouts() == []
+    special = tmp_path / "special.yaml"
+    special.write_text(SPECIAL)
+    monkeypatch.setattr(cli, "_control", lambda here, progress, as_json: 0)
+    assert run("start", str(special), "--version", "1.1.0", "--hotfix", "customers cannot pay")[0] == 0
+    assert [event.type for event in here.desk.events()] == ["started/1", "hotfix-declared/1"]
+
+
+def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here: Installation) -> None:
+    plan = language.parse(SPECIAL, file="special.yaml")
+    here.desk.start(plan, text=SPECIAL, file="special.yaml", version="1.1.0", actor="ann")
+    entered = [
+        PhaseEntered(phase=2, name="all", weight_percent=100.0, internal_only=False, reason="met"),
+        WeightRequested(identifier="special-1/1", green_weight=10_000, internal_to_green=False),
+    ]
+    events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in entered]
+    here.log.append("special-1", after=1, events=events)
+    code, _, err = run("rollback", "--reason", "support says no")
+    assert code == 1
+    assert "refused (past-return): phase 'all' was the point of no return: old columns are dropped" in err
+    assert len(here.desk.events()) == 3
+    _, out, _ = run("status")
+    assert "! past the point of no return (all, 2026-01-05 00:00): old columns are dropped" in out
+    code, _, err = run("rollback", "--reason", "a backup is restored", "--force")
+
+    assert (code, "Envoy does not answer" in err) == (3, True), (
+        "it is decided; there is no Envoy here to do it"
+    )
+    (decided,) = [event for event in here.desk.events() if event.type == "rollback-decided/1"]
+    assert decided.data["numbers"]["forced_past"] == "all"  # type: ignore[index]
 
 
 def test_what_is_no_text_in_a_reason_or_a_name_harms_nobody(
