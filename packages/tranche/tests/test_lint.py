@@ -65,6 +65,7 @@ CASES = [
      "return-is-barred", 15, "write 'hold'"),
     ("name: good", 'name: good\nfreeze: [{from: "00:00", until: "12:00"}, {from: "12:00", until: "00:00"}]', "refused",
      "always-frozen", 2, "no minute of the week"),
+    ("name: good", "name: good\nharm_budget: 2 requests", "warning", "budget-within-chance", 1, "at least 3 requests"),
     ("name: good", "name: good\nfreeze: [{from: 2025-12-23, until: 2026-01-02}]", "warning", "freeze-is-over", 2,
      "mend its year"),
 ]  # fmt: skip
@@ -101,6 +102,14 @@ def test_a_limit_that_may_answer_first_is_not_called_overtaken(old: str, new: st
     assert old in PLAN
 
     assert found(PLAN.replace(old, new, 1)) == []
+
+
+def test_a_budget_above_chance_is_not_warned_of() -> None:
+    assert found(PLAN.replace("name: good", "name: good\nharm_budget: 3 requests")) == []
+    busy = PLAN.replace("dwell: 1h\n    req", "dwell: 1h\n    minimum_requests: 20000\n    req")
+    (finding,) = found(busy.replace("name: good", "name: good\nharm_budget: 29 requests"))
+    assert "allow 100 failures" in finding.message
+    assert found(busy.replace("name: good", "name: good\nharm_budget: 30 requests")) == []
 
 
 def test_refusals_come_first_and_only_they_refuse() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -214,6 +215,8 @@ def test_the_evidence_counts_and_names_and_keeps_the_age() -> None:
     assert answer.evidence["findings"] == {"critical": 1, "high": 0, "medium": 1, "low": 0, "unrated": 0}
     assert answer.evidence["named"] == ["eval", "md5"]
     assert answer.evidence["tool"] == "looker 2.0.1"
+    written = json.dumps(sarif(EVAL, MD5, rules=SCORED)).encode()
+    assert answer.evidence["report"] == f"sha256:{hashlib.sha256(written).hexdigest()}"
 
 
 def test_a_report_may_come_by_standard_output_and_the_version_reaches_the_scanner() -> None:

@@ -4,6 +4,7 @@ A refusal is about what can never work, here or anywhere; 'tranche start' refuse
 works, but likely not as meant. What only traffic can tell - whether there are requests enough - is not guessed at.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ CODES: Final = {
     "within-warm-up": "a first phase that is over before the judge listens",
     "no-dwell": "a phase with requirements that may end at once",
     "step-back-is-rollback": "a limit that steps back where there is nowhere to step back to",
+    "budget-within-chance": "a harm budget that chance alone may spend",
     "return-is-barred": "something whose meaning a point of no return changes",
     "freeze-is-over": "a dated freeze in the past",
     "secret-missing": "a secret that whoever checks cannot read",
@@ -246,6 +248,26 @@ def _return(plan: Plan) -> Iterator[Finding]:
                 yield _warning("return-is-barred", gate.line, f"{told}: it stops the rollout; write 'hold'")
 
 
+SURELY: Final = 3.0
+"""Standard deviations that chance is given before a budget is called small."""
+
+
+def _budget(plan: Plan) -> Iterator[Finding]:
+    """Failures are counted, so they vary by about the square root of their number (Poisson)."""
+    lines = {
+        phase.name: bound.bad_share
+        for phase in plan.phases[1:]
+        for bound in phase.requirements
+        if bound.metric is Metric.ERRORS
+    }
+    allowed = sum(phase.minimum_requests * lines.get(phase.name, 0.0) for phase in plan.phases[1:])
+    least = math.ceil(SURELY * math.sqrt(allowed))
+    if plan.harm_budget is not None and plan.harm_budget < least:
+        told = f"the requirements allow {allowed:.0f} failures in the least requests they are judged on"
+        told += f", and chance alone moves that by {least}, more than the harm budget of {plan.harm_budget}"
+        yield _warning("budget-within-chance", 1, f"{told}; give it at least {least} requests")
+
+
 MONDAY: Final = datetime.fromisoformat("2026-01-05T00:00:00+00:00")
 
 
@@ -272,7 +294,7 @@ def _is_over(freeze: Freeze, now: datetime) -> bool:
     return (freeze.ends.date or "") < now.date().isoformat()
 
 
-RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _undone, _return, _frozen)
+RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _undone, _budget, _return, _frozen)
 
 
 # On one site.

@@ -1,8 +1,10 @@
 """The gate that runs a security scanner of the site and reads its report."""
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,13 +59,15 @@ def _judged(
     except NoAnswer:
         return _cannot_tell(f"the report of '{name}' is no JSON")
     findings = {rating: settings[rating] for rating in RATINGS if settings[rating] is not None}
-    return verdict(
+    answer = verdict(
         report,
         Allowed(findings=findings, skipped=settings["skipped"]),
         version=version,
         age_s=_age_s(report, at_s, now),
         stale_after_s=settings["stale_after"],
     )
+    digest = "sha256:" + hashlib.sha256(written).hexdigest()
+    return replace(answer, evidence={**answer.evidence, "report": digest})
 
 
 def _written(scanner: ScannerSite, ended: Ended, path: Path, now: float) -> tuple[bytes, float]:
