@@ -8,7 +8,8 @@ In this order, and the order is the point:
    the plan's point of no return, where going back is no remedy, stop until a person goes on, and call somebody;
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
-5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step.
+5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step;
+10. what lacks one of these for longer than the phase may last is overdue: somebody is called, or users go back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,9 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
     lacking = tuple(
         reading for reading in checks(plan, progress, evidence, now) if reading.verdict is not Verdict.PASS
     )
+    if lacking and _is_overdue(plan, progress, now):
+        overdue = _overdue(plan, progress, _hold(progress, evidence, lacking))
+        return _stopped(plan, overdue) if past_return(plan, progress) else overdue
     if lacking:
         return _hold(progress, evidence, lacking)
     return _forward(plan, progress, evidence)
@@ -133,6 +137,28 @@ def _stopped(plan: Plan, harm: Decision) -> Decision:
         stops=True,
         lacking=(Reading(name=harm.cause, verdict=Verdict.FAIL, reason=harm.reason, numbers=harm.numbers),),
     )
+
+
+def _is_overdue(plan: Plan, progress: Progress, now: datetime) -> bool:
+    """Whether the phase has lasted longer than it may, since the data plane confirmed its weight.
+
+    When a person resumes it, its time begins anew: whoever looked at it and lets it go on gives it that.
+    """
+    entered, resumed = progress.stay.entered_at, progress.resumed_at
+    if not _knows(plan, progress) or entered is None:
+        return False
+    since = max(entered, resumed) if resumed is not None else entered
+    most_s = plan.phases[progress.stay.phase].at_most_s
+    return most_s is not None and (now - since).total_seconds() > most_s
+
+
+def _overdue(plan: Plan, progress: Progress, hold: Hold) -> Decision:
+    """What the plan says of a phase that does not come to its end; `hold` says what it lacks."""
+    phase = plan.phases[progress.stay.phase]
+    told = f"phase '{phase.name}' is overdue, it may last {duration(phase.at_most_s or 0)}: {hold.reason}"
+    if phase.overdue == "roll_back":
+        return RollBack(cause="overdue", reason=told)
+    return replace(hold, reason=told, key="overdue", page=True)
 
 
 def situation(progress: Progress, evidence: Evidence) -> str:

@@ -166,6 +166,7 @@ class Phase:
 
     With `internal_users_first_s` the phase begins with nobody but the people of the company on green.
     `point_of_no_return` says why going back is no remedy any more once the phase has begun.
+    A stay longer than `at_most_s` is overdue; None lets it last.
     """
 
     name: str
@@ -177,6 +178,8 @@ class Phase:
     requirements: tuple[Bound, ...] = ()
     gates: tuple[PlannedGate, ...] = ()
     point_of_no_return: str = ""
+    at_most_s: float | None = None
+    overdue: Literal["hold", "roll_back"] = "hold"
     line: int = field(default=0, compare=False)
 
     @property
