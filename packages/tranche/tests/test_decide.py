@@ -474,6 +474,20 @@ def test_a_phase_that_lasts_longer_than_it_may_calls_somebody_or_goes_back_and_a
         assert plainly.reason in held(found).reason
 
 
+def test_a_freeze_makes_no_phase_overdue() -> None:
+    text = TEXT.replace(
+        "{name: half, weight: 50 %, dwell: 20s,", "{name: half, weight: 50 %, dwell: 20s, at_most: 25s,"
+    )
+    frozen = text.replace("staging:\n", "freeze: [{from: mon, until: tue}]\nstaging:\n")
+
+    assert (
+        held(decide(language.parse(frozen, file="p"), progress(2), evidence(2), NOW)).key == "not yet: freeze"
+    )
+    waits = evidence(2, requirements=())
+    assert held(decide(language.parse(frozen, file="p"), progress(2), waits, NOW)).key != "overdue"
+    assert held(decide(language.parse(text, file="p"), progress(2), waits, NOW)).key == "overdue"
+
+
 def test_an_overdue_phase_past_the_point_of_no_return_stops_instead() -> None:
     text = TEXT.replace(
         "{name: all, weight: 100 %, dwell: 20s,",

@@ -9,7 +9,8 @@ In this order, and the order is the point:
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
 5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step;
-10. what lacks one of these for longer than the phase may last is overdue: somebody is called, or users go back.
+10. what lacks one of these for longer than the phase may last is overdue, but for what a freeze holds up: somebody is
+   called, or users go back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -80,6 +81,9 @@ class Complete:
 
 Decision = Hold | Advance | StepBack | RollBack | Complete
 
+FREEZE: Final = "freeze"
+"""The name of the check that a freeze fails."""
+
 WORST_FIRST: Final = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.NOT_YET)
 
 
@@ -97,7 +101,8 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
     lacking = tuple(
         reading for reading in checks(plan, progress, evidence, now) if reading.verdict is not Verdict.PASS
     )
-    if lacking and _is_overdue(plan, progress, now):
+    frozen = any(reading.name == FREEZE for reading in lacking)
+    if lacking and not frozen and _is_overdue(plan, progress, now):
         overdue = _overdue(plan, progress, _hold(progress, evidence, lacking))
         return _stopped(plan, overdue) if past_return(plan, progress) else overdue
     if lacking:
@@ -386,7 +391,7 @@ def _freezes(plan: Plan, progress: Progress, now: datetime) -> list[Reading]:
     """Whether the plan freezes this time; a hotfix goes forward all the same."""
     if not plan.freezes:
         return []
-    name, freeze = "freeze", covering(plan.freezes, now)
+    name, freeze = FREEZE, covering(plan.freezes, now)
     if freeze is None:
         return [Reading(name=name, verdict=Verdict.PASS, reason="the plan does not freeze this time")]
     if progress.hotfix_by is not None:
