@@ -224,7 +224,7 @@ def test_a_report_may_come_by_standard_output_and_the_version_reaches_the_scanne
 import json, os, sys
 report = {sarif()!r}
 report["runs"][0]["versionControlProvenance"] = [{{"revisionTag": sys.argv[1]}}]
-assert os.environ["TRANCHE_VERSION"] == sys.argv[1] and os.environ["LENT"] == "hush"
+assert os.environ["SCAN_VERSION"] == sys.argv[1] and os.environ["LENT"] == "hush"
 print(json.dumps(report))
 """
     answer = run(python(script))

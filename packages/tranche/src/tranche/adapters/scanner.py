@@ -36,7 +36,7 @@ class ScanGate:
             path = Path(folder) / "report"
             variables = {"version": version, "report": str(path)}
             command = [str(substituted(word, variables)) for word in scanner.command]
-            environment = environment_of(self._environment, {"TRANCHE_VERSION": version})
+            environment = environment_of(self._environment, {"SCAN_VERSION": version})
             ended = run_program(command, environment=environment, timeout_s=timeout_s)
             if isinstance(ended, NotEnded):
                 return _cannot_tell(ended.reason)
