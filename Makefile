@@ -21,6 +21,7 @@ up: setup ## the production topology, kept running until Ctrl-C
 	@laptop up
 
 test: check ## every test, real components included
+	@./scripts/prometheus >/dev/null
 	@pytest $(PYTEST)
 
 check: setup ## formatting, lint, types and import contracts
@@ -37,6 +38,7 @@ unit: setup ## the tests that start nothing
 	@pytest -m "not integration" $(PYTEST)
 
 integration: setup ## the tests that start real components
+	@./scripts/prometheus >/dev/null
 	@pytest -m integration $(PYTEST)
 
 bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSON=FILE

@@ -22,7 +22,7 @@ from tranche.adapters.memory import (
 )
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
-from tranche.language import GATE_KINDS
+from tranche.gate_kinds import GATE_KINDS
 from tranche.plan import Plan
 from tranche.ports import TOTAL_WEIGHT, Arm
 from tranche.progress import Progress, fold

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tranche import language
 from tranche import plan as plans
+from tranche.gate_kinds import GATE_KINDS, NotPromql
 from tranche.plan import Answer, Bound, Metric, duration
 from tranche.shape import (
     DURATION,
@@ -85,6 +86,16 @@ REFUSED = [
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: 0", WrongValue, 7, "at least 1"),
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: many", WrongValue, 7, "a whole number"),
     ("dwell: 72h", "dwell: 72h\n    internal_users_first: 1h", language.Unjudgeable, 15, "drop"),
+    (
+        "dwell: 48h",
+        "dwell: 48h\n    at_most: 48h",
+        language.Unjudgeable,
+        8,
+        "at most 48h, so it is always overdue",
+    ),
+    ("dwell: 48h", "dwell: 48h\n    at_most: 3d\n    overdue: panic", UnknownWord, 12, "use one of"),
+    ("name: good", "name: good\nharm_budget: 200", WithoutUnit, 2, "such as '200 requests'"),
+    ("name: good", "name: good\nharm_budget: 0 requests", WrongValue, 2, "such as '200 requests'"),
     ("name: good", "name: Good One", WrongValue, 1, "small letters"),
     ("name: good", "name: [good]", WrongValue, 1, "found a list"),
     ("name: good", "name:", WrongValue, 1, "found nothing"),
@@ -92,6 +103,41 @@ REFUSED = [
     ("name: good", "name: 'good", Unreadable, 1, "this is not YAML"),
     ("tick: 1s", "\ttick: 1s", Unreadable, 2, "this is not YAML"),
 ]
+
+
+HTTP_GATE = """\
+        kind: http
+        url: "{green_url}/ready"
+"""
+QUERY_GATE = """\
+        kind: query
+        query: max(lag{version="{version}"})
+        bound: "< 100"
+"""
+WITH_QUERY = GOOD.replace(HTTP_GATE, QUERY_GATE)
+REFUSED_QUERIES = [
+    ("max(lag", "max((lag", NotPromql, 12, "is no PromQL: unclosed"),
+    ('max(lag{version="{version}"})', "lag > 3", NotPromql, 12, "write that under 'bound'"),
+    ('"< 100"', '"100"', WrongValue, 15, "a bound such as '< 100'"),
+    ('"< 100"', '"= 100"', WrongValue, 15, "a bound such as '< 100'"),
+    ('"< 100"', '"< 100"\n        fresh: [up, "up{"]', NotPromql, 12, "'up{' is no PromQL"),
+    ('"< 100"', '"< 100"\n        stale_after: 0s', WrongValue, 16, "at least 1s"),
+    ('        bound: "< 100"\n', "", MissingKey, 12, "'bound' is missing"),
+]
+
+
+@pytest.mark.parametrize(("found", "instead", "refusal", "line", "told"), REFUSED_QUERIES)
+def test_a_query_that_cannot_be_judged_is_refused(
+    found: str, instead: str, refusal: type[FileRefused], line: int, told: str
+) -> None:
+    assert found in WITH_QUERY
+    language.parse(WITH_QUERY, file="p.yaml")
+
+    with pytest.raises(refusal) as refused:
+        language.parse(WITH_QUERY.replace(found, instead, 1), file="p.yaml")
+
+    assert str(refused.value).startswith(f"p.yaml:{line}: ")
+    assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(("found", "instead", "refusal", "line", "told"), REFUSED)
@@ -160,6 +206,15 @@ def test_weights_that_fall_or_do_not_reach_everybody_never_parse(weights: list[i
         assert [phase.green_weight for phase in plan.phases[1:]] == weights
 
 
+def test_there_is_one_point_of_no_return() -> None:
+    text = GOOD.replace("dwell: 48h", "dwell: 48h\n    point_of_no_return: dropped")
+    assert language.parse(text, file="p.yaml").point_of_no_return == 1
+    assert language.parse(GOOD, file="p.yaml").point_of_no_return is None
+
+    with pytest.raises(language.Unjudgeable, match=r"p.yaml:16: phase 'all' declares a second point"):
+        language.parse(text.replace("dwell: 72h", "dwell: 72h\n    point_of_no_return: too"), file="p.yaml")
+
+
 def test_a_plan_means_what_it_says() -> None:
     plan = language.parse(GOOD, file="p.yaml")
 
@@ -224,7 +279,7 @@ def test_the_reference_shows_every_key_and_every_gate_kind() -> None:
     assert {"phases", "sustained", "internal_users_first", "on_fail", "contains"} <= keys
     for key in keys:
         assert re.search(rf"\b{key}:", text), f"plans/reference.yaml does not show '{key}'"
-    for kind in language.GATE_KINDS:
+    for kind in GATE_KINDS:
         assert f"kind: {kind}" in text
 
 
@@ -234,7 +289,7 @@ def test_the_schema_is_json_and_knows_what_the_parser_knows() -> None:
     assert schema["required"] == ["name", "phases"]
     assert schema["additionalProperties"] is False
     kinds = schema["properties"]["staging"]["properties"]["gates"]["items"]["oneOf"]
-    assert [kind["properties"]["kind"]["enum"] for kind in kinds] == [[kind] for kind in language.GATE_KINDS]
+    assert [kind["properties"]["kind"]["enum"] for kind in kinds] == [[kind] for kind in GATE_KINDS]
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def with_a_slow_judge(given: Trial) -> Trial:
     return replace(given, plan=plan)
 
 
+def with_a_budget(given: Trial, requests: int) -> Trial:
+    return replace(given, plan=replace(given.plan, harm_budget=requests))
+
+
+def in_a_hurry(given: Trial) -> Trial:
+    """No stay may last much longer than it must."""
+    phases = tuple(replace(phase, at_most_s=70.0, overdue="roll_back") for phase in given.plan.phases)
+    return replace(given, plan=replace(given.plan, phases=phases))
+
+
 class Users:
     """Lets a modelled world's requests arrive at a controller's counters."""
 
@@ -187,6 +197,11 @@ CASES = {
     "a limit in a quiet service": with_a_slow_judge(
         trial(replace(SERVICE, requests_per_s=60), Defect(onset_s=55, errors_added=0.1), seed=14)
     ),
+    "a spent harm budget": with_a_budget(
+        with_a_slow_judge(trial(SERVICE, Defect(onset_s=70, errors_added=0.008), seed=15)), 15
+    ),
+    "an ample harm budget": with_a_budget(trial(seed=16), 300),
+    "overdue": in_a_hurry(trial(replace(SERVICE, requests_per_s=8), seed=8)),
     "slow late": trial(SERVICE, Defect(onset_s=155, latency_factor=4), seed=3),
     "slow at half": trial(SERVICE, Defect(onset_s=100, latency_factor=1.3), seed=4),
     "a step back": with_a_slow_judge(trial(SERVICE, Defect(onset_s=115, errors_added=0.02), seed=12)),
@@ -215,5 +230,10 @@ def test_the_cases_end_in_every_way_and_step_back() -> None:
     runs = [simulated(given) for given in CASES.values()]
 
     assert {run.ending for run in runs} == {"completed", "rolled back", "waiting"}
-    assert {run.why.partition(":")[0] for run in runs if run.ending == "rolled back"} >= {"judge", "limit"}
+    assert {run.why.partition(":")[0] for run in runs if run.ending == "rolled back"} >= {
+        "judge",
+        "limit",
+        "harm budget",
+        "overdue",
+    }
     assert any([visit.phase for visit in run.visits].count(1) > 2 for run in runs)

@@ -1,11 +1,13 @@
 """The site file: where things are, refused with file and line when it cannot be."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tranche import site
 from tranche.ports import Colour
+from tranche.secret import Secret
 from tranche.shape import FileRefused
 
 GOOD = """\
@@ -31,6 +33,7 @@ environment:
       environment: {PORT: 18102, EMPTY: ""}
 gates:
   variables: {ledger: main}
+  prometheus: {url: "http://127.0.0.1:9090", token: {file: token}}
 """
 
 
@@ -45,6 +48,8 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
     assert found.environment.colours[Colour.GREEN].command == ("serve", "{version}")
     assert not found.environment.colours[Colour.BLUE].managed
     assert found.gates.variables == {"ledger": "main"}
+    assert found.gates.prometheus is not None
+    assert found.gates.prometheus.token == Secret(file=tmp_path / "token")
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,10 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
         ("lifeline_pid: 4711", "lifeline_pid: 0", 14, "at least 1"),
         ("managed: false", "managed: no", 16, "expected true or false"),
         (', green: "127.0.0.1:18102"}', "}", 8, "'green' is missing"),
+        ("{file: token}", "hush", 23, "a secret does not stand here; write {file: PATH}"),
+        ("{file: token}", "{}", 23, "a secret is in one place"),
+        ("{file: token}", "{file: a, environment: B}", 23, "a secret is in one place"),
+        ("{file: token}", '{environment: "A B"}', 23, "the name of a variable"),
     ],
 )
 def test_what_cannot_be_is_refused_with_file_and_line(found: str, instead: str, line: int, told: str) -> None:
@@ -74,3 +83,24 @@ def test_what_cannot_be_is_refused_with_file_and_line(found: str, instead: str, 
 def test_a_missing_site_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(FileRefused, match="give --site or set TRANCHE_SITE"):
         site.load(tmp_path / "none.yaml")
+
+
+def test_the_reference_shows_every_key_and_is_a_site(tmp_path: Path) -> None:
+    path = Path(__file__).resolve().parents[3] / "docs" / "site-reference.yaml"
+    keys = declared_keys(site.json_schema())
+
+    assert {"traffic", "jwks", "prometheus", "token"} <= keys
+    for key in keys:
+        assert re.search(rf"\b{key}:", path.read_text()), f"docs/site-reference.yaml does not show '{key}'"
+    assert site.load(path).gates.prometheus is not None
+
+
+def declared_keys(schema: object) -> set[str]:
+    match schema:
+        case dict():
+            own = set(schema.get("properties", {}))
+            return own.union(*(declared_keys(value) for value in schema.values()))
+        case list():
+            return set().union(*(declared_keys(value) for value in schema))
+        case _:
+            return set()

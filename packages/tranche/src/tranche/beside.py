@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from tranche import approval
 from tranche.decide import dwell_of
-from tranche.gates import UnknownVariable, substituted
-from tranche.plan import Phase, Plan, PlannedGate
+from tranche.gates import UnknownVariable, kept, substituted
+from tranche.plan import OWN_VARIABLES, Phase, Plan, PlannedGate
 from tranche.ports import (
     Clock,
     Colour,
@@ -60,6 +61,8 @@ class GateBench:
         now, stay = self._clock.now(), progress.stay
         phase = plan.phases[stay.phase]
         for gate in phase.gates:
+            if gate.kind == approval.KIND:
+                continue  # a person answers it, in the log
             answered = stay.gates.get(gate.name)
             key = (stay.phase, progress.step_backs, gate.name)
             tried = self._ran_at.get(key)
@@ -72,7 +75,8 @@ class GateBench:
 
     def _job(self, gate: PlannedGate, progress: Progress) -> Callable[[], GateRun]:
         phase, visit = progress.stay.phase, progress.step_backs
-        own = {"version": progress.version, "rollout": progress.rollout, "phase": progress.stay.name}
+        known = (progress.rollout, progress.version, progress.stay.name, gate.name)
+        own = dict(zip(OWN_VARIABLES, known, strict=True))
         variables = {**self._variables, **own}
 
         def job() -> GateRun:
@@ -110,4 +114,4 @@ def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[st
     if gate.kind not in gates or not isinstance(settings, Mapping):
         told = f"no gate of kind '{gate.kind}' is wired here"
         return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-    return gates[gate.kind].run(settings, timeout_s=gate.timeout_s)
+    return kept(gates[gate.kind].run(settings, timeout_s=gate.timeout_s))

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import click
 from tranche import language, settings
 from tranche import plan as plans
 from tranche.cli_simulate import simulate
+from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
@@ -66,8 +68,21 @@ def rollout_option(command: Command) -> Command:
     return click.option("--rollout", help="A rollout by name; else the latest.")(command)
 
 
+class OneLine(click.ParamType[str]):
+    """What a person says, as it is kept for ever and shown to others: bytes that are no text are not."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
+        return plans.plain(value)
+
+
 def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", help="Why, for the record.")(command)
+    return click.option("--reason", default="", type=OneLine(), help="Why, for the record.")(command)
+
+
+def why_option(command: Command) -> Command:
+    return click.option("--reason", required=True, type=OneLine(), help="Why, for the record.")(command)
 
 
 def _site(site_file: Path | None) -> Any:
@@ -105,26 +120,37 @@ def plan() -> None:
 
 @plan.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+@site_option
 @json_option
-def plan_check(file: Path, as_json: bool) -> None:
-    """Refuse, with file and line, a plan that cannot work."""
-    read, _ = language.load(file)
-    undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
+def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
+    """Refuse, with file and line, a plan that cannot work; warn of what is likely not meant.
+
+    With a site also what the plan needs and the site lacks. Exits 0 with warnings, 2 when anything is refused.
+    """
+    try:
+        read, _ = language.load(file)
+    except FileRefused as refusal:
+        if not as_json:
+            raise
+        _print(checked(str(file), None, [], refusal))
+        return EXIT_USAGE
+    found = _findings(read, site_file)
     if as_json:
-        phases = [
-            {"name": phase.name, "weight_percent": phase.weight_percent, "dwell_s": phase.dwell_s}
-            for phase in read.phases
-        ]
-        _print({"plan": read.name, "digest": read.digest, "phases": phases, "cannot_tell": undone})
-        return
-    click.echo(f"{file}: plan '{read.name}' can be carried out, {read.digest}")
-    for number, phase in enumerate(read.phases):
-        if number:
-            click.echo(
-                f"  {phase.name:<24} {phase.weight_percent:>5g} %  at least {plans.duration(phase.dwell_s)}"
-            )
-    for told_gate in undone:
-        click.echo(f"  note: {told_gate} answers 'cannot tell' in this release; the rollout stops there")
+        _print(checked(str(file), read, found))
+    else:
+        click.echo(text_of_check(str(file), read, found))
+    return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
+
+
+def _findings(read: plans.Plan, site_file: Path | None) -> list[Finding]:
+    """What is wrong with the plan, and, where a site is named, with the two together."""
+    found = lint(read, now=datetime.now(UTC))
+    path = site_file or settings.from_environment().site
+    if path is None:
+        return found
+    from tranche import site, wiring
+
+    return found + wiring.findings(read, site.load(path))
 
 
 @plan.command("schema")
@@ -136,19 +162,23 @@ def plan_schema() -> None:
 @cli.command()
 @click.argument("plan_file", type=click.Path(path_type=Path))
 @click.option("--version", "version", required=True, help="The version that is to replace blue's.")
+@click.option("--hotfix", type=OneLine(), help="Why it may go forward in times that the plan freezes.")
 @site_option
 @json_option
-def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) -> int:
+def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | None, as_json: bool) -> int:
     """Record a new rollout and run its controller until it ends.
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
     read, text = language.load(plan_file)
+    refuse(_findings(read, site_file), str(plan_file))
     here = _here(site_file)
     actor = settings.from_environment().actor
     _take_control(here)
     try:
-        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
+        progress = here.desk.start(
+            read, text=text, file=str(plan_file), version=version, actor=actor, hotfix=hotfix
+        )
         return _control(here, progress, as_json)
     finally:
         here.control.release()
@@ -266,15 +296,62 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 
 @cli.command()
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @json_option
-def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
+def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Let this rollout go forward in times that its plan freezes. Everything else stands."""
+    here = _here(site_file)
+    _report(here.desk.hotfix(reason=reason, actor=settings.from_environment().actor), as_json)
+
+
+@cli.command()
+@click.argument("gate", required=False)
+@click.option("--evidence", help="The digest of what you have seen; without it, it is shown.")
+@site_option
+@reason_option
+@json_option
+def approve(
+    gate: str | None, evidence: str | None, site_file: Path | None, reason: str, as_json: bool
+) -> None:
+    """Show what waits for an approval; with --evidence, say yes to it. Not by the one who started it."""
+    from tranche.page import text_of_cases
+
+    desk = _here(site_file).desk
+    if evidence is None:
+        cases = desk.case(gate)
+        if as_json:
+            _print(cases)
+        else:
+            click.echo(text_of_cases(desk.name(), cases))
+        return
+    actor = settings.from_environment().actor
+    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=actor), as_json)
+
+
+@cli.command()
+@click.argument("gate", required=False)
+@site_option
+@why_option
+@json_option
+def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
+    actor = settings.from_environment().actor
+    _report(_here(site_file).desk.revoke(gate=gate, reason=reason, actor=actor), as_json)
+
+
+@cli.command()
+@site_option
+@why_option
+@click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
+@json_option
+def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead."""
     from tranche import wiring
 
     here = _here(site_file)
     reversal = here.desk.roll_back(
         reason=reason,
+        force=force,
         actor=settings.from_environment().actor,
         traffic=here.traffic(),
         environment=here.environment(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from tranche.approval import is_all_that_lacks
 from tranche.beside import GateBench, GateRun, Workers, look_at_green
 from tranche.decide import (
     Complete,
@@ -270,6 +271,10 @@ class Controller:
                 self._tell("stepped back", decision.reason, "critical")
             case Hold(page=True):
                 self._tell("a decision is needed", decision.reason, "critical")
+            case Hold(lacking=lacking) if is_all_that_lacks(
+                self.plan.phases[self.progress.stay.phase], lacking
+            ):
+                self._tell("an approval is needed", decision.reason, "warning")
             case Complete():
                 self._tell("complete", decision.reason, "info")
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from tranche.decide import RollBack
+from tranche import approval
+from tranche.beside import dwelt
+from tranche.decide import RollBack, past_return
 from tranche.events import (
     AdvanceRequested,
     Event,
+    HotfixDeclared,
     Measured,
     Paused,
     Resumed,
@@ -23,7 +26,7 @@ from tranche.events import (
 )
 from tranche.language import parse
 from tranche.moves import roll_back
-from tranche.plan import Plan
+from tranche.plan import Phase, Plan
 from tranche.ports import (
     Clock,
     Colour,
@@ -102,6 +105,24 @@ class BlueRetired(Refused):
     code = "blue-retired"
 
 
+class PastReturn(Refused):
+    """The point of no return is passed; a rollback is no remedy any more. Only --force does it all the same."""
+
+    code = "past-return"
+
+
+class NothingFrozen(Refused):
+    """The plan freezes no time, so no hotfix is needed to go forward."""
+
+    code = "nothing-frozen"
+
+
+class AlreadyHotfix(Refused):
+    """The rollout is a hotfix already."""
+
+    code = "already-hotfix"
+
+
 class PlanChanged(Refused):
     """The plan in the event log reads differently in this release of tranche."""
 
@@ -175,12 +196,19 @@ class Desk:
         alive = self.control.is_held_elsewhere()
         return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
 
-    def start(self, plan: Plan, *, text: str, file: str, version: str, actor: str) -> Progress:
+    def start(
+        self, plan: Plan, *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
+    ) -> Progress:
         """Record a new rollout. The caller holds the control lock, and runs the controller.
+
+        `hotfix` says why it may go forward in times that the plan freezes.
 
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
+            NothingFrozen: a hotfix by a plan that freezes nothing.
         """
+        if hotfix is not None and not plan.freezes:
+            raise NothingFrozen
         names = self.log.rollouts()
         if names:
             last = self.progress(names[-1])
@@ -197,7 +225,9 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        recorded = self.log.append(rollout, after=0, events=[encode(started, at=self._now(), actor=actor)])
+        events: list[Event] = [started] if hotfix is None else [started, HotfixDeclared(reason=hotfix)]
+        new = [encode(event, at=self._now(), actor=actor) for event in events]
+        recorded = self.log.append(rollout, after=0, events=new)
         progress = fold(recorded)
         if progress is None:
             raise LogFault("the event log did not keep the rollout; look at its file")
@@ -219,6 +249,22 @@ class Desk:
 
         return self._ask(ask, actor)
 
+    def hotfix(self, *, reason: str, actor: str) -> Progress:
+        """Let the rollout go forward in times that its plan freezes. Everything else stands.
+
+        Raises:
+            NothingFrozen, AlreadyHotfix: as they say.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if not self.plan(progress).freezes:
+                raise NothingFrozen
+            if progress.hotfix_by is not None:
+                raise AlreadyHotfix(f"{progress.hotfix_by} has declared it a hotfix already")
+            return [HotfixDeclared(reason=reason)]
+
+        return self._ask(ask, actor)
+
     def advance(self, *, reason: str, actor: str) -> Progress:
         """End the dwell of the present phase early; gates, requirements and data stand.
 
@@ -231,6 +277,66 @@ class Desk:
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
+
+    def case(self, gate: str | None = None) -> list[Json]:
+        """What people are asked to approve in the present phase, with its evidence and the digest of it.
+
+        Raises:
+            NotAskedFor: nothing, or nothing of this name.
+        """
+        progress = self.progress()
+        phase = self._phase(progress)
+        now = self._now()
+        gates = [approval.gate_named(phase, gate)] if gate or not approval.asked(phase) else None
+        return [
+            approval.case(progress, phase, each, now, dwelt=dwelt(phase, progress.stay, now))
+            | {"checks": self._seen_checks(progress)}
+            for each in gates or approval.asked(phase)
+        ]
+
+    def approve(self, *, gate: str | None, evidence: str, reason: str, actor: str) -> Progress:
+        """Say yes to this evidence. Raises as `approval.give`, and NotAskedFor."""
+
+        def ask(progress: Progress) -> list[Event]:
+            phase, now = self._phase(progress), self._now()
+            return [
+                approval.give(
+                    progress,
+                    phase,
+                    approval.gate_named(phase, gate),
+                    evidence=evidence,
+                    reason=reason,
+                    actor=actor,
+                    now=now,
+                    dwelt=dwelt(phase, progress.stay, now),
+                    checks=self._seen_checks(progress),
+                )
+            ]
+
+        return self._ask(ask, actor)
+
+    def revoke(self, *, gate: str | None, reason: str, actor: str) -> Progress:
+        """Take every yes to this gate back. Raises NotAskedFor, NothingToRevoke."""
+
+        def ask(progress: Progress) -> list[Event]:
+            planned = approval.gate_named(self._phase(progress), gate)
+            return [approval.revoke(progress, planned, reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def _phase(self, progress: Progress) -> Phase:
+        plan = self.plan(progress)
+        return plan.phases[min(progress.stay.phase, plan.last)]
+
+    def _seen_checks(self, progress: Progress) -> Json:
+        """What the controller saw last of this stay, by name; nothing when nobody has looked at it."""
+        seen = self.observed()
+        if seen is None or seen.get("stay") != progress.stay.identifier:
+            return {}
+        return {
+            check["name"]: {"verdict": check["verdict"], "reason": check["reason"]}
+            for check in seen["checks"]
+        }
 
     def _check_advance(self, progress: Progress) -> None:
         plan, seen = self.plan(progress), self.observed()
@@ -260,13 +366,21 @@ class Desk:
             raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
 
     def roll_back(
-        self, *, reason: str, actor: str, traffic: Traffic, environment: Environment, lock: Lock
+        self,
+        *,
+        reason: str,
+        actor: str,
+        traffic: Traffic,
+        environment: Environment,
+        lock: Lock,
+        force: bool = False,
     ) -> Reversal:
         """Take all users back to blue, now. Works with the controller dead or alive; may be repeated.
 
         Raises:
             Ended: it is rolled back already.
             BlueRetired: there is nothing to go back to.
+            PastReturn: the plan says that going back is no remedy any more, and it is not forced.
             TrafficFault: it is decided and recorded, and the data plane has not confirmed it.
         """
 
@@ -275,7 +389,8 @@ class Desk:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            return roll_back(RollBack(cause="person", reason=reason), progress)
+            numbers = self._check_return(progress, force=force)
+            return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
         progress = reconcile(
@@ -290,6 +405,24 @@ class Desk:
         if self.control.is_held_elsewhere():
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
+
+    def _check_return(self, progress: Progress, *, force: bool) -> Json:
+        """What is kept beside a rollback that is forced; nothing where it is not needed."""
+        try:
+            plan = parse(progress.plan_text, file=progress.plan_file)
+        except Refused:
+            # A plan of another release must not keep users on green; unless it may hold such a point.
+            if "point_of_no_return" not in progress.plan_text or force:
+                return {}
+            told = "this release cannot read the plan, and it names a point of no return"
+            raise PastReturn(f"{told}; look whether it is passed, then use --force") from None
+        if not past_return(plan, progress):
+            return {}
+        phase = plan.phases[plan.point_of_no_return or 0]
+        if not force:
+            told = f"phase '{phase.name}' was the point of no return: {phase.point_of_no_return}"
+            raise PastReturn(f"{told}; mend it forward, or take users back all the same with --force")
+        return {"forced_past": phase.name, "point_of_no_return": phase.point_of_no_return}
 
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""

@@ -129,6 +129,37 @@ class AdvanceRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalGiven:
+    """A person said yes to the evidence of this digest, in this stay. `checks` is what else they could see."""
+
+    phase: int
+    gate: str
+    stay: str
+    digest: str
+    evidence: Json
+    checks: Json
+    expires_at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRevoked:
+    """A person took back every yes to this gate in this stay."""
+
+    phase: int
+    gate: str
+    stay: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotfixDeclared:
+    """A person lets this rollout go forward in times that the plan freezes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteppedBack:
     """Green got too much: the phase before is entered anew."""
 
@@ -186,6 +217,9 @@ Event = (
     | Paused
     | Resumed
     | AdvanceRequested
+    | ApprovalGiven
+    | ApprovalRevoked
+    | HotfixDeclared
     | SteppedBack
     | RollbackDecided
     | RolledBack
@@ -207,6 +241,9 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "paused/1": Paused,
     "resumed/1": Resumed,
     "advance-requested/1": AdvanceRequested,
+    "approval-given/1": ApprovalGiven,
+    "approval-revoked/1": ApprovalRevoked,
+    "hotfix-declared/1": HotfixDeclared,
     "stepped-back/1": SteppedBack,
     "rollback-decided/1": RollbackDecided,
     "rolled-back/1": RolledBack,

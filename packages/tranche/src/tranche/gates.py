@@ -1,11 +1,37 @@
-"""What gates of every kind share: variables in their settings, and the answer of those not built yet."""
+"""What gates of every kind share: variables in their settings, how long answers may be, and the answer of
+those not built yet.
+"""
 
-import re
+import json
 from collections.abc import Mapping
+from typing import Final
 
+from tranche.plan import PLACEHOLDER, plain
 from tranche.ports import GateAnswer, Verdict
 
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+LONGEST_REASON: Final = 300
+LARGEST_EVIDENCE: Final = 4000
+"""Characters; answers are kept in the event log for ever."""
+
+
+def kept(answer: GateAnswer) -> GateAnswer:
+    """An answer as it is kept and shown, whatever a program or another system has said."""
+    reason = brief(answer.reason) or f"it says {answer.verdict}, and not why"
+    return GateAnswer(verdict=answer.verdict, reason=reason, evidence=small(dict(answer.evidence)))
+
+
+def brief(reason: str) -> str:
+    """A reason of one line, not longer than is kept."""
+    return plain(reason[: 2 * LONGEST_REASON])[:LONGEST_REASON]
+
+
+def small(evidence: object) -> dict[str, object]:
+    """Evidence as it is kept; what is no JSON object, or too large, is left out."""
+    try:
+        written = json.dumps(evidence, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return dict(evidence) if isinstance(evidence, Mapping) and len(written) <= LARGEST_EVIDENCE else {}
 
 
 class UnknownVariable(Exception):

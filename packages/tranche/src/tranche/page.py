@@ -28,6 +28,7 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     lines = [
         f"{status['rollout']}  version {status['version']}  {state}, {done}",
         *textwrap.wrap(f"{MARKS[verdict['verdict']]} {verdict['reason']}", WIDTH, subsequent_indent="  "),
+        *_notices(status),
         "",
         f"  {'phase':<22} {'set':>6} {'observed':>9}   {'green: requests':>15} {'errors':>7} {'p95':>8}",
     ]
@@ -45,6 +46,23 @@ def text_of_status(status: Mapping[str, Any]) -> str:
         told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
         lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+def _notices(status: Mapping[str, Any]) -> list[str]:
+    """What a person must know before they touch it."""
+    told = []
+    point, freeze, budget = status["point_of_no_return"], status["freeze"], status["harm_budget"]
+    if point is not None and point["passed_at"]:
+        when = point["passed_at"][:16].replace("T", " ")
+        told.append(f"past the point of no return ({point['phase']}, {when}): {point['about']};")
+        told[-1] += " a rollback is no remedy, and is refused unless forced"
+    if freeze is not None and freeze["frozen"]:
+        bypass = f", and {freeze['hotfix_by']} declared this a hotfix" if freeze["hotfix_by"] else ""
+        told.append(f"frozen from {freeze['frozen']}{bypass}")
+    if budget is not None and budget["spent"] is not None:
+        told.append(f"harm: {budget['spent']:.0f} of {budget['requests']} requests")
+    lines = [textwrap.wrap(f"! {text}", WIDTH, subsequent_indent="  ") for text in told]
+    return [line for wrapped in lines for line in wrapped]
 
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -160,6 +178,32 @@ def _bounds(numbers: Mapping[str, Any]) -> str:
     told = f"{numbers['bad']} bad of {numbers['requests']}; between {100 * numbers['lower']:.2f} %"
     told += f" and {100 * numbers['upper']:.2f} % (99 % each)"
     return told + (f"; the line is {100 * line:g} %" if line is not None else "")
+
+
+def text_of_cases(rollout: str, cases: Sequence[Mapping[str, Any]]) -> str:
+    """What a person is asked to approve, and how they say yes."""
+    lines: list[str] = []
+    for case in cases:
+        evidence = case["evidence"]
+        where = f"{evidence['name']} at {evidence['weight_percent']:g} %"
+        lines += [
+            f"{rollout}: version {evidence['version']}, {where} ({evidence['stay']})",
+            *textwrap.wrap(f"{MARKS[case['verdict']]} {case['reason']}", WIDTH, subsequent_indent="  "),
+        ]
+        for name, answer in evidence["gates"].items():
+            text = f"  {MARKS[answer['verdict']]} {'gate ' + name:<32} {answer['reason']}"
+            lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 37)
+        for name, check in case["checks"].items():
+            if not name.startswith("gate "):
+                text = f"  {MARKS[check['verdict']]} {name:<32} {check['reason']}"
+                lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 37)
+        who = ", ".join(case["approvers"]) or f"anybody but {case['not']}"
+        lines += [
+            f"  approved by: {', '.join(case['approved_by']) or 'nobody'}; may: {who}; counts {case['expires']}",
+            f"  tranche approve {case['gate']} --evidence {case['digest']}",
+            "",
+        ]
+    return "\n".join(lines[:-1])
 
 
 def who_is(progress: Progress, *, user: str, internal: bool) -> Json:

@@ -12,11 +12,14 @@ from typing import Any, assert_never
 
 from tranche.events import (
     AdvanceRequested,
+    ApprovalGiven,
+    ApprovalRevoked,
     Completed,
     Event,
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Json,
     Measured,
     Paused,
@@ -58,6 +61,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A person's yes to the evidence of this digest; what it counts for is said in `approval.py`."""
+
+    gate: str
+    by: str
+    digest: str
+    given_at: datetime
+    expires_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
     """One stretch at one weight. A phase that is widened or entered again is stayed in twice.
 
@@ -73,6 +88,7 @@ class Stay:
     entered_at: datetime | None = None
     left_at: datetime | None = None
     gates: Mapping[str, Answered] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
     dwell_waived_by: str | None = None
     measured: Measured | None = None
 
@@ -122,6 +138,8 @@ class Progress:
     held: Held | None = None
     held_at: datetime | None = None
     paused_by: str | None = None
+    resumed_at: datetime | None = None
+    hotfix_by: str | None = None
     rollback: Rollback | None = None
     rolled_back_at: datetime | None = None
     completed_at: datetime | None = None
@@ -242,10 +260,18 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
         case Paused():
             return replace(progress, paused_by=actor)
         case Resumed():
-            return replace(progress, paused_by=None)
+            return replace(progress, paused_by=None, resumed_at=at)
         case AdvanceRequested():
             waives = event.phase == progress.stay.phase
             return _with_stay(progress, dwell_waived_by=actor) if waives else progress
+        case ApprovalGiven():
+            return _approve(progress, event, at, actor)
+        case ApprovalRevoked():
+            kept = tuple(yes for yes in progress.stay.approvals if yes.gate != event.gate)
+            is_here = event.stay == progress.stay.identifier
+            return _with_stay(progress, approvals=kept) if is_here else progress
+        case HotfixDeclared():
+            return replace(progress, hotfix_by=actor)
         case RollbackDecided():
             return _roll_back(progress, event, at, actor)
         case RolledBack():
@@ -311,6 +337,20 @@ def _answer(progress: Progress, event: GateAnswered, at: datetime) -> Progress:
         return progress
     answered = Answered(verdict=Verdict(event.verdict), reason=event.reason, at=at, evidence=event.evidence)
     return _with_stay(progress, gates={**progress.stay.gates, event.gate: answered})
+
+
+def _approve(progress: Progress, event: ApprovalGiven, at: datetime, actor: str) -> Progress:
+    if event.stay != progress.stay.identifier:
+        return progress
+    yes = Approval(
+        gate=event.gate,
+        by=actor,
+        digest=event.digest,
+        given_at=at,
+        expires_at=datetime.fromisoformat(event.expires_at),
+        reason=event.reason,
+    )
+    return _with_stay(progress, approvals=(*progress.stay.approvals, yes))
 
 
 def _roll_back(progress: Progress, event: RollbackDecided, at: datetime, actor: str) -> Progress:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tranche.plan import plain
 from tranche.refusal import Refused
 from tranche.shape import nearest
 
@@ -40,7 +41,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         if key.startswith(PREFIX) and key not in KNOWN:
             raise UnknownSetting(f"the environment sets {key}, which means nothing; {nearest(key, KNOWN)}")
     site = environment.get("TRANCHE_SITE")
-    return Settings(site=Path(site) if site else None, actor=environment.get("TRANCHE_ACTOR") or _user())
+    actor = plain(environment.get("TRANCHE_ACTOR", "")) or _user()
+    return Settings(site=Path(site) if site else None, actor=actor)
 
 
 def _user() -> str:

@@ -129,6 +129,10 @@ def scalar(node: yaml.Node, file: str, expected: str) -> str:
     return str(node.value).strip()
 
 
+ANYTHING: Final = r"[\s\S]*"
+"""Also nothing; a pattern that the dialects of regular expressions agree on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A string. `pattern` must match all of it; `expected` says so in words."""
@@ -143,7 +147,7 @@ class Text:
         return text
 
     def schema(self) -> dict[str, object]:
-        if self.pattern is None:
+        if self.pattern in {None, ANYTHING}:
             return {"type": ["string", "number", "boolean"]}
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 
@@ -227,6 +231,29 @@ class Duration:
 
     def schema(self) -> dict[str, object]:
         return {"type": "string", "pattern": f"^{DURATION}$"}
+
+
+RATE: Final = r"\d+(?:\.\d+)?\s*/\s*(?:s|m|h)"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often, with its unit, such as `40/s`; read as times a second."""
+
+    def read(self, node: yaml.Node, file: str) -> float:
+        text = scalar(node, file, "a rate such as 40/s")
+        if not re.fullmatch(RATE, text):
+            raise WrongValue(place_of(node, file), f"expected a rate such as 40/s, found '{text}'")
+        number, _, unit = text.partition("/")
+        rate = float(number) / SECONDS[unit.strip()]
+        if not 0 < rate <= 100_000:
+            raise WrongValue(
+                place_of(node, file), f"expected a rate above 0 and up to 100000/s, found '{text}'"
+            )
+        return rate
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{RATE}$"}
 
 
 PERCENT: Final = r"\d+(?:\.\d+)?\s*%"

@@ -5,7 +5,7 @@ controller does it. What is asked at every look of every rollout is only whether
 judges all rollouts at once, and `_candidates` is never stricter than `decide` (the test bed compares with a
 controller that decides at every tick).
 
-What a modelled service cannot tell is left out: gates, uptime, cache hits, and green's own health.
+What a modelled service cannot tell is left out: gates, uptime, cache hits, and green's own health; freezes, too.
 """
 
 from collections import deque
@@ -30,6 +30,8 @@ from tranche.progress import Progress, evolve
 from tranche.service import Defect, Incident, Service
 from tranche.signals import NOTHING, Z_99, Counts, Interval
 from tranche.world import (
+    BLUE,
+    CONTROL,
     ERRORS,
     GREEN,
     INTERNAL,
@@ -109,7 +111,8 @@ def tried(plan: Plan) -> Plan:
         for phase in plan.phases
     )
     limits = tuple(limit for limit in plan.limits if limit not in _too_short(plan, step_s))
-    return replace(plan, phases=phases, limits=limits, tick_s=step_s, stale_after_s=0.5 * step_s)
+    stale_after_s = 0.5 * step_s
+    return replace(plan, phases=phases, limits=limits, freezes=(), tick_s=step_s, stale_after_s=stale_after_s)
 
 
 def _too_short(plan: Plan, step_s: float) -> list[Limit]:
@@ -127,6 +130,7 @@ def _step_s(plan: Plan) -> float:
 def left_out(plan: Plan) -> list[str]:
     """What a trial of this plan takes as passed or never broken, in words."""
     found = [f"limit: {limit}" for limit in _too_short(plan, _step_s(plan))]
+    found += [f"freeze: {freeze}" for freeze in plan.freezes]
     for phase in plan.phases:
         found += [f"{phase.name}: gate {gate.name}" for gate in phase.gates]
         found += [f"{phase.name}: {bound}" for bound in phase.requirements if not bound.is_counted]
@@ -174,7 +178,8 @@ class Course:
 class Standing:
     """Where every rollout stands, as numbers [R]. Times in seconds; `users_s` is infinite before there are users.
 
-    `counts` [R, arm, count] and `watched_s` are of the present stay, `ill` [R, count] of green since the onset.
+    `counts` [R, arm, count] and `watched_s` are of the present stay, `ill` [R, count] of green since the onset. `spent`
+    is the harm of the stays before, and `blue` [R, count] what blue met in them (see `budget.py`).
     """
 
     phase: Integers
@@ -188,6 +193,8 @@ class Standing:
     watched_s: Floats
     counts: Integers
     ill: Integers
+    spent: Floats
+    blue: Integers
 
 
 class Fleet:
@@ -308,6 +315,9 @@ class Fleet:
         complete = look.seconds > 0
         for limit in self.plan.limits:
             found |= complete & has_users & self._may_break(limit, look.end_s)
+        if self.plan.harm_budget is not None:
+            found |= has_users & (self._harm() > self.plan.harm_budget - 1e-6)
+        found |= look.end_s - self.standing.entered_s > self._at_most_s
         dwelt = complete & (look.end_s - self.standing.entered_s >= self._dwell_s - 1e-6)
         dwelt &= against < SUSPICION * line
         if not dwelt.any():
@@ -322,6 +332,23 @@ class Fleet:
         first = np.array([phase.internal_users_first_s for phase in self.plan.phases])
         standing = self.standing
         return np.where(standing.internal_only, first[standing.phase], full[standing.phase])
+
+    @property
+    def _at_most_s(self) -> Floats:
+        """From when users go back because the phase is overdue; infinite where they do not."""
+        most = [
+            np.inf if phase.at_most_s is None or phase.overdue != "roll_back" else phase.at_most_s
+            for phase in self.plan.phases
+        ]
+        return np.array(most)[self.standing.phase]
+
+    def _harm(self) -> Floats:
+        """What green has cost so far, as `budget.read_budget` counts it. [R]"""
+        standing = self.standing
+        green, blue = _green(standing.counts), _blue(standing.counts)
+        known = np.where(blue[:, [REQUESTS]] > 0, blue, standing.blue)
+        rate = known[:, ERRORS] / np.maximum(known[:, REQUESTS], 1)
+        return np.asarray(standing.spent + green[:, ERRORS] - green[:, REQUESTS] * rate)
 
     def _may_break(self, limit: Limit, now_s: float) -> Booleans:
         """Where the limit's window, as a whole, is surely beyond its line."""
@@ -452,6 +479,8 @@ class Fleet:
         standing.internal_to_green[row] = progress.requested.internal_to_green
         standing.enters[row], standing.entered_s[row] = True, self.now_s
         standing.users_s[row] = np.inf if since is None else (since - START).total_seconds()
+        standing.spent[row] = self._harm()[row]
+        standing.blue[row] += _blue(standing.counts)[row]
         standing.watched_s[row], standing.counts[row] = 0.0, 0
         only = np.zeros(len(self.courses), dtype=np.bool_)
         only[row] = True
@@ -513,6 +542,11 @@ def _green(counts: Integers) -> Integers:
     return np.asarray(counts[:, GREEN] + counts[:, INTERNAL:].sum(axis=1))
 
 
+def _blue(counts: Integers) -> Integers:
+    """What blue's users met. [R, count]"""
+    return np.asarray(counts[:, BLUE] + counts[:, CONTROL])
+
+
 def _wilson_lower(many: Floats, requests: Floats) -> Floats:
     """As `signals.wilson`. [R]"""
     share = many / requests
@@ -539,6 +573,8 @@ def _standing(rollouts: int, *, arms: int, edges: int) -> Standing:
         watched_s=nothing.copy(),
         counts=np.zeros((rollouts, arms, columns), dtype=np.int64),
         ill=np.zeros((rollouts, columns), dtype=np.int64),
+        spent=nothing.copy(),
+        blue=np.zeros((rollouts, columns), dtype=np.int64),
     )
 
 

@@ -3,13 +3,20 @@
 Relative directories are meant from the folder of the site file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import yaml
+
+from tranche.gate_kinds import request, request_keys
+from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
+from tranche.scan import FORMATS
+from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
+    ANYTHING,
     Choice,
     Flag,
     Key,
@@ -21,6 +28,7 @@ from tranche.shape import (
     Text,
     Unreadable,
     Whole,
+    WrongValue,
     read,
 )
 
@@ -85,11 +93,43 @@ class EnvironmentSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrometheusSite:
+    """Where queries are asked. `url` may have a path; `token` is sent as a bearer's, where one is needed."""
+
+    url: str
+    token: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSite:
+    """Another system that gates ask or that is told the news. `secret` signs what it is sent."""
+
+    url: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannerSite:
+    """A security scanner. In its words `{version}` is what it scans, `{report}` the file it must write; without that
+    its standard output is the report. With other codes than `exits` it has told nothing.
+    """
+
+    command: tuple[str, ...]
+    format: str
+    exits: tuple[int, ...] = (0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSite:
     """What this installation lends to gates: `{variables}` for their settings, and their environment."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    prometheus: PrometheusSite | None = None
+    webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
+    targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
+    rehearsals: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +146,21 @@ ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^
 URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
-VALUE: Final = Text(expected="a value", pattern=r"(?s).*")
+VALUE: Final = Text(expected="a value", pattern=ANYTHING)
 DIRECTORY: Final = Text(expected="a folder")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """A folder, meant from another one."""
+
+    folder: Path
+
+    def read(self, node: yaml.Node, file: str) -> Path:
+        return self.folder / DIRECTORY.read(node, file)
+
+    def schema(self) -> dict[str, object]:
+        return DIRECTORY.schema()
 
 
 def _identity(*, place: Place, **values: str) -> Identity:  # noqa: ARG001 - every record is given its place
@@ -125,8 +178,28 @@ def _colour(*, place: Place, managed: bool, command: tuple[str, ...], **values: 
     return ColourSite(managed=managed, command=command, **values)  # type: ignore[arg-type]  # read by kind
 
 
-def _gates(*, place: Place, **values: Mapping[str, str]) -> GateSite:  # noqa: ARG001 - as _identity
+def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _identity
     return GateSite(**values)
+
+
+def _webhook(*, place: Place, **values: Any) -> WebhookSite:  # noqa: ARG001 - as _identity
+    return WebhookSite(**values)
+
+
+def _prometheus(*, place: Place, **values: Any) -> PrometheusSite:  # noqa: ARG001 - as _identity
+    return PrometheusSite(**values)
+
+
+def _scanner(*, place: Place, command: tuple[str, ...], **values: Any) -> ScannerSite:
+    words = {name for word in command for name in PLACEHOLDER.findall(word)}
+    if "version" not in words:
+        told = "a scan of what? '{version}' is missing in the scanner's command"
+        raise MissingKey(place, f"{told}; name what it scans by the version")
+    unknown = sorted(words - {"version", "report"})
+    if unknown:
+        told = f"a scanner's command knows {{version}} and {{report}}, found {{{unknown[0]}}}"
+        raise WrongValue(place, f"{told}; write it out")
+    return ScannerSite(command=command, **values)
 
 
 def _shape(folder: Path) -> Record[Site]:
@@ -163,7 +236,7 @@ def _shape(folder: Path) -> Record[Site]:
             "state_directory": Key(DIRECTORY, "the engine's own folder: event log, record, status, locks"),
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
-            "gates": Key(Record(_gates, GATES), "what gates are lent", GateSite()),
+            "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
         },
     )
 
@@ -204,10 +277,33 @@ ENVIRONMENT: Final = {
     "lifeline_pid": Key(Whole(least=1), "everything ends when this process ends", None),
     "colours": Key(MapOf(Record(_colour, COLOUR), keys=COLOURS), "how each colour is run"),
 }
-GATES: Final = {
-    "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
-    "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
-}
+
+
+def gates_of(folder: Path) -> dict[str, Key]:
+    """What gates are lent; files of secrets are meant from `folder`."""
+    prometheus = {
+        "url": Key(URL, "the address, with its path prefix if it has one"),
+        "token": Key(SecretKind(folder), "sent as a bearer token", None),
+    }
+    webhook = {
+        "url": Key(URL, "where it is asked, by POST"),
+        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
+    }
+    scanner = {
+        "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words"),
+        "format": Key(Choice(FORMATS), "what its report is written in"),
+        "exits": Key(ListOf(Whole(most=255)), "the codes it ends with when it has looked", (0, 1)),
+    }
+    target = ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
+    return {
+        "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
+        "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
+        "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
+        "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
+        "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
+        "rehearsals": Key(MapOf(FolderKind(folder)), "state folders of sites that rehearse, by name", {}),
+        "targets": Key(MapOf(target), "requests of load tests, by name", {}),
+    }
 
 
 def parse(text: str, *, file: str) -> Site:
@@ -231,3 +327,10 @@ def load(path: Path) -> Site:
         told = f"the site file cannot be read ({error}); give --site or set TRANCHE_SITE"
         raise Unreadable(Place(file=str(path), line=1), told) from error
     return parse(text, file=str(path))
+
+
+def json_schema() -> dict[str, object]:
+    """The language of site files as JSON Schema, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Tranche site"} | _shape(
+        Path()
+    ).schema()

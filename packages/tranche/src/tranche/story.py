@@ -5,11 +5,14 @@ from typing import assert_never
 
 from tranche.events import (
     AdvanceRequested,
+    ApprovalGiven,
+    ApprovalRevoked,
     Completed,
     Event,
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Measured,
     Paused,
     PhaseEntered,
@@ -64,6 +67,13 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "resumed", event.reason
         case AdvanceRequested():
             return "dwell ended early", event.reason
+        case ApprovalGiven():
+            because = f" - {event.reason}" if event.reason else ""
+            return "approved", f"{event.gate}, on {event.digest[:19]}, until {event.expires_at[:16]}{because}"
+        case ApprovalRevoked():
+            return "approval revoked", f"{event.gate} - {event.reason}"
+        case HotfixDeclared():
+            return "hotfix", event.reason
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():

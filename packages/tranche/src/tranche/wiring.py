@@ -5,6 +5,7 @@ Adapters of the data plane and of the environment are imported where they are bu
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,14 +13,23 @@ from tranche import record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.drill import DrillGate
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.incidents import IncidentGate
+from tranche.adapters.load_test import LoadGate
+from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.scanner import ScanGate
+from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
+from tranche.adapters.webhook import WebhookGate
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
+from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.language import GATE_KINDS
+from tranche.lint import Finding, lint_here
+from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
@@ -98,7 +108,19 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
 
 def gates(site: Site) -> Mapping[str, Gate]:
     """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
-    working: dict[str, Gate] = {"command": CommandGate(site.gates.environment), "http": HttpGate()}
+    working: dict[str, Gate] = {
+        "command": CommandGate(site.gates.environment),
+        "drill": DrillGate(
+            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
+        ),
+        "http": HttpGate(),
+        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
+        "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "query": QueryGate(site.gates.prometheus),
+        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
+        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "webhook": WebhookGate(site.gates.webhooks),
+    }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
 
 
@@ -110,6 +132,13 @@ def variables(site: Site) -> dict[str, str]:
         "traffic_url": f"http://{site.traffic.listen}",
         **site.gates.variables,
     }
+
+
+def findings(plan: Plan, site: Site) -> list[Finding]:
+    """What the plan needs and this installation lacks."""
+    lent = frozenset({*variables(site), *OWN_VARIABLES})
+    paths = site.gates.environment.get("PATH")
+    return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
 
 
 class Publisher:

@@ -7,17 +7,14 @@ time-out cannot tell. The last line it prints is its reason; if that is a JSON o
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tranche.adapters.program import NotEnded, environment_of, run_program, words
+from tranche.gates import small
 from tranche.ports import GateAnswer, Verdict
 
 VERDICTS: Final = {0: Verdict.PASS, 1: Verdict.FAIL, 75: Verdict.NOT_YET}
-LONGEST_REASON: Final = 300
-LARGEST_EVIDENCE: Final = 4000
 
 
 class CommandGate:
@@ -28,42 +25,11 @@ class CommandGate:
         self._environment = dict(environment)
 
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
-        command = _words(settings.get("command"))
-        own = settings.get("environment")
-        environment = {**os.environ, **self._environment}
-        environment |= (
-            {str(key): str(value) for key, value in own.items()} if isinstance(own, Mapping) else {}
-        )
-        try:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (OSError, ValueError, IndexError) as error:
-            told = f"'{' '.join(command[:1])}' could not be started: {error}"
-            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-        with process:
-            try:
-                output, errors = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                _end_group(process.pid)
-                process.communicate()
-                told = f"'{command[0]}' did not end within {timeout_s:g} s"
-                return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-        return answer_of(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
-
-
-def _words(command: object) -> list[str]:
-    return [str(word) for word in command] if isinstance(command, list | tuple) else []
-
-
-def _end_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+        environment = environment_of(self._environment, settings.get("environment"))
+        ended = run_program(words(settings.get("command")), environment=environment, timeout_s=timeout_s)
+        if isinstance(ended, NotEnded):
+            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=ended.reason)
+        return answer_of(ended.code, ended.output, ended.errors)
 
 
 def answer_of(code: int, output: str, errors: str) -> GateAnswer:
@@ -72,7 +38,7 @@ def answer_of(code: int, output: str, errors: str) -> GateAnswer:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     told: dict[str, Any] = {}
     for text in (output, lines[-1] if lines else ""):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             loaded = json.loads(text)
             told = loaded if isinstance(loaded, dict) else {}
             break
@@ -80,13 +46,10 @@ def answer_of(code: int, output: str, errors: str) -> GateAnswer:
     spoken = told.get("reason") or (lines[-1] if lines and not told else "")
     if verdict is not Verdict.PASS and not spoken and complaint:
         spoken = complaint[-1]
-    reason = str(spoken)[:LONGEST_REASON] or f"exit {code}"
+    reason = str(spoken) or f"exit {code}"
     if code not in VERDICTS:
         reason = f"exit {code}: {reason}"
-    return GateAnswer(verdict=verdict, reason=reason, evidence=_evidence(told, code))
-
-
-def _evidence(told: Mapping[str, Any], code: int) -> dict[str, object]:
-    found = told.get("evidence", {key: value for key, value in told.items() if key != "reason"})
-    small = len(json.dumps(found)) <= LARGEST_EVIDENCE
-    return {"exit": code} | ({"output": found} if found and small else {})
+    found = small(told.get("evidence", {key: value for key, value in told.items() if key != "reason"}))
+    return GateAnswer(
+        verdict=verdict, reason=reason, evidence={"exit": code} | ({"output": found} if found else {})
+    )
