@@ -21,7 +21,7 @@ from tranche.plan import Metric
 from tranche.service import Defect, Service, parse_defect
 from tranche.sight import promised, promises, share_of, sight, smallest, view_of
 from tranche.signals import NOTHING
-from tranche.simulate import Run, Visit, tried
+from tranche.trial import Run, Visit, tried
 
 EDGES = (100, 300, 500, 1000)
 TEXT = """

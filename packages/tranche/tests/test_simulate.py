@@ -27,7 +27,8 @@ from tranche.events import Started, encode
 from tranche.judgements import FOR_EVER_MS
 from tranche.progress import Progress, State, fold
 from tranche.service import BURSTY, Defect, Incident, Service
-from tranche.simulate import ARMS, PATIENCE, START, VERSION, Run, Trial, planned_s, simulate, tried
+from tranche.simulate import ARMS, START, VERSION, simulate
+from tranche.trial import PATIENCE, Run, Trial, planned_s, tried
 from tranche.world import ERRORS, FIRST_EDGE, REQUESTS, Tally, World
 
 EDGES = (50, 100, 300, 500, 1000)

@@ -16,7 +16,8 @@ from tranche.plan import Bound, Phase, Plan, duration
 from tranche.service import Defect, Service
 from tranche.sight import SURE, WORSE, Promised, Sight, View, promised, share_of, sight, view_of
 from tranche.signals import wilson
-from tranche.simulate import Run, Trial, left_out, planned_s, simulate, tried
+from tranche.simulate import simulate
+from tranche.trial import Run, Trial, left_out, planned_s, tried
 
 LONGER: Final = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 """How many times the dwell is tried, where a phase cannot keep what it promises."""

@@ -15,7 +15,7 @@ from tranche.limits import percent
 from tranche.plan import duration
 from tranche.service import PLAIN
 from tranche.sight import SURE, WORSE
-from tranche.simulate import planned_s
+from tranche.trial import planned_s
 
 Json = Mapping[str, Any]
 
