@@ -271,7 +271,7 @@ def test_a_token_that_does_not_verify_names_nobody_and_is_left_to_the_service(
     }[kind]
     answer = bench.ask(authorization=f"Bearer {bad}")
     assert answer.status == 200
-    assert answer.arm == Arm.BLUE
+    assert answer.arm in {Arm.BLUE, Arm.CONTROL}, "as any visitor; a tenth of them are the control"
     assert answer.given["authorization"] == f"Bearer {bad}"
     assert "x-tranche-user" not in answer.given
 
