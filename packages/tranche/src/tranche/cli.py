@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tranche import language, settings
+from tranche import language, routes, settings
 from tranche import plan as plans
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
@@ -145,6 +145,7 @@ def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) 
     read, text = language.load(plan_file)
     here = _here(site_file)
     actor = settings.from_environment().actor
+    routes.chosen(here.site.notify, read)
     _take_control(here)
     try:
         progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
@@ -191,7 +192,7 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    ended = wiring.controller(here, progress, tell).run()
+    ended = wiring.run(here, progress, tell)
     return 0 if ended.state is State.COMPLETED else EXIT_REFUSED
 
 
@@ -316,6 +317,7 @@ def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
     )
     if reversal.finished:
         wiring.write_record(here)
+        wiring.tell_news(here)
     _report(reversal.progress, as_json)
 
 
@@ -399,6 +401,26 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
         _print(document)
     else:
         click.echo(text_of_who(document))
+
+
+@cli.group()
+def notify() -> None:
+    """Who is told the news."""
+
+
+@notify.command("test")
+@click.argument("route")
+@site_option
+@json_option
+def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
+    """Send a test message on a route of the site, once; of an incident, also its end."""
+    from tranche import wiring
+
+    sent = wiring.send_test(_site(site_file), route)
+    if as_json:
+        _print({"route": route, "sent": [news.key for news in sent]})
+    else:
+        click.echo(f"sent to '{route}'; look whether it has arrived")
 
 
 @cli.group()

@@ -266,17 +266,17 @@ class Controller:
         """Tell people what they would want to be told at night, and what ends a rollout."""
         match decision:
             case RollBack():
-                self._tell("rolled back", decision.reason, "critical")
+                self._tell("rolled back", decision.reason, "critical", recorded=True)
             case StepBack():
-                self._tell("stepped back", decision.reason, "critical")
+                self._tell("stepped back", decision.reason, "critical", recorded=True)
             case Hold(page=True):
-                self._tell("a decision is needed", decision.reason, "critical")
+                self._tell("a decision is needed", decision.reason, "critical", recorded=True)
             case Hold(lacking=lacking) if is_all_that_lacks(
                 self.plan.phases[self.progress.stay.phase], lacking
             ):
-                self._tell("an approval is needed", decision.reason, "warning")
+                self._tell("an approval is needed", decision.reason, "warning", recorded=True)
             case Complete():
-                self._tell("complete", decision.reason, "info")
+                self._tell("complete", decision.reason, "info", recorded=True)
 
     # Act.
 
@@ -415,8 +415,12 @@ class Controller:
         except Fault:
             return  # the log itself is what fails; the next tick reads it again
 
-    def _tell(self, title: str, text: str, severity: str) -> None:
-        rollout = self.progress.rollout
+    def _tell(self, title: str, text: str, severity: str, *, recorded: bool = False) -> None:
+        key = f"{self.progress.rollout}/{self.progress.position}: {title}"
         self.world.notifier.tell(
-            title=f"{rollout}: {title}", text=text, severity=severity, key=f"{rollout}: {title}"
+            title=f"{self.progress.rollout}: {title}",
+            text=text,
+            severity=severity,
+            key=key,
+            recorded=recorded,
         )

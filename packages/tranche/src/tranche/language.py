@@ -242,6 +242,7 @@ PLAN_KEYS: Final = {
         Record(_judging, JUDGE_KEYS), "how sure the judge must be, and what it tolerates", Judging()
     ),
     "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
+    "notify": Key(ListOf(NAME), "the routes of the site that are told the news; else all of them", ()),
     "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),
     "staging": Key(Record(_staging, STAGING_KEYS), "phase 0: green runs and has no users", None),
     "phases": Key(

@@ -170,6 +170,8 @@ class Phase:
 class Plan:
     """The whole request. `phases[0]` is staging: green runs, passes its gates, and has no users.
 
+    `notify` names routes of the site that are told the news; none named: all of them are.
+
     The judge does not listen for `warm_up_s` after green has its first users: caches are cold, code is not compiled.
     """
 
@@ -185,6 +187,7 @@ class Plan:
     health: Health
     limits: tuple[Limit, ...]
     phases: tuple[Phase, ...]
+    notify: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tranche.gate_kinds import request, request_keys
 from tranche.ports import Colour
+from tranche.routes import ADDRESS, URL, Route, routes_of
 from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
     Choice,
@@ -121,10 +122,9 @@ class Site:
     traffic: TrafficSite
     environment: EnvironmentSite
     gates: GateSite = field(default_factory=GateSite)
+    notify: Mapping[str, Route] = field(default_factory=dict)
 
 
-ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
-URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
 VALUE: Final = Text(expected="a value", pattern=r"(?s).*")
@@ -193,6 +193,7 @@ def _shape(folder: Path) -> Record[Site]:
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
             "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
+            "notify": Key(routes_of(folder), "who is told the news, and how, by name", {}),
         },
     )
 

@@ -6,26 +6,34 @@ Adapters of the data plane and of the environment are imported where they are bu
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from stamina.instrumentation import set_on_retry_hooks
 
 from tranche import record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.courier import Courier
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.load_test import LoadGate
+from tranche.adapters.mail import MailSender
+from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.slack import SlackSender
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
-from tranche.adapters.webhook import WebhookGate
+from tranche.adapters.webhook import WebhookGate, WebhookSender
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
+from tranche.news import News, Sender
+from tranche.ports import Colour, Environment, EventLog, Gate, Notifier, NotTold, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
+from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
 from tranche.site import Site
 
 LOG_FILE = "rollout.sqlite"
@@ -34,6 +42,9 @@ STATUS_FILE = "status.json"
 RECORD_FILE = "record.md"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
+CLOSE_WITHIN_S = 20.0
+CLOSE_AT_ONCE_S = 2.0
+"""How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +84,12 @@ def installation(site: Site) -> Installation:
     return Installation(site=site, folder=folder, log=log, control=control, desk=desk)
 
 
-def controller(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Controller:
+def controller(
+    here: Installation,
+    progress: Progress,
+    on_event: Callable[[Recorded], None],
+    notifier: Notifier | None = None,
+) -> Controller:
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
 
@@ -85,7 +101,7 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         gates=gates(here.site),
         variables=variables(here.site),
         clock=WallClock(),
-        notifier=ConsoleNotifier(),
+        notifier=notifier or ConsoleNotifier(),
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
     )
@@ -97,6 +113,94 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         memory=here.folder.read_json(OBSERVED_FILE),
         pid=os.getpid(),
     )
+
+
+def courier(here: Installation, progress: Progress) -> Courier:
+    """Whoever tells this rollout's news to the routes of its plan. Close it.
+
+    Raises:
+        UnknownRoute: the plan names a route that the site does not have.
+    """
+    plan = here.desk.plan(progress)
+    routes = chosen(here.site.notify, plan)
+    set_on_retry_hooks(())  # it says itself what did not arrive
+    return Courier(
+        plan=plan,
+        rollout=progress.rollout,
+        begun_at=progress.position if progress.position > 1 else 0,
+        ways={name: (route, sender(route)) for name, route in routes.items()},
+        folder=here.folder,
+        console=ConsoleNotifier(),
+    )
+
+
+def sender(route: Route) -> Sender:
+    """What a route sends by."""
+    match route.to:
+        case SlackTo():
+            return SlackSender(route.to)
+        case PagerDutyTo():
+            return PagerDutySender(route.to)
+        case EmailTo():
+            return MailSender(route.to)
+        case WebhookTo():
+            return WebhookSender(route.to)
+
+
+def send_test(site: Site, name: str) -> list[News]:
+    """Send a test message on this route, and what was sent. An incident is also ended.
+
+    Raises:
+        UnknownRoute: there is none of this name.
+        NotTold, SecretMissing: it was not sent.
+    """
+    route = named(site.notify, name)
+    at = WallClock().now()
+    key = f"test/{int(at.timestamp())}"
+    begun = News(
+        key=key,
+        rollout="test",
+        topic=Topic.FAULT,
+        severity=route.severity,
+        title="test: a message to try this route",
+        text=f"somebody ran 'tranche notify test {name}'; nothing needs to be done",
+        at=at,
+        matter=key,
+    )
+    sent = [begun]
+    if isinstance(route.to, PagerDutyTo):
+        sent.append(replace(begun, key=f"{key}/over", is_over=True))
+    for news in sent:
+        try:
+            sender(route).send(news)
+        except NotTold as fault:
+            raise NotTold(f"route '{name}': {fault}") from None
+    return sent
+
+
+def run(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Progress:
+    """Control this rollout to its end, and have people told. The caller holds the control lock."""
+    news, within_s = courier(here, progress), CLOSE_AT_ONCE_S
+
+    def tell(recorded: Recorded) -> None:
+        news.follow(recorded)
+        on_event(recorded)
+
+    try:
+        ended = controller(here, progress, tell, news).run()
+        within_s = CLOSE_WITHIN_S
+        return ended
+    finally:
+        news.close(within_s=within_s)
+
+
+def tell_news(here: Installation) -> None:
+    """Tell what is new in the log, for when no controller does."""
+    if here.site.notify:
+        news = courier(here, here.desk.progress())
+        for recorded in here.desk.events():
+            news.follow(recorded)
+        news.close(within_s=CLOSE_WITHIN_S)
 
 
 def gates(site: Site) -> Mapping[str, Gate]:

@@ -183,7 +183,7 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
 
-    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:  # noqa: ARG002 - the port
+    def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:  # noqa: ARG002 - the port
         self.told.append((severity, title, text))
 
 

@@ -1,4 +1,4 @@
-"""The gate that asks another system, which answers a verdict."""
+"""Other systems: the gate that asks one, which answers a verdict, and the route that tells one the news."""
 
 import json
 import time
@@ -7,9 +7,12 @@ from typing import Any, Final
 
 import urllib3
 
+from tranche.adapters.post import check, post
 from tranche.adapters.signature import signed
 from tranche.gates import brief, small
+from tranche.news import News
 from tranche.ports import GateAnswer, Verdict
+from tranche.routes import WebhookTo
 from tranche.secret import SecretMissing
 from tranche.site import WebhookSite
 
@@ -73,3 +76,27 @@ def _read(name: str, answer: bytes) -> GateAnswer:
         return _cannot_tell(f"'{name}' answers the verdict {verdict!r}, expected one of {WORDS}")
     reason = brief(told.get("reason") or f"'{name}' says {verdict}")
     return GateAnswer(verdict=Verdict(verdict), reason=reason, evidence=small(told.get("evidence")))
+
+
+class WebhookSender:
+    """Tells another system the news, signed; `id` is the same when one comes twice."""
+
+    def __init__(self, to: WebhookTo) -> None:
+        self._to = to
+
+    def send(self, news: News) -> None:
+        told = {
+            "type": "news",
+            "id": news.key,
+            "rollout": news.rollout,
+            "topic": news.topic.value,
+            "severity": news.severity.value,
+            "title": news.title,
+            "text": news.text,
+            "at": news.at.isoformat(),
+            "matter": news.matter,
+            "is_over": news.is_over,
+        }
+        body = json.dumps(told, sort_keys=True).encode()
+        headers = signed(body, secret=self._to.secret.read(), at_s=int(time.time()))
+        check(post(self._to.url, body, headers | {"content-type": "application/json"}))
