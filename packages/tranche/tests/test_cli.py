@@ -240,7 +240,12 @@ def test_a_rollout_can_be_named(run: Run, here: Installation) -> None:
 
 
 def test_every_command_explains_itself_and_most_speak_json() -> None:
-    groups = {"plan": ["check", "schema"], "traffic": ["config"], "notify": ["test"]}
+    groups = {
+        "plan": ["check", "schema"],
+        "traffic": ["config"],
+        "notify": ["test"],
+        "token": ["create", "list", "revoke"],
+    }
     for name, command in cli.cli.commands.items():
         assert command.help, name
         for sub in groups.get(name, []):

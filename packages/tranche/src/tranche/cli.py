@@ -1,6 +1,7 @@
 """The command line. Exit 0 done, 1 refused, 2 usage, 3 fault - decided here, in `main`, and nowhere else."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tranche import language, routes, settings
+from tranche import access, language, routes, settings
 from tranche import plan as plans
 from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
@@ -78,10 +79,28 @@ def _site(site_file: Path | None) -> Any:
     return site.load(path)
 
 
-def _here(site_file: Path | None) -> Any:
+def _asked_by(site: Any, verb: str | None = None) -> str:
+    """Who asks: the holder of the token where the site asks for one, and only if they may.
+
+    The verb is the command's own, unless one is named. Programs that are started later do not inherit the token.
+    """
     from tranche import wiring
 
-    return wiring.installation(_site(site_file))
+    asked = settings.from_environment()
+    own = click.get_current_context().command_path.partition(" ")[2]
+    token = asked.token.read() if asked.token is not None and site.access is not None else None
+    os.environ.pop("TRANCHE_TOKEN", None)
+    return str(wiring.door(site).admit(verb or own, token=token, otherwise=asked.actor))
+
+
+def _here(site_file: Path | None, verb: str | None = None) -> Any:
+    from dataclasses import replace
+
+    from tranche import wiring
+
+    site = _site(site_file)
+    actor = _asked_by(site, verb)
+    return replace(wiring.installation(site), actor=actor)
 
 
 def _print(document: object) -> None:
@@ -144,11 +163,10 @@ def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) 
     """
     read, text = language.load(plan_file)
     here = _here(site_file)
-    actor = settings.from_environment().actor
     routes.chosen(here.site.notify, read)
     _take_control(here)
     try:
-        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
+        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=here.actor)
         return _control(here, progress, as_json)
     finally:
         here.control.release()
@@ -241,7 +259,7 @@ def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Stop the way forward; limits go on watching."""
     here = _here(site_file)
-    _report(here.desk.pause(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.pause(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -251,7 +269,7 @@ def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
 def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Open the way forward again."""
     here = _here(site_file)
-    _report(here.desk.resume(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.resume(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -261,7 +279,7 @@ def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
 def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
     """End the dwell of this phase early. Gates, requirements and missing data are not overridden."""
     here = _here(site_file)
-    _report(here.desk.advance(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.advance(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -276,7 +294,8 @@ def approve(
     """Show what waits for an approval; with --evidence, say yes to it. Not by the one who started it."""
     from tranche.page import text_of_cases
 
-    desk = _here(site_file).desk
+    here = _here(site_file, "status" if evidence is None else "approve")
+    desk = here.desk
     if evidence is None:
         cases = desk.case(gate)
         if as_json:
@@ -284,8 +303,7 @@ def approve(
         else:
             click.echo(text_of_cases(desk.name(), cases))
         return
-    actor = settings.from_environment().actor
-    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=actor), as_json)
+    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -295,8 +313,8 @@ def approve(
 @json_option
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
-    actor = settings.from_environment().actor
-    _report(_here(site_file).desk.revoke(gate=gate, reason=reason, actor=actor), as_json)
+    here = _here(site_file)
+    _report(here.desk.revoke(gate=gate, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -310,7 +328,7 @@ def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
     here = _here(site_file)
     reversal = here.desk.roll_back(
         reason=reason,
-        actor=settings.from_environment().actor,
+        actor=here.actor,
         traffic=here.traffic(),
         environment=here.environment(),
         lock=here.traffic_lock(),
@@ -404,6 +422,72 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
 
 
 @cli.group()
+def token() -> None:
+    """Who may do what, where the site asks for tokens."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option(
+    "--role", type=click.Choice([role.value for role in access.Role]), required=True, help="What for."
+)
+@click.option(
+    "--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How long it counts."
+)
+@site_option
+@json_option
+def token_create(name: str, role: str, days: int, site_file: Path | None, as_json: bool) -> None:
+    """Make a token for somebody, and show it once. The first is an admin's, made by whoever may write the file."""
+    from datetime import timedelta
+
+    from tranche import wiring
+
+    site = _site(site_file)
+    by = _asked_by(site)
+    lasts = timedelta(days=days)
+    made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
+    if as_json:
+        _print({"name": name, "role": role, "token": made})
+        return
+    click.echo(made)
+    click.echo(f"for '{name}' as {role}, for {days} days; it is not shown again", err=True)
+
+
+@token.command("list")
+@site_option
+@json_option
+def token_list(site_file: Path | None, as_json: bool) -> None:
+    """Every token there was, and which count."""
+    from tranche import wiring
+    from tranche.page import text_of_tokens, tokens_json
+
+    site = _site(site_file)
+    _asked_by(site)
+    tokens = tokens_json(wiring.door(site).tokens())
+    if as_json:
+        _print(tokens)
+    else:
+        click.echo(text_of_tokens(tokens))
+
+
+@token.command("revoke")
+@click.argument("name")
+@site_option
+@json_option
+def token_revoke(name: str, site_file: Path | None, as_json: bool) -> None:
+    """Let a token count no longer, from now on."""
+    from tranche import wiring
+
+    site = _site(site_file)
+    _asked_by(site)
+    wiring.door(site).revoke(name)
+    if as_json:
+        _print({"name": name, "counts": False})
+    else:
+        click.echo(f"the token of '{name}' counts no longer")
+
+
+@cli.group()
 def notify() -> None:
     """Who is told the news."""
 
@@ -416,7 +500,9 @@ def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
     """Send a test message on a route of the site, once; of an incident, also its end."""
     from tranche import wiring
 
-    sent = wiring.send_test(_site(site_file), route)
+    site = _site(site_file)
+    _asked_by(site)
+    sent = wiring.send_test(site, route)
     if as_json:
         _print({"route": route, "sent": [news.key for news in sent]})
     else:
@@ -436,6 +522,7 @@ def traffic_config(site_file: Path | None, as_json: bool) -> None:
     from tranche import wiring
 
     site = _site(site_file)
+    _asked_by(site)
     wiring.write_traffic_config(site)
     if as_json:
         _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tranche.access import Token
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
 from tranche.judgement import figure
 from tranche.plan import duration
@@ -226,4 +227,31 @@ def text_of_who(document: Mapping[str, Any]) -> str:
         f"  {change['at'][:19]}  {change['green_weight_percent']:>5g} %  {change['arm']}"
         for change in document["changes"]
     ]
+    return "\n".join(lines)
+
+
+def tokens_json(tokens: Sequence[tuple[Token, bool]]) -> list[Json]:
+    """Every token, without its hash."""
+    return [
+        {
+            "name": token.name,
+            "role": token.role.value,
+            "counts": counts,
+            "expires_at": token.expires_at.isoformat(),
+            "revoked_at": token.revoked_at.isoformat() if token.revoked_at else None,
+            "created_at": token.created_at.isoformat(),
+            "created_by": token.created_by,
+        }
+        for token, counts in tokens
+    ]
+
+
+def text_of_tokens(tokens: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"  {'name':<24} {'role':<10} {'counts':<7} {'until':<17} made by"]
+    for token in tokens:
+        until = (token["revoked_at"] or token["expires_at"])[:16].replace("T", " ")
+        counts = "yes" if token["counts"] else "no"
+        lines.append(
+            f"  {token['name']:<24} {token['role']:<10} {counts:<7} {until:<17} {token['created_by']}"
+        )
     return "\n".join(lines)

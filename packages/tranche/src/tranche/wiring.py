@@ -24,9 +24,11 @@ from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.slack import SlackSender
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
+from tranche.adapters.tokens import TokenFile
 from tranche.adapters.webhook import WebhookGate, WebhookSender
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
+from tranche.door import Door
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
 from tranche.news import News, Sender
@@ -49,13 +51,14 @@ CLOSE_AT_ONCE_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A site with its parts built."""
+    """A site with its parts built. `actor` is who asks, by the command line."""
 
     site: Site
     folder: Folder
     log: EventLog
     control: FileLock
     desk: Desk
+    actor: str = ""
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -201,6 +204,11 @@ def tell_news(here: Installation) -> None:
         for recorded in here.desk.events():
             news.follow(recorded)
         news.close(within_s=CLOSE_WITHIN_S)
+
+
+def door(site: Site) -> Door:
+    """Who is let in."""
+    return Door(store=TokenFile(site.access.tokens) if site.access else None, clock=WallClock())
 
 
 def gates(site: Site) -> Mapping[str, Gate]:

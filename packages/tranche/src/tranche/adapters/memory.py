@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tranche.access import Tokens
 from tranche.ports import (
     Arm,
     ArmCounters,
@@ -213,3 +214,16 @@ class MemoryLock:
 
     def release(self) -> None:
         pass
+
+
+class MemoryTokens:
+    """Tokens that are forgotten with their process."""
+
+    def __init__(self) -> None:
+        self._tokens: Tokens = ()
+
+    def read(self) -> Tokens:
+        return self._tokens
+
+    def change(self, by: Callable[[Tokens], Tokens]) -> None:
+        self._tokens = by(self._tokens)
