@@ -28,12 +28,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What is answered; `waits_for` is set when the answer may go."""
+    """What is answered; `waits_for` is set when the answer may go. It may come byte by byte, one `every_s`."""
 
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
     waits_for: threading.Event | None = None
+    every_s: float = 0.0
 
 
 @dataclass
@@ -77,7 +78,9 @@ def receiving(answer: Callable[[Request], Reply] | None = None) -> Iterator[Rece
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                for part in [reply.body] if not reply.every_s else [bytes([byte]) for byte in reply.body]:
+                    self.wfile.write(part)
+                    threading.Event().wait(reply.every_s)
 
         do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the names the server looks for
 

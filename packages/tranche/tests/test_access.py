@@ -317,3 +317,19 @@ def test_without_access_in_the_site_there_are_no_tokens_and_nobody_is_asked(site
     assert here.desk.events()[-1].actor == "mallory"
     assert "refused (no-tokens)" in run("token", "create", "ann", "--role", "admin")[2]
     assert not (site.parent / "tokens.json").exists()
+
+
+def test_who_may_not_declare_a_hotfix_does_not_start_one_either(
+    site: Path, run: Run, tokens: dict[str, str]
+) -> None:
+    plan = site.parent / "plan.yaml"
+    plan.write_text(PLAN)
+    start = ["start", str(plan), "--version", "1.1.0", "--hotfix", "CVE"]
+
+    assert (
+        "'operator' is operator; 'hotfix' needs approver or admin" in run(*start, token=tokens["operator"])[2]
+    )
+    assert (
+        "'approver' is approver; 'start' needs operator or admin" in run(*start, token=tokens["approver"])[2]
+    )
+    assert "nothing-frozen" in run(*start, token=tokens["admin"])[2]

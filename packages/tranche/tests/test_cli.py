@@ -193,6 +193,19 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     assert told[1:] == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
 
 
+def test_what_is_no_text_in_a_reason_or_a_name_harms_nobody(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(here)
+    monkeypatch.setenv("TRANCHE_ACTOR", "an\udcffn\x1b[31m")
+
+    assert run("pause", "--reason", "lunch\udcff\x1b[2J\n| forged row |")[0] == 0
+    wiring.write_record(here)
+    paused = here.desk.events()[-1]
+    assert paused.data["reason"] == "lunch  [2J | forged row |"
+    assert paused.actor == "an n [31m"
+
+
 def test_an_advance_without_a_controller_is_refused(run: Run, here: Installation) -> None:
     begin(here)
     code, _, err = run("advance")

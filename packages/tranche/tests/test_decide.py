@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tranche import language
-from tranche.decide import Advance, Complete, Hold, RollBack, StepBack, decide
+from tranche.decide import Advance, Complete, Hold, RollBack, StepBack, decide, past_return
 from tranche.evidence import Evidence
 from tranche.limits import LimitReading, Reading
 from tranche.plan import Answer, Plan
@@ -300,6 +300,7 @@ any_evidence = st.builds(
     limits=st.lists(limit_readings, max_size=3).map(tuple),
     requirements=st.lists(reading, max_size=3).map(tuple),
     share=st.one_of(st.none(), reading),
+    budget=st.one_of(st.none(), reading),
     harm=st.one_of(st.none(), reading),
     safety=st.dictionaries(st.sampled_from(["errors < 0.5 %"]), reading, max_size=1),
 )
@@ -402,6 +403,54 @@ def test_a_decided_rollback_is_never_left(made: Progress, seen: Evidence) -> Non
     )
 
     assert isinstance(decide(PLAN, replace(made, rollback=rollback), seen, NOW), Hold)
+
+
+POINT: Plan = language.parse(
+    TEXT.replace("{name: half,", "{name: half, point_of_no_return: dropped,").replace(
+        "staging:\n", 'freeze: [{from: "08:00", until: "09:00"}, {from: mon, until: tue}]\nstaging:\n'
+    ),
+    file="p.yaml",
+)
+
+
+@given(any_progress(), any_evidence)
+@settings(max_examples=150)
+def test_past_the_point_of_no_return_it_never_goes_back_and_before_it_as_ever(
+    made: Progress, seen: Evidence
+) -> None:
+    found, plainly = decide(POINT, made, seen, NOW), decide(PLAN, made, seen, NOW)
+
+    goes_back = isinstance(plainly, RollBack | StepBack)
+    if goes_back and made.stay.phase >= 2:
+        assert held(found).stops
+        assert held(found).page
+        assert plainly.reason in held(found).reason
+    elif goes_back:
+        assert found == plainly
+
+
+def test_what_was_passed_once_stays_passed() -> None:
+    half, few = progress(2).stay, progress(1).stay
+
+    assert past_return(POINT, progress(1, stays=(half, few)))
+    assert not past_return(POINT, progress(1))
+    assert not past_return(PLAN, progress(3))
+
+
+@given(any_progress(), any_evidence)
+@settings(max_examples=150)
+def test_in_a_freeze_it_goes_forward_only_as_a_hotfix(made: Progress, seen: Evidence) -> None:
+    assert not may_advance(decide(POINT, made, seen, NOW))
+    hotfix = decide(POINT, replace(made, hotfix_by="ann"), seen, NOW)
+    assert may_advance(hotfix) == may_advance(decide(PLAN, made, seen, NOW))
+
+
+def test_a_spent_budget_rolls_back() -> None:
+    spent = Reading(name="harm budget", verdict=Verdict.FAIL, reason="green failed 30 more")
+    found = decide(PLAN, progress(2, paused_by="ann"), evidence(2, budget=spent), NOW)
+
+    assert isinstance(found, RollBack)
+    assert found.cause == "harm budget"
 
 
 def test_the_answers_are_ordered_by_severity() -> None:

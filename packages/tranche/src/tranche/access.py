@@ -43,6 +43,7 @@ NEEDS: Final[Mapping[str, frozenset[Role]]] = {
     "control": OPERATE,
     "resume": OPERATE,
     "advance": OPERATE,
+    "hotfix": APPROVE,
     "pause": MAKE_SAFE,
     "rollback": MAKE_SAFE,
     "approve": APPROVE,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tranche import approval
 from tranche.decide import dwell_of
-from tranche.gates import UnknownVariable, substituted
+from tranche.gates import UnknownVariable, kept, substituted
 from tranche.plan import Phase, Plan, PlannedGate
 from tranche.ports import (
     Clock,
@@ -118,4 +118,4 @@ def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[st
     if gate.kind not in gates or not isinstance(settings, Mapping):
         told = f"no gate of kind '{gate.kind}' is wired here"
         return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-    return gates[gate.kind].run(settings, timeout_s=gate.timeout_s)
+    return kept(gates[gate.kind].run(settings, timeout_s=gate.timeout_s))

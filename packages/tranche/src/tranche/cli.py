@@ -66,8 +66,21 @@ def rollout_option(command: Command) -> Command:
     return click.option("--rollout", help="A rollout by name; else the latest.")(command)
 
 
+class OneLine(click.ParamType[str]):
+    """What a person says, as it is kept for ever and shown to others: bytes that are no text are not."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
+        return plans.plain(value)
+
+
 def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", help="Why, for the record.")(command)
+    return click.option("--reason", default="", type=OneLine(), help="Why, for the record.")(command)
+
+
+def why_option(command: Command) -> Command:
+    return click.option("--reason", required=True, type=OneLine(), help="Why, for the record.")(command)
 
 
 def _site(site_file: Path | None) -> Any:
@@ -79,27 +92,28 @@ def _site(site_file: Path | None) -> Any:
     return site.load(path)
 
 
-def _asked_by(site: Any, verb: str | None = None) -> str:
+def _asked_by(site: Any, *verbs: str) -> str:
     """Who asks: the holder of the token where the site asks for one, and only if they may.
 
-    The verb is the command's own, unless one is named. Programs that are started later do not inherit the token.
+    The verb is the command's own, unless others are named. Programs that are started later do not inherit the token.
     """
     from tranche import wiring
 
-    asked = settings.from_environment()
+    asked, door = settings.from_environment(), wiring.door(site)
     own = click.get_current_context().command_path.partition(" ")[2]
     token = asked.token.read() if asked.token is not None and site.access is not None else None
     os.environ.pop("TRANCHE_TOKEN", None)
-    return str(wiring.door(site).admit(verb or own, token=token, otherwise=asked.actor))
+    names = [str(door.admit(verb, token=token, otherwise=asked.actor)) for verb in verbs or (own,)]
+    return names[0]
 
 
-def _here(site_file: Path | None, verb: str | None = None) -> Any:
+def _here(site_file: Path | None, *verbs: str) -> Any:
     from dataclasses import replace
 
     from tranche import wiring
 
     site = _site(site_file)
-    actor = _asked_by(site, verb)
+    actor = _asked_by(site, *verbs)
     return replace(wiring.installation(site), actor=actor)
 
 
@@ -154,19 +168,22 @@ def plan_schema() -> None:
 @cli.command()
 @click.argument("plan_file", type=click.Path(path_type=Path))
 @click.option("--version", "version", required=True, help="The version that is to replace blue's.")
+@click.option("--hotfix", type=OneLine(), help="Why it may go forward in times that the plan freezes.")
 @site_option
 @json_option
-def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) -> int:
+def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | None, as_json: bool) -> int:
     """Record a new rollout and run its controller until it ends.
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
     read, text = language.load(plan_file)
-    here = _here(site_file)
+    here = _here(site_file, "start", *(("hotfix",) if hotfix is not None else ()))
     routes.chosen(here.site.notify, read)
     _take_control(here)
     try:
-        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=here.actor)
+        progress = here.desk.start(
+            read, text=text, file=str(plan_file), version=version, actor=here.actor, hotfix=hotfix
+        )
         return _control(here, progress, as_json)
     finally:
         here.control.release()
@@ -283,6 +300,16 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 
 
 @cli.command()
+@site_option
+@why_option
+@json_option
+def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Let this rollout go forward in times that its plan freezes. Everything else stands."""
+    here = _here(site_file)
+    _report(here.desk.hotfix(reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
 @click.argument("gate", required=False)
 @click.option("--evidence", help="The digest of what you have seen; without it, it is shown.")
 @site_option
@@ -309,7 +336,7 @@ def approve(
 @cli.command()
 @click.argument("gate", required=False)
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @json_option
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
@@ -319,15 +346,17 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 
 @cli.command()
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
+@click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
 @json_option
-def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
+def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead."""
     from tranche import wiring
 
     here = _here(site_file)
     reversal = here.desk.roll_back(
         reason=reason,
+        force=force,
         actor=here.actor,
         traffic=here.traffic(),
         environment=here.environment(),

@@ -3,11 +3,12 @@
 In this order, and the order is the point:
 
 1. a rollback that was asked for or decided is finished, whatever else is seen;
-2. green is dying, or a hard limit is broken, or the judge shows harm: roll back or step back -
-   unless blue breaks the same limit too: going back would not help, so hold and call somebody;
+2. green is dying, the judge shows harm, the harm budget is spent, or a hard limit is broken: roll back or step
+   back - unless blue breaks the same limit too: going back would not help, so hold and call somebody; and past
+   the plan's point of no return, where going back is no remedy, stop until a person goes on, and call somebody;
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
-5. the dwell; 6. the gates; 7. the requirements; 8. the approvals; and only then forward, one step.
+5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from tranche import approval
 from tranche.evidence import Evidence
+from tranche.freeze import covering
 from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
 from tranche.ports import Stage, Verdict
@@ -26,12 +28,16 @@ from tranche.signals import GREEN_ARMS, NOTHING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change."""
+    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change.
+
+    `page` calls somebody; `stops` pauses the rollout besides, so that nothing goes forward until a person resumes it.
+    """
 
     verdict: Verdict
     reason: str
     key: str
     page: bool = False
+    stops: bool = False
     lacking: tuple[Reading, ...] = ()
 
 
@@ -84,7 +90,7 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         return Hold(verdict=Verdict.PASS, reason="the rollout is complete", key="completed")
     harm = next(_harm(plan, progress, evidence, now), None)
     if harm is not None:
-        return harm
+        return _stopped(plan, harm) if past_return(plan, progress) else harm
     if progress.paused_by is not None:
         return Hold(verdict=Verdict.NOT_YET, reason=f"paused by {progress.paused_by}", key="paused")
     lacking = tuple(
@@ -105,6 +111,27 @@ def _hold(progress: Progress, evidence: Evidence, lacking: tuple[Reading, ...]) 
         key=f"{worst.verdict}: {worst.name}",
         page=worst.verdict is Verdict.FAIL and all(reading.name != "dwell" for reading in lacking),
         lacking=lacking,
+    )
+
+
+def past_return(plan: Plan, progress: Progress) -> bool:
+    """Whether the phase has begun from which going back is no remedy."""
+    number = plan.point_of_no_return
+    return number is not None and any(stay.phase >= number for stay in progress.stays)
+
+
+def _stopped(plan: Plan, harm: Decision) -> Decision:
+    """What takes users back before the point of no return stops the rollout behind it."""
+    if not isinstance(harm, RollBack | StepBack):
+        return harm
+    why = plan.phases[plan.point_of_no_return or 0].point_of_no_return
+    return Hold(
+        verdict=Verdict.FAIL,
+        reason=f"{harm.reason}; going back is no remedy any more ({why}), so nothing moves until a person says so",
+        key=f"no return: {harm.cause}",
+        page=True,
+        stops=True,
+        lacking=(Reading(name=harm.cause, verdict=Verdict.FAIL, reason=harm.reason, numbers=harm.numbers),),
     )
 
 
@@ -131,6 +158,13 @@ def _harm(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> 
             reason=evidence.harm.reason,
             first_bad_at=evidence.harm_since,
             numbers=evidence.harm.numbers,
+        )
+    if evidence.budget is not None and evidence.budget.verdict is Verdict.FAIL:
+        yield RollBack(
+            cause=evidence.budget.name,
+            reason=evidence.budget.reason,
+            first_bad_at=evidence.harm_since,
+            numbers=evidence.budget.numbers,
         )
     broken = [found for found in evidence.limits if found.reading.verdict is Verdict.FAIL]
     if not progress.has_users:
@@ -228,15 +262,16 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         _confirmed(progress, evidence),
     ]
     found += [limit.reading for limit in evidence.limits if limit.reading.verdict is Verdict.CANNOT_TELL]
-    if evidence.share is not None:
-        found.append(evidence.share)
+    found += [reading for reading in (evidence.budget, evidence.share) if reading is not None]
     if evidence.harm is not None:
         found.append(replace(evidence.harm, name="judge"))
     found.append(_dwell(phase, stay, now))
+    frozen = _freezes(plan, progress, now)
     if stay.internal_only:
-        return [*found, _internal(phase, evidence)]
+        return [*found, _internal(phase, evidence), *frozen]
     found += gate_readings(phase, stay)
     found += _required(phase, evidence)
+    found += frozen
     return [*found, *approval_readings(progress, phase, stay, now)]
 
 
@@ -319,6 +354,20 @@ def gate_readings(phase: Phase, stay: Stay) -> list[Reading]:
             told = f"gate '{gate.name}': {answered.reason}"
             found.append(Reading(name=name, verdict=answered.verdict, reason=told))
     return found
+
+
+def _freezes(plan: Plan, progress: Progress, now: datetime) -> list[Reading]:
+    """Whether the plan freezes this time; a hotfix goes forward all the same."""
+    if not plan.freezes:
+        return []
+    name, freeze = "freeze", covering(plan.freezes, now)
+    if freeze is None:
+        return [Reading(name=name, verdict=Verdict.PASS, reason="the plan does not freeze this time")]
+    if progress.hotfix_by is not None:
+        told = f"frozen from {freeze}, and {progress.hotfix_by} declared this rollout a hotfix"
+        return [Reading(name=name, verdict=Verdict.PASS, reason=told)]
+    told = f"frozen from {freeze}: nothing goes forward, and what must goes back"
+    return [Reading(name=name, verdict=Verdict.NOT_YET, reason=told)]
 
 
 def approval_readings(progress: Progress, phase: Phase, stay: Stay, now: datetime) -> list[Reading]:

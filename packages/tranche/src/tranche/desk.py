@@ -12,10 +12,11 @@ from typing import Any, Final, Protocol
 
 from tranche import approval
 from tranche.beside import dwelt
-from tranche.decide import RollBack
+from tranche.decide import RollBack, past_return
 from tranche.events import (
     AdvanceRequested,
     Event,
+    HotfixDeclared,
     Measured,
     Paused,
     Resumed,
@@ -104,6 +105,24 @@ class BlueRetired(Refused):
     code = "blue-retired"
 
 
+class PastReturn(Refused):
+    """The point of no return is passed; a rollback is no remedy any more. Only --force does it all the same."""
+
+    code = "past-return"
+
+
+class NothingFrozen(Refused):
+    """The plan freezes no time, so no hotfix is needed to go forward."""
+
+    code = "nothing-frozen"
+
+
+class AlreadyHotfix(Refused):
+    """The rollout is a hotfix already."""
+
+    code = "already-hotfix"
+
+
 class PlanChanged(Refused):
     """The plan in the event log reads differently in this release of tranche."""
 
@@ -177,12 +196,19 @@ class Desk:
         alive = self.control.is_held_elsewhere()
         return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
 
-    def start(self, plan: Plan, *, text: str, file: str, version: str, actor: str) -> Progress:
+    def start(
+        self, plan: Plan, *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
+    ) -> Progress:
         """Record a new rollout. The caller holds the control lock, and runs the controller.
+
+        `hotfix` says why it may go forward in times that the plan freezes.
 
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
+            NothingFrozen: a hotfix by a plan that freezes nothing.
         """
+        if hotfix is not None and not plan.freezes:
+            raise NothingFrozen
         names = self.log.rollouts()
         if names:
             last = self.progress(names[-1])
@@ -199,7 +225,9 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        recorded = self.log.append(rollout, after=0, events=[encode(started, at=self._now(), actor=actor)])
+        events: list[Event] = [started] if hotfix is None else [started, HotfixDeclared(reason=hotfix)]
+        new = [encode(event, at=self._now(), actor=actor) for event in events]
+        recorded = self.log.append(rollout, after=0, events=new)
         progress = fold(recorded)
         if progress is None:
             raise LogFault("the event log did not keep the rollout; look at its file")
@@ -218,6 +246,22 @@ class Desk:
             if progress.paused_by is None:
                 raise NotPaused
             return [Resumed(reason=reason)]
+
+        return self._ask(ask, actor)
+
+    def hotfix(self, *, reason: str, actor: str) -> Progress:
+        """Let the rollout go forward in times that its plan freezes. Everything else stands.
+
+        Raises:
+            NothingFrozen, AlreadyHotfix: as they say.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if not self.plan(progress).freezes:
+                raise NothingFrozen
+            if progress.hotfix_by is not None:
+                raise AlreadyHotfix(f"{progress.hotfix_by} has declared it a hotfix already")
+            return [HotfixDeclared(reason=reason)]
 
         return self._ask(ask, actor)
 
@@ -322,13 +366,21 @@ class Desk:
             raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
 
     def roll_back(
-        self, *, reason: str, actor: str, traffic: Traffic, environment: Environment, lock: Lock
+        self,
+        *,
+        reason: str,
+        actor: str,
+        traffic: Traffic,
+        environment: Environment,
+        lock: Lock,
+        force: bool = False,
     ) -> Reversal:
         """Take all users back to blue, now. Works with the controller dead or alive; may be repeated.
 
         Raises:
             Ended: it is rolled back already.
             BlueRetired: there is nothing to go back to.
+            PastReturn: the plan says that going back is no remedy any more, and it is not forced.
             TrafficFault: it is decided and recorded, and the data plane has not confirmed it.
         """
 
@@ -337,7 +389,8 @@ class Desk:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            return roll_back(RollBack(cause="person", reason=reason), progress)
+            numbers = self._check_return(progress, force=force)
+            return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
         progress = reconcile(
@@ -352,6 +405,24 @@ class Desk:
         if self.control.is_held_elsewhere():
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
+
+    def _check_return(self, progress: Progress, *, force: bool) -> Json:
+        """What is kept beside a rollback that is forced; nothing where it is not needed."""
+        try:
+            plan = parse(progress.plan_text, file=progress.plan_file)
+        except Refused:
+            # A plan of another release must not keep users on green; unless it may hold such a point.
+            if "point_of_no_return" not in progress.plan_text or force:
+                return {}
+            told = "this release cannot read the plan, and it names a point of no return"
+            raise PastReturn(f"{told}; look whether it is passed, then use --force") from None
+        if not past_return(plan, progress):
+            return {}
+        phase = plan.phases[plan.point_of_no_return or 0]
+        if not force:
+            told = f"phase '{phase.name}' was the point of no return: {phase.point_of_no_return}"
+            raise PastReturn(f"{told}; mend it forward, or take users back all the same with --force")
+        return {"forced_past": phase.name, "point_of_no_return": phase.point_of_no_return}
 
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""

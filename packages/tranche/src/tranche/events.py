@@ -153,6 +153,13 @@ class ApprovalRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HotfixDeclared:
+    """A person lets this rollout go forward in times that the plan freezes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteppedBack:
     """Green got too much: the phase before is entered anew."""
 
@@ -212,6 +219,7 @@ Event = (
     | AdvanceRequested
     | ApprovalGiven
     | ApprovalRevoked
+    | HotfixDeclared
     | SteppedBack
     | RollbackDecided
     | RolledBack
@@ -235,6 +243,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "advance-requested/1": AdvanceRequested,
     "approval-given/1": ApprovalGiven,
     "approval-revoked/1": ApprovalRevoked,
+    "hotfix-declared/1": HotfixDeclared,
     "stepped-back/1": SteppedBack,
     "rollback-decided/1": RollbackDecided,
     "rolled-back/1": RolledBack,

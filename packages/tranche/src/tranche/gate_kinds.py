@@ -136,6 +136,9 @@ LOAD: Final = {
 LEAST_FOR: Final = {"latency_p95": 20, "latency_p99": 100}
 """Requests without which there is no such percentile: one in twenty, one in a hundred."""
 
+MOST_DUE: Final = 5_000_000
+"""Requests of one load test: every one's latency is kept until the end, some hundred bytes each."""
+
 
 def _check_load(settings: Settings, place: Place) -> None:
     values: Mapping[str, Any] = settings
@@ -149,6 +152,9 @@ def _check_load(settings: Settings, place: Place) -> None:
     least += [math.ceil(100 / values["errors"])] if values["errors"] else []
     if not least and values["errors"] is None:
         raise WrongValue(place, "nothing is asked of it; add 'latency_p95', 'latency_p99' or 'errors'")
+    if due > MOST_DUE:
+        told = f"{due} requests are more than one test can remember"
+        raise WrongValue(place, f"{told}; make at most {MOST_DUE}, by a lower rate or a shorter duration")
     if due < max(least, default=1):
         told = f"{due} requests cannot show that; make at least {max(least, default=1)}"
         raise WrongValue(place, f"{told}, by a higher rate or a longer duration")

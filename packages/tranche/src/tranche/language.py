@@ -5,11 +5,14 @@ A plan that parses can be carried out: what cannot work is refused with file and
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import yaml
 
+from tranche.freeze import WEEKDAYS, Freeze, Moment
 from tranche.gate_kinds import GATES, NAME, WORDS
 from tranche.plan import (
     COUNTED,
@@ -39,8 +42,11 @@ from tranche.shape import (
     Percent,
     Place,
     Record,
+    UnknownWord,
     Unreadable,
     Whole,
+    WithoutUnit,
+    WrongValue,
     nearest,
     place_of,
     read,
@@ -127,6 +133,78 @@ class BoundKind:
         return {"type": "string", "pattern": rf"^({metrics})\s*{relation}\s*\d+(\.\d+)?\s*(%|ms)?$"}
 
 
+MOMENT: Final = r"(\d{4}-\d\d-\d\d|" + "|".join(WEEKDAYS) + r")?\s*((?:[01]\d|2[0-3]):[0-5]\d)?"
+
+
+@dataclass(frozen=True, slots=True)
+class MomentKind:
+    """When a freeze begins or ends: a date, a day of the week or neither, and a time; without one, midnight."""
+
+    def read(self, node: yaml.Node, file: str) -> Moment:
+        expected = "a moment such as '2026-12-23 18:00', 'fri 18:00' or '18:00'"
+        text, place = scalar(node, file, expected), place_of(node, file)
+        parts = re.fullmatch(MOMENT, text)
+        if parts is None:
+            raise WrongValue(place, f"expected {expected}, found '{text}'")
+        day, clock = parts[1] or "", parts[2] or "00:00"
+        minute = 60 * int(clock[:2]) + int(clock[3:])
+        if day in WEEKDAYS:
+            return Moment(minute=minute, weekday=WEEKDAYS.index(day))
+        try:
+            return Moment(minute=minute, date=date.fromisoformat(day).isoformat() if day else None)
+        except ValueError:
+            raise WrongValue(place, f"there is no day '{day}'; expected {expected}") from None
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^(?=.){MOMENT}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneKind:
+    """A place whose clocks are meant, by its name in the IANA's database."""
+
+    def read(self, node: yaml.Node, file: str) -> str:
+        text = scalar(node, file, "a time zone such as Europe/Berlin")
+        try:
+            ZoneInfo(text)
+        except (KeyError, ValueError, OSError):
+            told = f"unknown time zone '{text}'; write one such as Europe/Berlin, or UTC"
+            raise UnknownWord(place_of(node, file), told) from None
+        return text
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_+/-]*$"}
+
+
+REQUESTS: Final = r"[1-9]\d{0,11} requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """A number of requests, with its unit."""
+
+    def read(self, node: yaml.Node, file: str) -> int:
+        text = scalar(node, file, "a number such as '200 requests'")
+        if not re.fullmatch(REQUESTS, text):
+            refusal = WithoutUnit if text.isdecimal() else WrongValue
+            raise refusal(place_of(node, file), f"expected a number such as '200 requests', found '{text}'")
+        return int(text.removesuffix(" requests"))
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{REQUESTS}$"}
+
+
+def _freeze(*, place: Place, zone: str, about: str, **values: Moment) -> Freeze:
+    begins, ends = values["from"], values["until"]
+    if begins.recurs != ends.recurs:
+        told = f"a freeze from '{begins}' until '{ends}' recurs in two ways"
+        raise WrongValue(place, f"{told}; give both a date, both a day of the week, or both a time only")
+    if begins == ends or (begins.date and (begins.date, begins.minute) > (ends.date or "", ends.minute)):
+        told = f"a freeze from '{begins}' until '{ends}' has no length"
+        raise WrongValue(place, f"{told}; let it end after it begins")
+    return Freeze(begins=begins, ends=ends, zone=zone, about=about)
+
+
 def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place
     return Limit(
         bound=values["limit"],  # type: ignore[arg-type]  # read by kind
@@ -185,6 +263,7 @@ def _plan(*, place: Place, staging: Phase | None, **values: object) -> Plan:
         stale_after_s=values.pop("stale_after"),  # type: ignore[arg-type]  # read by kind
         share_tolerance_percent=values.pop("share_tolerance"),  # type: ignore[arg-type]  # read by kind
         warm_up_s=values.pop("warm_up"),  # type: ignore[arg-type]  # read by kind
+        freezes=values.pop("freeze"),  # type: ignore[arg-type]  # read by kind
         phases=(staging or _staging(place=place, gates=(), about="", dwell=0.0), *phases),
         **values,  # type: ignore[arg-type]  # read by kind
     )
@@ -212,6 +291,12 @@ JUDGE_KEYS: Final = {
     "tolerated_errors": Key(Percent(), "how many more errors than blue are tolerated", 20.0),
     "tolerated_slow": Key(Percent(), "how many more slow requests than blue are tolerated", 15.0),
 }
+FREEZE_KEYS: Final = {
+    "from": Key(MomentKind(), "when it begins: '2026-12-23 18:00', 'fri 18:00' or '18:00'"),
+    "until": Key(MomentKind(), "when it ends, written alike"),
+    "zone": Key(ZoneKind(), "whose clocks are meant", "UTC"),
+    "about": Key(WORDS, "why", ""),
+}
 STAGING_KEYS: Final = {
     "about": Key(WORDS, "what it is for", ""),
     "dwell": Key(Duration(), "how long it lasts at least, while blue is measured against itself", 0.0),
@@ -226,6 +311,7 @@ PHASE_KEYS: Final = {
     "minimum_requests": Key(Whole(), "requests on green before a requirement is judged", 100),
     "requirements": Key(ListOf(BoundKind(bad=False)), "what must be so before the phase may end", ()),
     "gates": Key(GATES, "what must pass before the phase may end", ()),
+    "point_of_no_return": Key(WORDS, "why going back is no remedy once this phase has begun", ""),
 }
 PLAN_KEYS: Final = {
     "name": Key(NAME, "what rollouts by this plan are called"),
@@ -244,6 +330,8 @@ PLAN_KEYS: Final = {
     "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
     "notify": Key(ListOf(NAME), "the routes of the site that are told the news; else all of them", ()),
     "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),
+    "harm_budget": Key(Requests(), "roll back when green has failed so many more than blue would have", None),
+    "freeze": Key(ListOf(Record(_freeze, FREEZE_KEYS)), "times in which nothing goes forward", ()),
     "staging": Key(Record(_staging, STAGING_KEYS), "phase 0: green runs and has no users", None),
     "phases": Key(
         ListOf(
@@ -272,6 +360,9 @@ def _check_phases(plan: Plan, place: Place) -> None:
         if phase.internal_users_first_s and phase is not plan.phases[1]:
             told = f"phase '{phase.name}' sends internal users first, but they are on green since phase 1"
             raise Unjudgeable(at, f"{told}; drop 'internal_users_first'")
+        if phase.point_of_no_return and phase is not plan.phases[plan.point_of_no_return or 0]:
+            told = f"phase '{phase.name}' declares a second point of no return; only the first can be one"
+            raise Unjudgeable(at, f"{told} - drop it")
     last = plan.phases[-1]
     if last.weight_percent != 100:
         told = f"the last phase '{last.name}' gives {last.weight_percent:g} %; end with a phase at 100 %"

@@ -16,6 +16,7 @@ from tranche.events import (
     Completed,
     Event,
     Held,
+    HotfixDeclared,
     Paused,
     PhaseEntered,
     Resumed,
@@ -85,7 +86,7 @@ class Reader:
         return self.progress.position if self.progress is not None else 0
 
 
-PEOPLE: Final = (Paused, Resumed, AdvanceRequested, ApprovalGiven, ApprovalRevoked)
+PEOPLE: Final = (Paused, Resumed, AdvanceRequested, ApprovalGiven, ApprovalRevoked, HotfixDeclared)
 WAY: Final = (Started, PhaseEntered, Completed, Retired)
 ENDS_ANY: Final = (PhaseEntered, RolledBack, Completed)
 

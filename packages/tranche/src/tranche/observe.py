@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tranche.budget import read_budget
 from tranche.evidence import Evidence
 from tranche.judge import no_weight
 from tranche.judgement import (
@@ -190,6 +191,7 @@ def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
         else (),
         requirements=tuple(read_requirement(bound, phase, measure) for bound in phase.requirements),
         share=read_share(plan, progress, seen.arms),
+        budget=read_budget(plan, progress, seen.arms if seen.stay == progress.stay.identifier else {}),
         **_found(plan, progress, seen, phase),
     )
 

@@ -29,6 +29,7 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     lines = [
         f"{status['rollout']}  version {status['version']}  {state}, {done}",
         *textwrap.wrap(f"{MARKS[verdict['verdict']]} {verdict['reason']}", WIDTH, subsequent_indent="  "),
+        *_notices(status),
         "",
         f"  {'phase':<22} {'set':>6} {'observed':>9}   {'green: requests':>15} {'errors':>7} {'p95':>8}",
     ]
@@ -46,6 +47,23 @@ def text_of_status(status: Mapping[str, Any]) -> str:
         told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
         lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+def _notices(status: Mapping[str, Any]) -> list[str]:
+    """What a person must know before they touch it."""
+    told = []
+    point, freeze, budget = status["point_of_no_return"], status["freeze"], status["harm_budget"]
+    if point is not None and point["passed_at"]:
+        when = point["passed_at"][:16].replace("T", " ")
+        told.append(f"past the point of no return ({point['phase']}, {when}): {point['about']};")
+        told[-1] += " a rollback is no remedy, and is refused unless forced"
+    if freeze is not None and freeze["frozen"]:
+        bypass = f", and {freeze['hotfix_by']} declared this a hotfix" if freeze["hotfix_by"] else ""
+        told.append(f"frozen from {freeze['frozen']}{bypass}")
+    if budget is not None and budget["spent"] is not None:
+        told.append(f"harm: {budget['spent']:.0f} of {budget['requests']} requests")
+    lines = [textwrap.wrap(f"! {text}", WIDTH, subsequent_indent="  ") for text in told]
+    return [line for wrapped in lines for line in wrapped]
 
 
 BARS = "▁▂▃▄▅▆▇█"

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+from tranche.freeze import Freeze
 from tranche.ports import TOTAL_WEIGHT
 
 LATENCY_EDGES_MS: Final = (100, 300, 500)
@@ -149,6 +150,7 @@ class Phase:
     """A stretch of the rollout at one weight.
 
     With `internal_users_first_s` the phase begins with nobody but the people of the company on green.
+    `point_of_no_return` says why going back is no remedy any more once the phase has begun.
     """
 
     name: str
@@ -159,6 +161,7 @@ class Phase:
     internal_users_first_s: float = 0.0
     requirements: tuple[Bound, ...] = ()
     gates: tuple[PlannedGate, ...] = ()
+    point_of_no_return: str = ""
     line: int = field(default=0, compare=False)
 
     @property
@@ -173,6 +176,7 @@ class Plan:
     `notify` names routes of the site that are told the news; none named: all of them are.
 
     The judge does not listen for `warm_up_s` after green has its first users: caches are cold, code is not compiled.
+    `harm_budget` is how many failed requests green may cost in all; None sets no such bound.
     """
 
     name: str
@@ -187,6 +191,8 @@ class Plan:
     health: Health
     limits: tuple[Limit, ...]
     phases: tuple[Phase, ...]
+    harm_budget: int | None = None
+    freezes: tuple[Freeze, ...] = ()
     notify: tuple[str, ...] = ()
 
     @property
@@ -199,6 +205,11 @@ class Plan:
     def last(self) -> int:
         """The number of the last phase."""
         return len(self.phases) - 1
+
+    @property
+    def point_of_no_return(self) -> int | None:
+        """The number of the phase from which going back is no remedy."""
+        return next((number for number, phase in enumerate(self.phases) if phase.point_of_no_return), None)
 
 
 def _without_lines(value: object) -> object:
@@ -223,6 +234,11 @@ def duration(seconds: float) -> str:
     if round(seconds, 1) or not parts:
         parts.append(f"{round(seconds, 1):g}s")
     return " ".join(parts)
+
+
+def plain(text: str) -> str:
+    """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
+    return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
 def undone_gates(plan: Plan) -> list[tuple[Phase, PlannedGate]]:

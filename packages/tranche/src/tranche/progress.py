@@ -19,6 +19,7 @@ from tranche.events import (
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Json,
     Measured,
     Paused,
@@ -137,6 +138,7 @@ class Progress:
     held: Held | None = None
     held_at: datetime | None = None
     paused_by: str | None = None
+    hotfix_by: str | None = None
     rollback: Rollback | None = None
     rolled_back_at: datetime | None = None
     completed_at: datetime | None = None
@@ -267,6 +269,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             kept = tuple(yes for yes in progress.stay.approvals if yes.gate != event.gate)
             is_here = event.stay == progress.stay.identifier
             return _with_stay(progress, approvals=kept) if is_here else progress
+        case HotfixDeclared():
+            return replace(progress, hotfix_by=actor)
         case RollbackDecided():
             return _roll_back(progress, event, at, actor)
         case RolledBack():

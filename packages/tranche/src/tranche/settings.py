@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tranche.plan import plain
 from tranche.refusal import Refused
 from tranche.secret import Secret
 from tranche.shape import nearest
@@ -45,7 +46,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     site = environment.get("TRANCHE_SITE")
     return Settings(
         site=Path(site) if site else None,
-        actor=environment.get("TRANCHE_ACTOR") or _user(),
+        actor=plain(environment.get("TRANCHE_ACTOR", "")) or _user(),
         token=_token(environment),
     )
 

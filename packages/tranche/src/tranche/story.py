@@ -12,6 +12,7 @@ from tranche.events import (
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Measured,
     Paused,
     PhaseEntered,
@@ -71,6 +72,8 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "approved", f"{event.gate}, on {event.digest[:19]}, until {event.expires_at[:16]}{because}"
         case ApprovalRevoked():
             return "approval revoked", f"{event.gate} - {event.reason}"
+        case HotfixDeclared():
+            return "hotfix", event.reason
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from tranche.adapters.post import check, post
+from tranche.adapters.post import deliver
 from tranche.news import News
 from tranche.routes import PagerDutyTo
 
@@ -20,7 +20,7 @@ class PagerDutySender:
         if news.matter is None:
             return
         body = json.dumps(event(news, news.matter) | {"routing_key": self._to.routing_key.read()}).encode()
-        check(post(self._to.url, body, {"content-type": "application/json"}))
+        deliver(self._to.url, body)
 
 
 def event(news: News, matter: str) -> dict[str, Any]:

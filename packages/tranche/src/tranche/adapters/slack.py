@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from tranche.adapters.post import check, post
+from tranche.adapters.post import deliver
 from tranche.news import News
 from tranche.routes import Severity, SlackTo
 
@@ -26,7 +26,7 @@ class SlackSender:
 
     def send(self, news: News) -> None:
         body = json.dumps(message(news)).encode()
-        check(post(self._to.url.read(), body, {"content-type": "application/json"}))
+        deliver(self._to.url.read(), body)
 
 
 def message(news: News) -> dict[str, Any]:
