@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 AT = datetime(2026, 1, 5, 9, 0, 12, tzinfo=UTC)
 QUICK = Patience(within_s=0.3, first_wait_s=0.01, longest_wait_s=0.02, jitter_s=0.0)
+PATIENT = Patience(within_s=60.0, first_wait_s=0.01, longest_wait_s=0.02, jitter_s=0.0)
 SLACK_PATH, KEY, PASSWORD, SIGNING = (
     "/services/T0/B0/hush-slack",
     "hush-pagerduty",
@@ -272,7 +273,7 @@ class Desk:
             ways={"team": (chosen, post or self.post)},
             folder=self.folder,
             console=self.console,
-            patience=QUICK,
+            patience=PATIENT,
         )
 
     def run(self, *events: Recorded, courier: Courier | None = None) -> None:

@@ -310,6 +310,34 @@ def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option(
+    "--version", "version", required=True, help="The build that takes the place of the present one."
+)
+@site_option
+@reason_option
+@json_option
+def retarget(version: str, site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Roll out another build from here: through staging, then this phase anew. Users are on blue meanwhile."""
+    here = _here(site_file)
+    _report(here.desk.retarget(version=version, reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@site_option
+@why_option
+@json_option
+def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Stop blue for good, once the rollout is complete. There is no going back then."""
+    from tranche import wiring
+
+    here = _here(site_file)
+    retired = here.desk.retire(reason=reason, actor=here.actor, environment=here.environment())
+    wiring.write_record(here)
+    wiring.tell_news(here)
+    _report(retired, as_json)
+
+
+@cli.command()
 @click.argument("gate", required=False)
 @click.option("--evidence", help="The digest of what you have seen; without it, it is shown.")
 @site_option

@@ -20,6 +20,7 @@ from tranche.events import (
     Paused,
     PhaseEntered,
     Resumed,
+    Retargeted,
     Retired,
     RollbackDecided,
     RolledBack,
@@ -86,9 +87,17 @@ class Reader:
         return self.progress.position if self.progress is not None else 0
 
 
-PEOPLE: Final = (Paused, Resumed, AdvanceRequested, ApprovalGiven, ApprovalRevoked, HotfixDeclared)
+PEOPLE: Final = (
+    Paused,
+    Resumed,
+    AdvanceRequested,
+    ApprovalGiven,
+    ApprovalRevoked,
+    HotfixDeclared,
+    Retargeted,
+)
 WAY: Final = (Started, PhaseEntered, Completed, Retired)
-ENDS_ANY: Final = (PhaseEntered, RolledBack, Completed)
+ENDS_ANY: Final = (PhaseEntered, RolledBack, Retargeted, Completed)
 
 
 def read_on(reader: Reader, recorded: Recorded) -> tuple[Reader, list[News]]:
