@@ -10,7 +10,15 @@ import pytest
 
 from tranche.approval import OwnRollout, asked
 from tranche.controller import Controller
-from tranche.desk import BlueRetired, CannotRetarget, Ended, NotComplete, PastReturn, SameVersion
+from tranche.desk import (
+    BlueRetired,
+    CannotRetarget,
+    Ended,
+    NotComplete,
+    PastReturn,
+    SameVersion,
+    VersionRefused,
+)
 from tranche.events import PhaseEntered, Retargeted, WeightRequested, decode
 from tranche.ports import Arm, Colour, EnvironmentFault, Stage, TrafficFault, Verdict
 from tranche.progress import Progress, State
@@ -245,6 +253,14 @@ def test_what_cannot_be_replaced_is_refused_and_says_why(half: tuple[Bed, Contro
     bed.traffic.fault = None
     bed.until(controller, lambda progress: progress.is_finished)
     untouched(bed, Ended, lambda: retarget(bed), "rolled_back")
+
+
+@pytest.mark.parametrize("version", ["", "../../etc/passwd", "a b", "-rf", "1.0\n", "x" * 129])
+def test_a_version_that_would_be_more_than_a_word_is_refused(
+    half: tuple[Bed, Controller], version: str
+) -> None:
+    bed, _ = half
+    untouched(bed, VersionRefused, lambda: retarget(bed, version))
 
 
 def test_past_the_point_of_no_return_nobody_is_sent_to_blue(bed: Bed, make_bed: Callable[..., Bed]) -> None:

@@ -51,6 +51,7 @@ NEEDS: Final[Mapping[str, frozenset[Role]]] = {
     "revoke": APPROVE,
     "retire": ADMINISTER,
     "notify test": OPERATE,
+    "serve": OPERATE,
     "traffic config": OPERATE,
     "token create": ADMINISTER,
     "token list": ADMINISTER,

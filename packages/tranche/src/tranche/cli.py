@@ -16,7 +16,7 @@ from tranche.ports import Colour, Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
-from tranche.story import line, title_and_text, told
+from tranche.story import line, told
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
 
@@ -216,10 +216,11 @@ def _take_control(here: Any) -> None:
 
 def _control(here: Any, progress: Progress, as_json: bool) -> int:
     from tranche import wiring
+    from tranche.page import event_json
 
     def tell(recorded: Recorded) -> None:
         if as_json:
-            click.echo(json.dumps(_event_json(recorded)))
+            click.echo(json.dumps(event_json(recorded)))
         elif told([recorded]):
             click.echo(line(recorded))
 
@@ -331,10 +332,7 @@ def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
     from tranche import wiring
 
     here = _here(site_file)
-    retired = here.desk.retire(reason=reason, actor=here.actor, environment=here.environment())
-    wiring.write_record(here)
-    wiring.tell_news(here)
-    _report(retired, as_json)
+    _report(wiring.retire(here, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -382,33 +380,15 @@ def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) ->
     from tranche import wiring
 
     here = _here(site_file)
-    reversal = here.desk.roll_back(
-        reason=reason,
-        force=force,
-        actor=here.actor,
-        traffic=here.traffic(),
-        environment=here.environment(),
-        lock=here.traffic_lock(),
-    )
-    if reversal.finished:
-        wiring.write_record(here)
-        wiring.tell_news(here)
-    _report(reversal.progress, as_json)
+    taken_back = wiring.roll_back(here, reason=reason, force=force, actor=here.actor)
+    _report(taken_back, as_json)
 
 
 def _report(progress: Progress, as_json: bool) -> None:
+    from tranche.page import report
+
     if as_json:
-        rollback = progress.rollback
-        _print(
-            {
-                "rollout": progress.rollout,
-                "state": progress.state.value,
-                "phase": progress.stay.name,
-                "position": progress.position,
-                "decided_at": rollback.decided_at.isoformat() if rollback else None,
-                "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
-            }
-        )
+        _print(report(progress))
         return
     told_state = progress.state.value.replace("_", " ")
     click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")
@@ -421,28 +401,14 @@ def _report(progress: Progress, as_json: bool) -> None:
 @json_option
 def history(site_file: Path | None, rollout: str | None, everything: bool, as_json: bool) -> None:
     """Every event, as it was recorded."""
+    from tranche.page import event_json
+
     events = _here(site_file).desk.events(rollout)
     if as_json:
-        _print([_event_json(recorded) for recorded in events])
+        _print([event_json(recorded) for recorded in events])
         return
     for recorded in events if everything else told(events):
         click.echo(line(recorded))
-
-
-def _event_json(recorded: Recorded) -> dict[str, Any]:
-    from tranche.events import decode
-
-    title, text = title_and_text(decode(recorded))
-    return {
-        "rollout": recorded.rollout,
-        "position": recorded.position,
-        "type": recorded.type,
-        "at": recorded.at.isoformat(),
-        "actor": recorded.actor,
-        "title": title,
-        "text": text,
-        "data": dict(recorded.data),
-    }
 
 
 @cli.command()
@@ -564,6 +530,38 @@ def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
         _print({"route": route, "sent": [news.key for news in sent]})
     else:
         click.echo(f"sent to '{route}'; look whether it has arrived")
+
+
+@cli.command()
+@click.option(
+    "--listen",
+    default="127.0.0.1:8730",
+    show_default=True,
+    help="host:port; beyond loopback only with tokens.",
+)
+@site_option
+@json_option
+def serve(listen: str, site_file: Path | None, as_json: bool) -> None:
+    """Serve the API over HTTP (docs/api.md) until it is stopped."""
+    from tranche import wiring
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.UsageError(f"expected an address such as 127.0.0.1:8730, found '{listen}'")
+    path = site_file or settings.from_environment().site
+    here = _here(site_file)
+    try:
+        server = wiring.api(here, str(path), host=host, port=int(port))
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"the API needs {error.name}; install 'tranche[api]'") from None
+
+    def ready(address: str) -> None:
+        if as_json:
+            click.echo(json.dumps({"listen": address, "openapi": f"{address}/v1/openapi.json"}))
+        else:
+            click.echo(f"listening on {address}; {address}/v1/openapi.json says what there is")
+
+    server(ready)
 
 
 @cli.group()

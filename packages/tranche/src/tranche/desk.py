@@ -4,6 +4,7 @@ A request is an event, appended on the condition that the rules still allow it. 
 it must work when nothing else does.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,12 @@ class AlreadyHotfix(Refused):
     code = "already-hotfix"
 
 
+class VersionRefused(Refused):
+    """No version is called so: up to 128 letters, digits and any of . _ + : @ -"""
+
+    code = "version-refused"
+
+
 class SameVersion(Refused):
     """This version is rolled out already."""
 
@@ -166,6 +173,8 @@ class Reversal:
 
 
 TRIES: Final = 50
+VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
+"""Versions become words of commands and names of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +236,9 @@ class Desk:
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
             NothingFrozen: a hotfix by a plan that freezes nothing.
+            VersionRefused: no version is called so.
         """
+        _check_version(version)
         if hotfix is not None and not plan.freezes:
             raise NothingFrozen
         names = self.log.rollouts()
@@ -306,9 +317,10 @@ class Desk:
         has passed staging. The controller carries that out.
 
         Raises:
-            SameVersion, CannotRetarget: as they say.
+            VersionRefused, SameVersion, CannotRetarget: as they say.
             PastReturn: users cannot be sent to blue meanwhile.
         """
+        _check_version(version)
 
         def ask(progress: Progress) -> list[Event]:
             if version == progress.version:
@@ -547,3 +559,8 @@ class Desk:
 
     def _now(self) -> datetime:
         return self.clock.now()
+
+
+def _check_version(version: str) -> None:
+    if not re.fullmatch(VERSION, version):
+        raise VersionRefused(f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -")

@@ -273,3 +273,32 @@ def text_of_tokens(tokens: Sequence[Mapping[str, Any]]) -> str:
             f"  {token['name']:<24} {token['role']:<10} {counts:<7} {until:<17} {token['created_by']}"
         )
     return "\n".join(lines)
+
+
+def event_json(recorded: Recorded) -> Json:
+    """An event as the log has it, and in words."""
+    title, text = title_and_text(decode(recorded))
+    return {
+        "rollout": recorded.rollout,
+        "position": recorded.position,
+        "type": recorded.type,
+        "at": recorded.at.isoformat(),
+        "actor": recorded.actor,
+        "title": title,
+        "text": text,
+        "data": dict(recorded.data),
+    }
+
+
+def report(progress: Progress) -> Json:
+    """Where a rollout stands after something was asked of it."""
+    rollback = progress.rollback
+    return {
+        "rollout": progress.rollout,
+        "version": progress.version,
+        "state": progress.state.value,
+        "phase": progress.stay.name,
+        "position": progress.position,
+        "decided_at": rollback.decided_at.isoformat() if rollback else None,
+        "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
+    }

@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from stamina.instrumentation import set_on_retry_hooks
 
-from tranche import record, status
+from tranche import language, record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
@@ -23,11 +24,12 @@ from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.slack import SlackSender
 from tranche.adapters.sqlite import SqliteLog
+from tranche.adapters.successor import start_controller
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
 from tranche.adapters.webhook import WebhookGate, WebhookSender
 from tranche.controller import Controller, Snapshot, World
-from tranche.desk import Desk
+from tranche.desk import ControllerRunning, Desk, NothingToControl
 from tranche.door import Door
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
@@ -42,6 +44,7 @@ LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
 STATUS_FILE = "status.json"
 RECORD_FILE = "record.md"
+CONTROLLER_LOG = "controller.log"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
 CLOSE_WITHIN_S = 20.0
@@ -195,6 +198,104 @@ def run(here: Installation, progress: Progress, on_event: Callable[[Recorded], N
         return ended
     finally:
         news.close(within_s=within_s)
+
+
+def roll_back(here: Installation, *, reason: str, actor: str, force: bool = False) -> Progress:
+    """Take all users back to blue. What a controller would write and tell is written and told when there is none."""
+    reversal = here.desk.roll_back(
+        reason=reason,
+        force=force,
+        actor=actor,
+        traffic=here.traffic(),
+        environment=here.environment(),
+        lock=here.traffic_lock(),
+    )
+    if reversal.finished:
+        write_record(here)
+        tell_news(here)
+    return reversal.progress
+
+
+def retire(here: Installation, *, reason: str, actor: str) -> Progress:
+    """Stop blue for good, and write and tell it."""
+    progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
+    write_record(here)
+    tell_news(here)
+    return progress
+
+
+def start(
+    here: Installation,
+    site_file: str,
+    *,
+    plan: str,
+    version: str,
+    actor: str,
+    token: str | None,
+    hotfix: str = "",
+) -> Progress:
+    """Record a new rollout and start a controller for it, a process of its own.
+
+    Raises:
+        FileRefused, UnknownRoute, ControllerRunning: it cannot be started so; and what `Desk.start` raises.
+        NotAllowed: a hotfix, by who may not declare one.
+        ControllerFault: it is recorded, and its controller did not come up.
+    """
+    read = language.parse(plan, file="plan")
+    chosen(here.site.notify, read)
+    if hotfix:
+        door(here.site).admit("hotfix", token=token, otherwise=actor)
+    lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
+    if not lock.acquire(wait_s=0.2):
+        raise ControllerRunning
+    try:
+        here.desk.start(read, text=plan, file="plan", version=version, actor=actor, hotfix=hotfix or None)
+    finally:
+        lock.release()
+    return control(here, site_file, actor=actor, token=token)
+
+
+def control(here: Installation, site_file: str, *, actor: str, token: str | None) -> Progress:
+    """Start a controller of the latest rollout, a process of its own that outlives this one.
+
+    Raises:
+        ControllerRunning, NothingToControl: there is one, or none is needed.
+        ControllerFault: it did not come up.
+    """
+    progress = here.desk.progress()
+    if progress.is_finished:
+        raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
+    if here.control.is_held_elsewhere():
+        raise ControllerRunning
+    own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
+    start_controller(
+        site_file, here.folder.path / CONTROLLER_LOG, {**kept, **own}, here.control.is_held_elsewhere
+    )
+    return here.desk.progress()
+
+
+def api(
+    here: Installation, site_file: str, *, host: str, port: int
+) -> Callable[[Callable[[str], None]], None]:
+    """A server of the API, which runs when it is called; it calls what it is given when it listens.
+
+    Raises:
+        Exposed: others could reach it, and this site asks for no tokens.
+        ModuleNotFoundError: the extra 'api' is not installed.
+    """
+    from tranche.adapters.api import Api, Hands, check_address
+    from tranche.adapters.uvicorn import serve
+
+    check_address(host, has_access=here.site.access is not None)
+    hands = Hands(
+        start=partial(start, here, site_file),
+        control=partial(control, here, site_file),
+        roll_back=partial(roll_back, here),
+        retire=partial(retire, here),
+    )
+    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
+    return partial(serve, made.application(), host, port)
 
 
 def tell_news(here: Installation) -> None:
