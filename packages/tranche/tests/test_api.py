@@ -220,6 +220,13 @@ def test_an_approval_is_looked_at_and_then_given(served: Served) -> None:
         ("POST", "/v1/rollouts/latest/hotfix", {"body": {"reason": "x"}}, 409, "nothing-frozen"),
         ("POST", "/v1/rollouts/latest/advance", {"body": {}}, 409, "cannot-advance"),
         ("POST", "/v1/rollouts", {"body": {"plan": "name: x\nphases: []", "version": "1"}}, 422, "no-phases"),
+        (
+            "POST",
+            "/v1/rollouts",
+            {"body": {"plan": PLAN + "notify: [x]", "version": "1"}},
+            422,
+            "means-nothing",
+        ),
         ("POST", "/v1/rollouts", {"body": {"plan": PLAN, "version": "1.2.0"}}, 409, "unfinished-rollout"),
     ],
 )

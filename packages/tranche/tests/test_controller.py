@@ -336,6 +336,33 @@ def test_a_person_ends_the_dwell_early(bed: Bed) -> None:
     assert bed.progress.stay.name == "all"
 
 
+@pytest.mark.parametrize(("overdue", "state"), [("hold", State.BAKING), ("roll_back", State.ROLLED_BACK)])
+def test_a_phase_that_does_not_come_to_its_end_is_overdue(
+    make_bed: Callable[..., Bed], overdue: str, state: State
+) -> None:
+    bed = make_bed(
+        make_bed().text.replace("dwell: 20s\n", f"dwell: 20s\n    at_most: 40s\n    overdue: {overdue}\n")
+    )
+    bed.gates["command"].answer = GateAnswer(verdict=Verdict.NOT_YET, reason="still looking")
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.step(controller, 40)
+    assert bed.progress.state is State.BAKING
+    bed.desk.pause(reason="lunch", actor="ann")
+    bed.step(controller, 20)
+    assert bed.progress.state is State.PAUSED, "whoever paused it knows"
+    bed.desk.resume(reason="back", actor="ann")
+    bed.step(controller, 40)
+    assert bed.progress.state is State.BAKING, "who lets it go on gives it its time anew"
+    bed.step(controller, 10)
+
+    assert bed.progress.state is state
+    told = [text for severity, _, text in bed.notifier.told if severity == "critical"]
+    assert len(told) == 1
+    assert "phase 'few' is overdue, it may last 40s" in told[0]
+    assert "still looking" in told[0]
+
+
 def test_windows_begin_with_the_controller_and_totals_go_on(bed: Bed) -> None:
     first = bed.controller()
     bed.until(first, entered("half"))

@@ -553,8 +553,11 @@ def test_a_plan_that_names_a_route_the_site_lacks_starts_nothing(
     plan.write_text("name: small\nnotify: [bord]\nphases: [{name: all, weight: 100 %, dwell: 1h}]\n")
     arguments = ["start", str(plan), "--version", "1", "--site", str(site_file)]
 
-    assert cli.run(arguments) == 1
-    assert "unknown-route" in capsys.readouterr().err
+    assert cli.run(arguments) == 2
+    assert (
+        "'notify' names the route 'bord', which this site does not have; use one of: "
+        in capsys.readouterr().err
+    )
     assert not (site_file.parent / "state" / "control.lock").exists()
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from tranche import approval
 from tranche.decide import dwell_of
 from tranche.gates import UnknownVariable, kept, substituted
-from tranche.plan import Phase, Plan, PlannedGate
+from tranche.plan import OWN_VARIABLES, Phase, Plan, PlannedGate
 from tranche.ports import (
     Clock,
     Colour,
@@ -75,12 +75,8 @@ class GateBench:
 
     def _job(self, gate: PlannedGate, progress: Progress) -> Callable[[], GateRun]:
         phase, visit = progress.stay.phase, progress.visit
-        own = {
-            "version": progress.version,
-            "rollout": progress.rollout,
-            "phase": progress.stay.name,
-            "gate": gate.name,
-        }
+        known = (progress.rollout, progress.version, progress.stay.name, gate.name)
+        own = dict(zip(OWN_VARIABLES, known, strict=True))
         variables = {**self._variables, **own}
 
         def job() -> GateRun:

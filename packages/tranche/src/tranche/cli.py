@@ -1,26 +1,27 @@
 """The command line. Exit 0 done, 1 refused, 2 usage, 3 fault - decided here, in `main`, and nowhere else."""
 
 import json
-import os
 import signal
 import sys
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from tranche import access, language, routes, settings
+from tranche import cli_site, language, settings
 from tranche import plan as plans
-from tranche.ports import Colour, Fault, Recorded
+from tranche.asking import OneLine, json_option, reason_option, rollout_option, site_option, why_option
+from tranche.asking import here_of as _here
+from tranche.asking import print_json as _print
+from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
+from tranche.ports import Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
 from tranche.story import line, told
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -52,75 +53,6 @@ def _say(text: str, code: int) -> int:
     return code
 
 
-def site_option(command: Command) -> Command:
-    return click.option(
-        "--site", "site_file", type=click.Path(path_type=Path), help="The site file; else TRANCHE_SITE."
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def rollout_option(command: Command) -> Command:
-    return click.option("--rollout", help="A rollout by name; else the latest.")(command)
-
-
-class OneLine(click.ParamType[str]):
-    """What a person says, as it is kept for ever and shown to others: bytes that are no text are not."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
-        return plans.plain(value)
-
-
-def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", type=OneLine(), help="Why, for the record.")(command)
-
-
-def why_option(command: Command) -> Command:
-    return click.option("--reason", required=True, type=OneLine(), help="Why, for the record.")(command)
-
-
-def _site(site_file: Path | None) -> Any:
-    from tranche import site
-
-    path = site_file or settings.from_environment().site
-    if path is None:
-        raise click.UsageError("which site? Give --site FILE or set TRANCHE_SITE")
-    return site.load(path)
-
-
-def _asked_by(site: Any, *verbs: str) -> str:
-    """Who asks: the holder of the token where the site asks for one, and only if they may.
-
-    The verb is the command's own, unless others are named. Programs that are started later do not inherit the token.
-    """
-    from tranche import wiring
-
-    asked, door = settings.from_environment(), wiring.door(site)
-    own = click.get_current_context().command_path.partition(" ")[2]
-    token = asked.token.read() if asked.token is not None and site.access is not None else None
-    os.environ.pop("TRANCHE_TOKEN", None)
-    names = [str(door.admit(verb, token=token, otherwise=asked.actor)) for verb in verbs or (own,)]
-    return names[0]
-
-
-def _here(site_file: Path | None, *verbs: str) -> Any:
-    from dataclasses import replace
-
-    from tranche import wiring
-
-    site = _site(site_file)
-    actor = _asked_by(site, *verbs)
-    return replace(wiring.installation(site), actor=actor)
-
-
-def _print(document: object) -> None:
-    click.echo(json.dumps(document, indent=1))
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tranche", prog_name="tranche")
 def cli() -> None:
@@ -137,26 +69,37 @@ def plan() -> None:
 
 @plan.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+@site_option
 @json_option
-def plan_check(file: Path, as_json: bool) -> None:
-    """Refuse, with file and line, a plan that cannot work."""
-    read, _ = language.load(file)
-    undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
+def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
+    """Refuse, with file and line, a plan that cannot work; warn of what is likely not meant.
+
+    With a site also what the plan needs and the site lacks. Exits 0 with warnings, 2 when anything is refused.
+    """
+    try:
+        read, _ = language.load(file)
+    except FileRefused as refusal:
+        if not as_json:
+            raise
+        _print(checked(str(file), None, [], refusal))
+        return EXIT_USAGE
+    found = _findings(read, site_file)
     if as_json:
-        phases = [
-            {"name": phase.name, "weight_percent": phase.weight_percent, "dwell_s": phase.dwell_s}
-            for phase in read.phases
-        ]
-        _print({"plan": read.name, "digest": read.digest, "phases": phases, "cannot_tell": undone})
-        return
-    click.echo(f"{file}: plan '{read.name}' can be carried out, {read.digest}")
-    for number, phase in enumerate(read.phases):
-        if number:
-            click.echo(
-                f"  {phase.name:<24} {phase.weight_percent:>5g} %  at least {plans.duration(phase.dwell_s)}"
-            )
-    for told_gate in undone:
-        click.echo(f"  note: {told_gate} answers 'cannot tell' in this release; the rollout stops there")
+        _print(checked(str(file), read, found))
+    else:
+        click.echo(text_of_check(str(file), read, found))
+    return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
+
+
+def _findings(read: plans.Plan, site_file: Path | None) -> list[Finding]:
+    """What is wrong with the plan, and, where a site is named, with the two together."""
+    found = lint(read, now=datetime.now(UTC))
+    path = site_file or settings.from_environment().site
+    if path is None:
+        return found
+    from tranche import site, wiring
+
+    return found + wiring.findings(read, site.load(path))
 
 
 @plan.command("schema")
@@ -177,8 +120,8 @@ def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | N
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
     read, text = language.load(plan_file)
+    refuse(_findings(read, site_file), str(plan_file))
     here = _here(site_file, "start", *(("hotfix",) if hotfix is not None else ()))
-    routes.chosen(here.site.notify, read)
     _take_control(here)
     try:
         progress = here.desk.start(
@@ -444,145 +387,8 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
         click.echo(text_of_who(document))
 
 
-@cli.group()
-def token() -> None:
-    """Who may do what, where the site asks for tokens."""
-
-
-@token.command("create")
-@click.argument("name")
-@click.option(
-    "--role", type=click.Choice([role.value for role in access.Role]), required=True, help="What for."
-)
-@click.option(
-    "--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How long it counts."
-)
-@site_option
-@json_option
-def token_create(name: str, role: str, days: int, site_file: Path | None, as_json: bool) -> None:
-    """Make a token for somebody, and show it once. The first is an admin's, made by whoever may write the file."""
-    from datetime import timedelta
-
-    from tranche import wiring
-
-    site = _site(site_file)
-    by = _asked_by(site)
-    lasts = timedelta(days=days)
-    made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
-    if as_json:
-        _print({"name": name, "role": role, "token": made})
-        return
-    click.echo(made)
-    click.echo(f"for '{name}' as {role}, for {days} days; it is not shown again", err=True)
-
-
-@token.command("list")
-@site_option
-@json_option
-def token_list(site_file: Path | None, as_json: bool) -> None:
-    """Every token there was, and which count."""
-    from tranche import wiring
-    from tranche.page import text_of_tokens, tokens_json
-
-    site = _site(site_file)
-    _asked_by(site)
-    tokens = tokens_json(wiring.door(site).tokens())
-    if as_json:
-        _print(tokens)
-    else:
-        click.echo(text_of_tokens(tokens))
-
-
-@token.command("revoke")
-@click.argument("name")
-@site_option
-@json_option
-def token_revoke(name: str, site_file: Path | None, as_json: bool) -> None:
-    """Let a token count no longer, from now on."""
-    from tranche import wiring
-
-    site = _site(site_file)
-    _asked_by(site)
-    wiring.door(site).revoke(name)
-    if as_json:
-        _print({"name": name, "counts": False})
-    else:
-        click.echo(f"the token of '{name}' counts no longer")
-
-
-@cli.group()
-def notify() -> None:
-    """Who is told the news."""
-
-
-@notify.command("test")
-@click.argument("route")
-@site_option
-@json_option
-def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
-    """Send a test message on a route of the site, once; of an incident, also its end."""
-    from tranche import wiring
-
-    site = _site(site_file)
-    _asked_by(site)
-    sent = wiring.send_test(site, route)
-    if as_json:
-        _print({"route": route, "sent": [news.key for news in sent]})
-    else:
-        click.echo(f"sent to '{route}'; look whether it has arrived")
-
-
-@cli.command()
-@click.option(
-    "--listen",
-    default="127.0.0.1:8730",
-    show_default=True,
-    help="host:port; beyond loopback only with tokens.",
-)
-@site_option
-@json_option
-def serve(listen: str, site_file: Path | None, as_json: bool) -> None:
-    """Serve the API over HTTP (docs/api.md) until it is stopped."""
-    from tranche import wiring
-
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise click.UsageError(f"expected an address such as 127.0.0.1:8730, found '{listen}'")
-    path = site_file or settings.from_environment().site
-    here = _here(site_file)
-    try:
-        server = wiring.api(here, str(path), host=host, port=int(port))
-    except ModuleNotFoundError as error:
-        raise click.UsageError(f"the API needs {error.name}; install 'tranche[api]'") from None
-
-    def ready(address: str) -> None:
-        if as_json:
-            click.echo(json.dumps({"listen": address, "openapi": f"{address}/v1/openapi.json"}))
-        else:
-            click.echo(f"listening on {address}; {address}/v1/openapi.json says what there is")
-
-    server(ready)
-
-
-@cli.group()
-def traffic() -> None:
-    """The data plane's own files."""
-
-
-@traffic.command("config")
-@site_option
-@json_option
-def traffic_config(site_file: Path | None, as_json: bool) -> None:
-    """Write the bootstrap and the first routes: everybody on blue."""
-    from tranche import wiring
-
-    site = _site(site_file)
-    _asked_by(site)
-    wiring.write_traffic_config(site)
-    if as_json:
-        _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
-    else:
-        click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
+for of_the_site in (cli_site.token, cli_site.notify, cli_site.serve, cli_site.traffic):
+    cli.add_command(of_the_site)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ In this order, and the order is the point:
    the plan's point of no return, where going back is no remedy, stop until a person goes on, and call somebody;
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
-5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step.
+5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step;
+10. what lacks one of these for longer than the phase may last is overdue, but for what a freeze holds up: somebody is
+   called, or users go back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -79,6 +81,9 @@ class Complete:
 
 Decision = Hold | Advance | StepBack | RollBack | Complete
 
+FREEZE: Final = "freeze"
+"""The name of the check that a freeze fails."""
+
 WORST_FIRST: Final = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.NOT_YET)
 
 
@@ -96,6 +101,10 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
     lacking = tuple(
         reading for reading in checks(plan, progress, evidence, now) if reading.verdict is not Verdict.PASS
     )
+    frozen = any(reading.name == FREEZE for reading in lacking)
+    if lacking and not frozen and _is_overdue(plan, progress, now):
+        overdue = _overdue(plan, progress, _hold(progress, evidence, lacking))
+        return _stopped(plan, overdue) if past_return(plan, progress) else overdue
     if lacking:
         return _hold(progress, evidence, lacking)
     return _forward(plan, progress, evidence)
@@ -133,6 +142,28 @@ def _stopped(plan: Plan, harm: Decision) -> Decision:
         stops=True,
         lacking=(Reading(name=harm.cause, verdict=Verdict.FAIL, reason=harm.reason, numbers=harm.numbers),),
     )
+
+
+def _is_overdue(plan: Plan, progress: Progress, now: datetime) -> bool:
+    """Whether the phase has lasted longer than it may, since the data plane confirmed its weight.
+
+    When a person resumes it, its time begins anew: whoever looked at it and lets it go on gives it that.
+    """
+    entered, resumed = progress.stay.entered_at, progress.resumed_at
+    if not _knows(plan, progress) or entered is None:
+        return False
+    since = max(entered, resumed) if resumed is not None else entered
+    most_s = plan.phases[progress.stay.phase].at_most_s
+    return most_s is not None and (now - since).total_seconds() > most_s
+
+
+def _overdue(plan: Plan, progress: Progress, hold: Hold) -> Decision:
+    """What the plan says of a phase that does not come to its end; `hold` says what it lacks."""
+    phase = plan.phases[progress.stay.phase]
+    told = f"phase '{phase.name}' is overdue, it may last {duration(phase.at_most_s or 0)}: {hold.reason}"
+    if phase.overdue == "roll_back":
+        return RollBack(cause="overdue", reason=told)
+    return replace(hold, reason=told, key="overdue", page=True)
 
 
 def situation(progress: Progress, evidence: Evidence) -> str:
@@ -363,7 +394,7 @@ def _freezes(plan: Plan, progress: Progress, now: datetime) -> list[Reading]:
     """Whether the plan freezes this time; a hotfix goes forward all the same."""
     if not plan.freezes:
         return []
-    name, freeze = "freeze", covering(plan.freezes, now)
+    name, freeze = FREEZE, covering(plan.freezes, now)
     if freeze is None:
         return [Reading(name=name, verdict=Verdict.PASS, reason="the plan does not freeze this time")]
     if progress.hotfix_by is not None:

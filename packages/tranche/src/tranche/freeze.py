@@ -4,7 +4,7 @@ Compared is what a clock on the wall shows, never how long something lasts: a ni
 longer is frozen for all of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -44,6 +44,7 @@ class Freeze:
     ends: Moment
     zone: str
     about: str
+    line: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         about = f" ({self.about})" if self.about else ""

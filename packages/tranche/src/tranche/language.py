@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -29,7 +29,6 @@ from tranche.plan import (
     Metric,
     Phase,
     Plan,
-    PlannedGate,
     duration,
 )
 from tranche.shape import (
@@ -202,19 +201,20 @@ def _freeze(*, place: Place, zone: str, about: str, **values: Moment) -> Freeze:
     if begins == ends or (begins.date and (begins.date, begins.minute) > (ends.date or "", ends.minute)):
         told = f"a freeze from '{begins}' until '{ends}' has no length"
         raise WrongValue(place, f"{told}; let it end after it begins")
-    return Freeze(begins=begins, ends=ends, zone=zone, about=about)
+    return Freeze(begins=begins, ends=ends, zone=zone, about=about, line=place.line)
 
 
-def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place
+def _limit(*, place: Place, **values: object) -> Limit:
     return Limit(
         bound=values["limit"],  # type: ignore[arg-type]  # read by kind
         sustained_s=values["sustained"],  # type: ignore[arg-type]  # read by kind
         minimum_requests=values["minimum_requests"],  # type: ignore[arg-type]  # read by kind
         answer=Answer(str(values["answer"])),
+        line=place.line,
     )
 
 
-def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - as _limit
+def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - every record is given its place
     return Health(
         ready_within_s=values["ready_within"],  # type: ignore[arg-type]  # read by kind
         unhealthy_for_s=values["unhealthy_for"],  # type: ignore[arg-type]  # read by kind
@@ -239,20 +239,21 @@ def _phase(*, place: Place, **values: object) -> Phase:
         weight_percent=values.pop("weight"),  # type: ignore[arg-type]  # read by kind
         dwell_s=values.pop("dwell"),  # type: ignore[arg-type]  # read by kind
         internal_users_first_s=values.pop("internal_users_first"),  # type: ignore[arg-type]  # read by kind
+        at_most_s=values.pop("at_most"),  # type: ignore[arg-type]  # read by kind
         line=place.line,
         **values,  # type: ignore[arg-type]  # read by kind
     )
 
 
-def _staging(*, place: Place, gates: tuple[PlannedGate, ...], about: str, dwell: float) -> Phase:
+def _staging(*, place: Place, dwell: float, at_most: float | None = None, **values: Any) -> Phase:
     return Phase(
         name=STAGING,
-        about=about,
         weight_percent=0.0,
         dwell_s=dwell,
+        at_most_s=at_most,
         minimum_requests=0,
-        gates=gates,
         line=place.line,
+        **values,
     )
 
 
@@ -297,8 +298,15 @@ FREEZE_KEYS: Final = {
     "zone": Key(ZoneKind(), "whose clocks are meant", "UTC"),
     "about": Key(WORDS, "why", ""),
 }
+OVERDUE_KEYS: Final = {
+    "at_most": Key(Duration(least_s=1), "how long it may last before it is overdue", None),
+    "overdue": Key(
+        Choice(("hold", "roll_back")), "what that leads to: calling somebody, or going back", "hold"
+    ),
+}
 STAGING_KEYS: Final = {
     "about": Key(WORDS, "what it is for", ""),
+    **OVERDUE_KEYS,
     "dwell": Key(Duration(), "how long it lasts at least, while blue is measured against itself", 0.0),
     "gates": Key(GATES, "what green must pass before it has users", ()),
 }
@@ -311,6 +319,7 @@ PHASE_KEYS: Final = {
     "minimum_requests": Key(Whole(), "requests on green before a requirement is judged", 100),
     "requirements": Key(ListOf(BoundKind(bad=False)), "what must be so before the phase may end", ()),
     "gates": Key(GATES, "what must pass before the phase may end", ()),
+    **OVERDUE_KEYS,
     "point_of_no_return": Key(WORDS, "why going back is no remedy once this phase has begun", ""),
 }
 PLAN_KEYS: Final = {
@@ -370,6 +379,12 @@ def _check_phases(plan: Plan, place: Place) -> None:
 
 
 def _check_times(plan: Plan, place: Place) -> None:
+    for phase in plan.phases:
+        least_s = max(phase.dwell_s, phase.internal_users_first_s)
+        if phase.at_most_s is not None and phase.at_most_s <= least_s:
+            told = f"phase '{phase.name}' lasts at least {duration(least_s)}"
+            told += f" and at most {duration(phase.at_most_s)}, so it is always overdue"
+            raise Unjudgeable(Place(file=place.file, line=phase.line), f"{told}; give it longer")
     if plan.stale_after_s < 2 * plan.tick_s:
         told = (
             f"readings are stale after {duration(plan.stale_after_s)} with a tick of {duration(plan.tick_s)}"

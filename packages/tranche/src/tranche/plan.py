@@ -20,9 +20,23 @@ LATENCY_EDGES_MS: Final = (100, 300, 500)
 
 STAGING: Final = "staging"
 
-WORKING_GATES: Final = ("command", "http", "query", "webhook", "approval", "load_test")
+WORKING_GATES: Final = (
+    "command",
+    "http",
+    "query",
+    "webhook",
+    "approval",
+    "load_test",
+    "smoke",
+    "incidents",
+    "security_scan",
+    "drill",
+)
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
 
+
+OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
+"""What every gate may be told of what it is run for, on any site."""
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 """A variable in a gate's settings, filled in before the gate is run."""
@@ -99,6 +113,7 @@ class Limit:
     sustained_s: float
     minimum_requests: int
     answer: Answer
+    line: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.bound} for {duration(self.sustained_s)}"
@@ -151,6 +166,7 @@ class Phase:
 
     With `internal_users_first_s` the phase begins with nobody but the people of the company on green.
     `point_of_no_return` says why going back is no remedy any more once the phase has begun.
+    A stay longer than `at_most_s` is overdue; None lets it last.
     """
 
     name: str
@@ -162,6 +178,8 @@ class Phase:
     requirements: tuple[Bound, ...] = ()
     gates: tuple[PlannedGate, ...] = ()
     point_of_no_return: str = ""
+    at_most_s: float | None = None
+    overdue: Literal["hold", "roll_back"] = "hold"
     line: int = field(default=0, compare=False)
 
     @property

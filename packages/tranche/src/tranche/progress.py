@@ -144,6 +144,7 @@ class Progress:
     held: Held | None = None
     held_at: datetime | None = None
     paused_by: str | None = None
+    resumed_at: datetime | None = None
     hotfix_by: str | None = None
     rollback: Rollback | None = None
     rolled_back_at: datetime | None = None
@@ -280,7 +281,7 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
         case Paused():
             return replace(progress, paused_by=actor)
         case Resumed():
-            return replace(progress, paused_by=None)
+            return replace(progress, paused_by=None, resumed_at=at)
         case AdvanceRequested():
             waives = event.phase == progress.stay.phase
             return _with_stay(progress, dwell_waived_by=actor) if waives else progress

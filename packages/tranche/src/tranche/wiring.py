@@ -5,6 +5,7 @@ Adapters of the data plane and of the environment are imported where they are bu
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,13 +17,17 @@ from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.courier import Courier
+from tranche.adapters.drill import DrillGate
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
 from tranche.adapters.mail import MailSender
 from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.scanner import ScanGate
 from tranche.adapters.slack import SlackSender
+from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.successor import start_controller
 from tranche.adapters.threads import ThreadWorkers
@@ -33,7 +38,9 @@ from tranche.desk import ControllerRunning, Desk, NothingToControl
 from tranche.door import Door
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
+from tranche.lint import Finding, lint, lint_here, refuse
 from tranche.news import News, Sender
+from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import Colour, Environment, EventLog, Gate, Notifier, NotTold, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
@@ -237,12 +244,12 @@ def start(
     """Record a new rollout and start a controller for it, a process of its own.
 
     Raises:
-        FileRefused, UnknownRoute, ControllerRunning: it cannot be started so; and what `Desk.start` raises.
+        FileRefused, ControllerRunning: it cannot be started so; and what `Desk.start` raises.
         NotAllowed: a hotfix, by who may not declare one.
         ControllerFault: it is recorded, and its controller did not come up.
     """
     read = language.parse(plan, file="plan")
-    chosen(here.site.notify, read)
+    refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
     if hotfix:
         door(here.site).admit("hotfix", token=token, otherwise=actor)
     lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
@@ -316,9 +323,15 @@ def gates(site: Site) -> Mapping[str, Gate]:
     """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
+        "drill": DrillGate(
+            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
+        ),
         "http": HttpGate(),
+        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
+        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
+        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
@@ -332,6 +345,13 @@ def variables(site: Site) -> dict[str, str]:
         "traffic_url": f"http://{site.traffic.listen}",
         **site.gates.variables,
     }
+
+
+def findings(plan: Plan, site: Site) -> list[Finding]:
+    """What the plan needs and this installation lacks."""
+    lent = frozenset({*variables(site), *OWN_VARIABLES})
+    paths = site.gates.environment.get("PATH")
+    return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
 
 
 class Publisher:
