@@ -372,7 +372,12 @@ def test_a_rollout_can_be_named(run: Run, here: Installation) -> None:
 
 
 def test_every_command_explains_itself_and_most_speak_json() -> None:
-    groups = {"plan": ["check", "schema"], "traffic": ["config"]}
+    groups = {
+        "plan": ["check", "schema"],
+        "traffic": ["config"],
+        "notify": ["test"],
+        "token": ["create", "list", "revoke"],
+    }
     for name, command in cli.cli.commands.items():
         assert command.help, name
         for sub in groups.get(name, []):
@@ -439,3 +444,15 @@ def test_an_approval_is_shown_and_then_given_by_its_digest(
     assert "approved by bea" in run("status")[1]
     assert run("revoke", "owner", "--reason", "too early")[0] == 0
     assert run("revoke", "owner", "--reason", "too early")[0] == 1
+
+
+def test_a_newer_build_is_asked_for_by_its_version_and_blue_stays_until_the_end(
+    run: Run, here: Installation
+) -> None:
+    begin(here)
+    code, out, _ = run("retarget", "--version", "1.1.1", "--reason", "the fix", "--json")
+    assert code == 0
+    assert json.loads(out)["state"] == "staging"
+    assert "to version 1.1.1, by way of staging to phase 1 - the fix" in run("history")[1]
+    assert "refused (same-version): 1.1.1 is rolled out already" in run("retarget", "--version", "1.1.1")[2]
+    assert "refused (not-complete): Blue is retired once" in run("retire", "--reason", "x")[2]

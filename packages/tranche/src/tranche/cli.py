@@ -3,26 +3,26 @@
 import json
 import signal
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from tranche import language, settings
+from tranche import cli_site, language, settings
 from tranche import plan as plans
+from tranche.asking import OneLine, json_option, reason_option, rollout_option, site_option, why_option
+from tranche.asking import here_of as _here
+from tranche.asking import print_json as _print
 from tranche.cli_simulate import simulate
 from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
-from tranche.ports import Colour, Fault, Recorded
+from tranche.ports import Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
-from tranche.story import line, title_and_text, told
+from tranche.story import line, told
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -52,56 +52,6 @@ def run(arguments: list[str]) -> int:
 def _say(text: str, code: int) -> int:
     click.echo(f"tranche: {text}", err=True)
     return code
-
-
-def site_option(command: Command) -> Command:
-    return click.option(
-        "--site", "site_file", type=click.Path(path_type=Path), help="The site file; else TRANCHE_SITE."
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def rollout_option(command: Command) -> Command:
-    return click.option("--rollout", help="A rollout by name; else the latest.")(command)
-
-
-class OneLine(click.ParamType[str]):
-    """What a person says, as it is kept for ever and shown to others: bytes that are no text are not."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
-        return plans.plain(value)
-
-
-def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", type=OneLine(), help="Why, for the record.")(command)
-
-
-def why_option(command: Command) -> Command:
-    return click.option("--reason", required=True, type=OneLine(), help="Why, for the record.")(command)
-
-
-def _site(site_file: Path | None) -> Any:
-    from tranche import site
-
-    path = site_file or settings.from_environment().site
-    if path is None:
-        raise click.UsageError("which site? Give --site FILE or set TRANCHE_SITE")
-    return site.load(path)
-
-
-def _here(site_file: Path | None) -> Any:
-    from tranche import wiring
-
-    return wiring.installation(_site(site_file))
-
-
-def _print(document: object) -> None:
-    click.echo(json.dumps(document, indent=1))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -172,12 +122,11 @@ def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | N
     """
     read, text = language.load(plan_file)
     refuse(_findings(read, site_file), str(plan_file))
-    here = _here(site_file)
-    actor = settings.from_environment().actor
+    here = _here(site_file, "start", *(("hotfix",) if hotfix is not None else ()))
     _take_control(here)
     try:
         progress = here.desk.start(
-            read, text=text, file=str(plan_file), version=version, actor=actor, hotfix=hotfix
+            read, text=text, file=str(plan_file), version=version, actor=here.actor, hotfix=hotfix
         )
         return _control(here, progress, as_json)
     finally:
@@ -211,10 +160,11 @@ def _take_control(here: Any) -> None:
 
 def _control(here: Any, progress: Progress, as_json: bool) -> int:
     from tranche import wiring
+    from tranche.page import event_json
 
     def tell(recorded: Recorded) -> None:
         if as_json:
-            click.echo(json.dumps(_event_json(recorded)))
+            click.echo(json.dumps(event_json(recorded)))
         elif told([recorded]):
             click.echo(line(recorded))
 
@@ -222,7 +172,7 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    ended = wiring.controller(here, progress, tell).run()
+    ended = wiring.run(here, progress, tell)
     return 0 if ended.state is State.COMPLETED else EXIT_REFUSED
 
 
@@ -271,7 +221,7 @@ def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Stop the way forward; limits go on watching."""
     here = _here(site_file)
-    _report(here.desk.pause(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.pause(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -281,7 +231,7 @@ def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
 def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Open the way forward again."""
     here = _here(site_file)
-    _report(here.desk.resume(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.resume(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -291,7 +241,7 @@ def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
 def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
     """End the dwell of this phase early. Gates, requirements and missing data are not overridden."""
     here = _here(site_file)
-    _report(here.desk.advance(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.advance(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -301,7 +251,32 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Let this rollout go forward in times that its plan freezes. Everything else stands."""
     here = _here(site_file)
-    _report(here.desk.hotfix(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.hotfix(reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@click.option(
+    "--version", "version", required=True, help="The build that takes the place of the present one."
+)
+@site_option
+@reason_option
+@json_option
+def retarget(version: str, site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Roll out another build from here: through staging, then this phase anew. Users are on blue meanwhile."""
+    here = _here(site_file)
+    _report(here.desk.retarget(version=version, reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@site_option
+@why_option
+@json_option
+def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Stop blue for good, once the rollout is complete. There is no going back then."""
+    from tranche import wiring
+
+    here = _here(site_file)
+    _report(wiring.retire(here, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -316,7 +291,8 @@ def approve(
     """Show what waits for an approval; with --evidence, say yes to it. Not by the one who started it."""
     from tranche.page import text_of_cases
 
-    desk = _here(site_file).desk
+    here = _here(site_file, "status" if evidence is None else "approve")
+    desk = here.desk
     if evidence is None:
         cases = desk.case(gate)
         if as_json:
@@ -324,8 +300,7 @@ def approve(
         else:
             click.echo(text_of_cases(desk.name(), cases))
         return
-    actor = settings.from_environment().actor
-    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=actor), as_json)
+    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -335,8 +310,8 @@ def approve(
 @json_option
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
-    actor = settings.from_environment().actor
-    _report(_here(site_file).desk.revoke(gate=gate, reason=reason, actor=actor), as_json)
+    here = _here(site_file)
+    _report(here.desk.revoke(gate=gate, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -349,32 +324,15 @@ def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) ->
     from tranche import wiring
 
     here = _here(site_file)
-    reversal = here.desk.roll_back(
-        reason=reason,
-        force=force,
-        actor=settings.from_environment().actor,
-        traffic=here.traffic(),
-        environment=here.environment(),
-        lock=here.traffic_lock(),
-    )
-    if reversal.finished:
-        wiring.write_record(here)
-    _report(reversal.progress, as_json)
+    taken_back = wiring.roll_back(here, reason=reason, force=force, actor=here.actor)
+    _report(taken_back, as_json)
 
 
 def _report(progress: Progress, as_json: bool) -> None:
+    from tranche.page import report
+
     if as_json:
-        rollback = progress.rollback
-        _print(
-            {
-                "rollout": progress.rollout,
-                "state": progress.state.value,
-                "phase": progress.stay.name,
-                "position": progress.position,
-                "decided_at": rollback.decided_at.isoformat() if rollback else None,
-                "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
-            }
-        )
+        _print(report(progress))
         return
     told_state = progress.state.value.replace("_", " ")
     click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")
@@ -387,28 +345,14 @@ def _report(progress: Progress, as_json: bool) -> None:
 @json_option
 def history(site_file: Path | None, rollout: str | None, everything: bool, as_json: bool) -> None:
     """Every event, as it was recorded."""
+    from tranche.page import event_json
+
     events = _here(site_file).desk.events(rollout)
     if as_json:
-        _print([_event_json(recorded) for recorded in events])
+        _print([event_json(recorded) for recorded in events])
         return
     for recorded in events if everything else told(events):
         click.echo(line(recorded))
-
-
-def _event_json(recorded: Recorded) -> dict[str, Any]:
-    from tranche.events import decode
-
-    title, text = title_and_text(decode(recorded))
-    return {
-        "rollout": recorded.rollout,
-        "position": recorded.position,
-        "type": recorded.type,
-        "at": recorded.at.isoformat(),
-        "actor": recorded.actor,
-        "title": title,
-        "text": text,
-        "data": dict(recorded.data),
-    }
 
 
 @cli.command()
@@ -444,27 +388,8 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
         click.echo(text_of_who(document))
 
 
-@cli.group()
-def traffic() -> None:
-    """The data plane's own files."""
-
-
-@traffic.command("config")
-@site_option
-@json_option
-def traffic_config(site_file: Path | None, as_json: bool) -> None:
-    """Write the bootstrap and the first routes: everybody on blue."""
-    from tranche import wiring
-
-    site = _site(site_file)
-    wiring.write_traffic_config(site)
-    if as_json:
-        _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
-    else:
-        click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
-
-
-cli.add_command(simulate)
+for command in (cli_site.token, cli_site.notify, cli_site.serve, cli_site.traffic, simulate):
+    cli.add_command(command)
 
 
 if __name__ == "__main__":

@@ -219,7 +219,10 @@ def _knows(plan: Plan, progress: Progress) -> bool:
 
 def _dying(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> Iterator[RollBack]:
     """Green itself is in trouble: restarts, a failed start, no healthy host, never ready."""
-    health, green, since = plan.health, evidence.green, evidence.trouble_since
+    health, since = plan.health, evidence.trouble_since
+    # What is seen of a version that is being replaced says nothing of the one that takes its place.
+    is_it = evidence.green is not None and evidence.green.version in {None, progress.version}
+    green = evidence.green if is_it else None
     if green is not None and green.restarts > health.restarts:
         told = f"green restarted {green.restarts} times, more than {health.restarts}"
         yield RollBack(
@@ -446,7 +449,7 @@ def _forward(plan: Plan, progress: Progress, evidence: Evidence) -> Advance | Co
         return Advance(phase=stay.phase, internal_only=False, reason=f"{told}: internal users met no trouble")
     if stay.phase == plan.last:
         return Complete(reason=f"{told}: every gate and requirement of every phase is met")
-    following = stay.phase + 1
+    following = stay.phase + 1 if stay.phase else min(progress.returns_to, plan.last)
     internal_only = plan.phases[following].internal_users_first_s > 0
     return Advance(
         phase=following, internal_only=internal_only, reason=f"{told}: every gate and requirement is met"

@@ -4,6 +4,7 @@ A request is an event, appended on the condition that the rules still allow it. 
 it must work when nothing else does.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from tranche.events import (
     Measured,
     Paused,
     Resumed,
+    Retargeted,
+    Retired,
     RolledBack,
     Started,
+    WeightRequested,
     encode,
 )
 from tranche.language import parse
@@ -123,6 +127,30 @@ class AlreadyHotfix(Refused):
     code = "already-hotfix"
 
 
+class VersionRefused(Refused):
+    """No version is called so: up to 128 letters, digits and any of . _ + : @ -"""
+
+    code = "version-refused"
+
+
+class SameVersion(Refused):
+    """This version is rolled out already."""
+
+    code = "same-version"
+
+
+class CannotRetarget(Refused):
+    """Users are being taken back to blue; start a new rollout when they are there."""
+
+    code = "cannot-retarget"
+
+
+class NotComplete(Refused):
+    """Blue is retired once the rollout is complete; until then users may have to go back to it."""
+
+    code = "not-complete"
+
+
 class PlanChanged(Refused):
     """The plan in the event log reads differently in this release of tranche."""
 
@@ -145,6 +173,8 @@ class Reversal:
 
 
 TRIES: Final = 50
+VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
+"""Versions become words of commands and names of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +236,9 @@ class Desk:
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
             NothingFrozen: a hotfix by a plan that freezes nothing.
+            VersionRefused: no version is called so.
         """
+        _check_version(version)
         if hotfix is not None and not plan.freezes:
             raise NothingFrozen
         names = self.log.rollouts()
@@ -277,6 +309,65 @@ class Desk:
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
+
+    def retarget(self, *, version: str, reason: str, actor: str) -> Progress:
+        """Roll out another build from here on, in the present phase, whose evidence then starts anew.
+
+        There is one green, and no user is to meet it while it is replaced: all of them are on blue until the new build
+        has passed staging. The controller carries that out.
+
+        Raises:
+            VersionRefused, SameVersion, CannotRetarget: as they say.
+            PastReturn: users cannot be sent to blue meanwhile.
+        """
+        _check_version(version)
+
+        def ask(progress: Progress) -> list[Event]:
+            if version == progress.version:
+                raise SameVersion(
+                    f"{version} is rolled out already; a build of its own has a version of its own"
+                )
+            if progress.rollback is not None:
+                raise CannotRetarget
+            plan = self.plan(progress)
+            if past_return(plan, progress):
+                phase = plan.phases[plan.point_of_no_return or 0]
+                told = (
+                    f"users would be on blue meanwhile, and phase '{phase.name}' was the point of no return"
+                )
+                raise PastReturn(
+                    f"{told}: {phase.point_of_no_return}; complete this one, then roll out the next"
+                )
+            phase_number = progress.stay.phase or progress.returns_to
+            return [
+                *self._measured(progress),
+                Retargeted(version=version, phase=phase_number, reason=reason),
+                WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False),
+            ]
+
+        return self._ask(ask, actor)
+
+    def retire(self, *, reason: str, actor: str, environment: Environment) -> Progress:
+        """Stop blue for good, when the rollout is complete. May be repeated when it would not stop.
+
+        It is recorded first: a blue that stops is not gone back to, whoever asks meanwhile.
+
+        Raises:
+            NotComplete: users may still have to go back to it.
+            Ended: the rollout was rolled back; blue serves everybody.
+            EnvironmentFault: it is recorded, and blue did not stop.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if progress.state is not State.COMPLETED:
+                raise NotComplete
+            if Colour.BLUE.value in progress.retired:
+                return []
+            return [Retired(colour=Colour.BLUE.value, detail=reason or f"{actor} asked for it")]
+
+        progress = self._ask(ask, actor, also={State.COMPLETED})
+        environment.retire(Colour.BLUE)
+        return progress
 
     def case(self, gate: str | None = None) -> list[Json]:
         """What people are asked to approve in the present phase, with its evidence and the digest of it.
@@ -433,17 +524,20 @@ class Desk:
             told = f"not stopped: {fault}"
 
         def ask(now: Progress) -> list[Event]:
-            ended: list[Event] = [RolledBack(green=told)]
-            seen = self.observed()
-            if now.stay.measured is None and seen is not None and seen.get("stay") == now.stay.identifier:
-                checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
-                ended.insert(0, Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks))
-            return ended
+            return [*self._measured(now), RolledBack(green=told)]
 
         try:
             return self._ask(ask, actor)
         except Ended:
             return self.progress(progress.rollout)  # a controller came and ended it
+
+    def _measured(self, now: Progress) -> list[Event]:
+        """What a controller saw last of the stay that ends, if it looked and has not recorded it."""
+        seen = self.observed()
+        if now.stay.measured is not None or seen is None or seen.get("stay") != now.stay.identifier:
+            return []
+        checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
+        return [Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks)]
 
     def _ask(
         self, ask: Callable[[Progress], list[Event]], actor: str, *, also: set[State] | None = None
@@ -465,3 +559,8 @@ class Desk:
 
     def _now(self) -> datetime:
         return self.clock.now()
+
+
+def _check_version(version: str) -> None:
+    if not re.fullmatch(VERSION, version):
+        raise VersionRefused(f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -")

@@ -160,6 +160,15 @@ class HotfixDeclared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retargeted:
+    """A person replaced the version that is rolled out. It goes through staging, then on with this phase, anew."""
+
+    version: str
+    phase: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteppedBack:
     """Green got too much: the phase before is entered anew."""
 
@@ -220,6 +229,7 @@ Event = (
     | ApprovalGiven
     | ApprovalRevoked
     | HotfixDeclared
+    | Retargeted
     | SteppedBack
     | RollbackDecided
     | RolledBack
@@ -244,6 +254,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "approval-given/1": ApprovalGiven,
     "approval-revoked/1": ApprovalRevoked,
     "hotfix-declared/1": HotfixDeclared,
+    "retargeted/1": Retargeted,
     "stepped-back/1": SteppedBack,
     "rollback-decided/1": RollbackDecided,
     "rolled-back/1": RolledBack,

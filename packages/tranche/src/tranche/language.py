@@ -337,6 +337,7 @@ PLAN_KEYS: Final = {
         Record(_judging, JUDGE_KEYS), "how sure the judge must be, and what it tolerates", Judging()
     ),
     "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
+    "notify": Key(ListOf(NAME), "the routes of the site that are told the news; else all of them", ()),
     "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),
     "harm_budget": Key(Requests(), "roll back when green has failed so many more than blue would have", None),
     "freeze": Key(ListOf(Record(_freeze, FREEZE_KEYS)), "times in which nothing goes forward", ()),

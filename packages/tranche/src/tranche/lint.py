@@ -15,7 +15,7 @@ from tranche.freeze import Freeze
 from tranche.gate_kinds import strings_of
 from tranche.plan import PLACEHOLDER, Answer, Limit, Metric, Phase, Plan, PlannedGate, duration, undone_gates
 from tranche.secret import Secret, SecretMissing
-from tranche.shape import FileRefused, Place
+from tranche.shape import FileRefused, Place, nearest
 from tranche.site import Site
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ CODES: Final = {
     "never-met": "a requirement that nothing can meet",
     "never-fires": "a limit whose time is longer than green has users",
     "always-frozen": "freezes that leave no time to go forward",
-    "not-here": "a gate that the site lacks something for",
+    "not-here": "a gate or a route that the site lacks something for",
     "not-built": "a gate of a kind that this release cannot run",
     "overtaken": "a limit that another one always answers before",
     "window-longer-than-dwell": "a phase that may end before a limit has looked at it alone",
@@ -76,7 +76,18 @@ def lint_here(
     `lent` are the variables gates are lent; `find` answers where a program is, or None.
     """
     gates = [(phase, gate) for phase in plan.phases for gate in phase.gates]
-    return _sorted(finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find))
+    found = [finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find)]
+    return _sorted(iter([*found, *_routes(plan, site)]))
+
+
+def _routes(plan: Plan, site: Site) -> Iterator[Finding]:
+    """Routes that the plan names, and nobody here is told by."""
+    for name in plan.notify:
+        if name not in site.notify:
+            hint = nearest(name, site.notify) if site.notify else "add it under 'notify' of the site"
+            yield _refused(
+                "not-here", 1, f"'notify' names the route '{name}', which this site does not have; {hint}"
+            )
 
 
 def refuse(findings: list[Finding], file: str) -> None:

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tranche.access import Token
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
 from tranche.judgement import figure
 from tranche.plan import duration
@@ -245,3 +246,59 @@ def text_of_who(document: Mapping[str, Any]) -> str:
         for change in document["changes"]
     ]
     return "\n".join(lines)
+
+
+def tokens_json(tokens: Sequence[tuple[Token, bool]]) -> list[Json]:
+    """Every token, without its hash."""
+    return [
+        {
+            "name": token.name,
+            "role": token.role.value,
+            "counts": counts,
+            "expires_at": token.expires_at.isoformat(),
+            "revoked_at": token.revoked_at.isoformat() if token.revoked_at else None,
+            "created_at": token.created_at.isoformat(),
+            "created_by": token.created_by,
+        }
+        for token, counts in tokens
+    ]
+
+
+def text_of_tokens(tokens: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"  {'name':<24} {'role':<10} {'counts':<7} {'until':<17} made by"]
+    for token in tokens:
+        until = (token["revoked_at"] or token["expires_at"])[:16].replace("T", " ")
+        counts = "yes" if token["counts"] else "no"
+        lines.append(
+            f"  {token['name']:<24} {token['role']:<10} {counts:<7} {until:<17} {token['created_by']}"
+        )
+    return "\n".join(lines)
+
+
+def event_json(recorded: Recorded) -> Json:
+    """An event as the log has it, and in words."""
+    title, text = title_and_text(decode(recorded))
+    return {
+        "rollout": recorded.rollout,
+        "position": recorded.position,
+        "type": recorded.type,
+        "at": recorded.at.isoformat(),
+        "actor": recorded.actor,
+        "title": title,
+        "text": text,
+        "data": dict(recorded.data),
+    }
+
+
+def report(progress: Progress) -> Json:
+    """Where a rollout stands after something was asked of it."""
+    rollback = progress.rollback
+    return {
+        "rollout": progress.rollout,
+        "version": progress.version,
+        "state": progress.state.value,
+        "phase": progress.stay.name,
+        "position": progress.position,
+        "decided_at": rollback.decided_at.isoformat() if rollback else None,
+        "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
+    }

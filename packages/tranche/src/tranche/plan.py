@@ -191,6 +191,8 @@ class Phase:
 class Plan:
     """The whole request. `phases[0]` is staging: green runs, passes its gates, and has no users.
 
+    `notify` names routes of the site that are told the news; none named: all of them are.
+
     The judge does not listen for `warm_up_s` after green has its first users: caches are cold, code is not compiled.
     `harm_budget` is how many failed requests green may cost in all; None sets no such bound.
     """
@@ -209,6 +211,7 @@ class Plan:
     phases: tuple[Phase, ...]
     harm_budget: int | None = None
     freezes: tuple[Freeze, ...] = ()
+    notify: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -25,6 +25,7 @@ from tranche.events import (
     Paused,
     PhaseEntered,
     Resumed,
+    Retargeted,
     Retired,
     RollbackDecided,
     RolledBack,
@@ -74,7 +75,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """One stretch at one weight. A phase that is widened or entered again is stayed in twice.
+    """One stretch at one weight of one version. A phase that is widened or entered again is stayed in twice.
 
     `entered_at` is when the data plane took the weight over; None until it did.
     """
@@ -85,6 +86,7 @@ class Stay:
     internal_only: bool
     identifier: str
     requested_at: datetime
+    version: str = ""
     entered_at: datetime | None = None
     left_at: datetime | None = None
     gates: Mapping[str, Answered] = field(default_factory=dict)
@@ -118,7 +120,11 @@ class WeightChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Everything the log says about a rollout. `position` is the last event folded in."""
+    """Everything the log says about a rollout. `position` is the last event folded in.
+
+    `returns_to` is the phase that follows staging: a later one than the first when the version was replaced there.
+    `brought_by` are the people who brought a version in, and who therefore approve none.
+    """
 
     rollout: str
     position: int
@@ -144,6 +150,9 @@ class Progress:
     rolled_back_at: datetime | None = None
     completed_at: datetime | None = None
     step_backs: int = 0
+    retargets: int = 0
+    returns_to: int = 1
+    brought_by: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
     requests: int = 1
 
@@ -172,6 +181,16 @@ class Progress:
     def has_users(self) -> bool:
         """Whether green may have users, by what the log asked of the data plane."""
         return self.requested.green_weight > 0 or self.requested.internal_to_green
+
+    @property
+    def visit(self) -> int:
+        """Tells apart the times a phase is gone through: what was found in one says nothing of another."""
+        return self.step_backs + self.retargets
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the data plane was seen to serve what the log asks of it."""
+        return self.applied == self.requested.identifier
 
     @property
     def next_identifier(self) -> str:
@@ -216,6 +235,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
         weight_percent=0.0,
         internal_only=False,
         identifier=identifier,
+        version=event.version,
         requested_at=recorded.at,
     )
     return Progress(
@@ -228,6 +248,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
         salt=event.salt,
         started_at=recorded.at,
         started_by=recorded.actor,
+        brought_by=frozenset({recorded.actor}),
         last_at=recorded.at,
         stays=(staging,),
         requested=Split(identifier=identifier, salt=event.salt, green_weight=0, internal_to_green=False),
@@ -272,6 +293,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return _with_stay(progress, approvals=kept) if is_here else progress
         case HotfixDeclared():
             return replace(progress, hotfix_by=actor)
+        case Retargeted():
+            return _retarget(progress, event, at, actor)
         case RollbackDecided():
             return _roll_back(progress, event, at, actor)
         case RolledBack():
@@ -299,10 +322,36 @@ def _enter(
         weight_percent=event.weight_percent,
         internal_only=internal_only,
         identifier=progress.next_identifier,
+        version=progress.version,
         requested_at=at,
         gates=progress.stay.gates if widened else {},
     )
     return replace(left, stays=(*left.stays, stay), held=None, held_at=None)
+
+
+def _retarget(progress: Progress, event: Retargeted, at: datetime, actor: str) -> Progress:
+    """The new version begins where every version does, without users and unproven."""
+    staging = Stay(
+        phase=0,
+        name="staging",
+        weight_percent=0.0,
+        internal_only=False,
+        identifier=progress.next_identifier,
+        version=event.version,
+        requested_at=at,
+    )
+    left = _with_stay(progress, left_at=at)
+    return replace(
+        left,
+        version=event.version,
+        stays=(*left.stays, staging),
+        returns_to=event.phase,
+        retargets=progress.retargets + 1,
+        brought_by=progress.brought_by | {actor},
+        green_ready_at=None,
+        held=None,
+        held_at=None,
+    )
 
 
 def _request(progress: Progress, event: WeightRequested) -> Progress:

@@ -194,6 +194,7 @@ class Fleet:
         watched_s = float(standing.watched_s[row])
         return Observations(
             watched_since=START,
+            version=progress.version,
             stay=progress.stay.identifier,
             last=Scrape(at=at, arms={}, healthy_hosts=healthy),
             intervals=tuple(self._intervals(row)),

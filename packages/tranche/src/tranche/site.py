@@ -13,6 +13,7 @@ import yaml
 from tranche.gate_kinds import request, request_keys
 from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
+from tranche.routes import ADDRESS, URL, Route, routes_of
 from tranche.scan import FORMATS
 from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
@@ -133,6 +134,13 @@ class GateSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSite:
+    """Where this site asks for tokens: the file that holds their hashes."""
+
+    tokens: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """One installation. `state_directory` keeps rollout.sqlite, record.md, status.json and the locks."""
 
@@ -140,10 +148,10 @@ class Site:
     traffic: TrafficSite
     environment: EnvironmentSite
     gates: GateSite = field(default_factory=GateSite)
+    notify: Mapping[str, Route] = field(default_factory=dict)
+    access: AccessSite | None = None
 
 
-ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
-URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
 VALUE: Final = Text(expected="a value", pattern=ANYTHING)
@@ -227,6 +235,9 @@ def _shape(folder: Path) -> Record[Site]:
             **values,  # type: ignore[arg-type]  # read by kind
         )
 
+    def access(*, place: Place, tokens: str) -> AccessSite:  # noqa: ARG001 - as above
+        return AccessSite(tokens=folder / tokens)
+
     def site(*, place: Place, state_directory: str, **values: object) -> Site:  # noqa: ARG001 - as above
         return Site(state_directory=folder / state_directory, **values)  # type: ignore[arg-type]  # read by kind
 
@@ -237,10 +248,15 @@ def _shape(folder: Path) -> Record[Site]:
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
             "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
+            "access": Key(
+                Record(access, ACCESS), "asks whoever comes for a token; else nobody is asked", None
+            ),
+            "notify": Key(routes_of(folder), "who is told the news, and how, by name", {}),
         },
     )
 
 
+ACCESS: Final = {"tokens": Key(Text(expected="a file"), "the file of tokens, made by 'tranche token create'")}
 IDENTITY: Final = {
     "issuer": Key(Text(), "the issuer whose tokens count"),
     "audience": Key(Text(), "the audience they must name"),

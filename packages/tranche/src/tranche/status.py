@@ -193,7 +193,9 @@ def done_percent(plan: Plan, progress: Progress, now: datetime) -> float:
 
 
 def _stays(progress: Progress, phase: int) -> list[Stay]:
-    return [stay for stay in progress.stays if stay.phase == phase]
+    """The stays in a phase: of the present version once it was there, before that of the one it replaced."""
+    stays = [stay for stay in progress.stays if stay.phase == phase]
+    return [stay for stay in stays if stay.version == progress.version] or stays
 
 
 def _arms(stay: Stay, seen: Mapping[str, Any] | None) -> dict[Arm, Counts]:

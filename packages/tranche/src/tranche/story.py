@@ -17,6 +17,7 @@ from tranche.events import (
     Paused,
     PhaseEntered,
     Resumed,
+    Retargeted,
     Retired,
     RollbackDecided,
     RolledBack,
@@ -74,6 +75,12 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "approval revoked", f"{event.gate} - {event.reason}"
         case HotfixDeclared():
             return "hotfix", event.reason
+        case Retargeted():
+            because = f" - {event.reason}" if event.reason else ""
+            return (
+                "retargeted",
+                f"to version {event.version}, by way of staging to phase {event.phase}{because}",
+            )
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():

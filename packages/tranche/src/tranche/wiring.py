@@ -7,51 +7,68 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from tranche import record, status
+from stamina.instrumentation import set_on_retry_hooks
+
+from tranche import language, record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.courier import Courier
 from tranche.adapters.drill import DrillGate
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
+from tranche.adapters.mail import MailSender
+from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.scanner import ScanGate
+from tranche.adapters.slack import SlackSender
 from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
+from tranche.adapters.successor import start_controller
 from tranche.adapters.threads import ThreadWorkers
-from tranche.adapters.webhook import WebhookGate
+from tranche.adapters.tokens import TokenFile
+from tranche.adapters.webhook import WebhookGate, WebhookSender
 from tranche.controller import Controller, Snapshot, World
-from tranche.desk import Desk
+from tranche.desk import ControllerRunning, Desk, NothingToControl
+from tranche.door import Door
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.lint import Finding, lint_here
+from tranche.lint import Finding, lint, lint_here, refuse
+from tranche.news import News, Sender
 from tranche.plan import OWN_VARIABLES, Plan
-from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Split, Traffic
+from tranche.ports import Colour, Environment, EventLog, Gate, Notifier, NotTold, Recorded, Split, Traffic
 from tranche.progress import Progress
 from tranche.reconcile import Lock
+from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
 from tranche.site import Site
 
 LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
 STATUS_FILE = "status.json"
 RECORD_FILE = "record.md"
+CONTROLLER_LOG = "controller.log"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
+CLOSE_WITHIN_S = 20.0
+CLOSE_AT_ONCE_S = 2.0
+"""How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A site with its parts built."""
+    """A site with its parts built. `actor` is who asks, by the command line."""
 
     site: Site
     folder: Folder
     log: EventLog
     control: FileLock
     desk: Desk
+    actor: str = ""
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -80,7 +97,12 @@ def installation(site: Site) -> Installation:
     return Installation(site=site, folder=folder, log=log, control=control, desk=desk)
 
 
-def controller(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Controller:
+def controller(
+    here: Installation,
+    progress: Progress,
+    on_event: Callable[[Recorded], None],
+    notifier: Notifier | None = None,
+) -> Controller:
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
 
@@ -92,7 +114,7 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         gates=gates(here.site),
         variables=variables(here.site),
         clock=WallClock(),
-        notifier=ConsoleNotifier(),
+        notifier=notifier or ConsoleNotifier(),
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
     )
@@ -104,6 +126,197 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         memory=here.folder.read_json(OBSERVED_FILE),
         pid=os.getpid(),
     )
+
+
+def courier(here: Installation, progress: Progress) -> Courier:
+    """Whoever tells this rollout's news to the routes of its plan. Close it.
+
+    Raises:
+        UnknownRoute: the plan names a route that the site does not have.
+    """
+    plan = here.desk.plan(progress)
+    routes = chosen(here.site.notify, plan)
+    set_on_retry_hooks(())  # it says itself what did not arrive
+    return Courier(
+        plan=plan,
+        rollout=progress.rollout,
+        begun_at=progress.position if progress.position > 1 else 0,
+        ways={name: (route, sender(route)) for name, route in routes.items()},
+        folder=here.folder,
+        console=ConsoleNotifier(),
+    )
+
+
+def sender(route: Route) -> Sender:
+    """What a route sends by."""
+    match route.to:
+        case SlackTo():
+            return SlackSender(route.to)
+        case PagerDutyTo():
+            return PagerDutySender(route.to)
+        case EmailTo():
+            return MailSender(route.to)
+        case WebhookTo():
+            return WebhookSender(route.to)
+
+
+def send_test(site: Site, name: str) -> list[News]:
+    """Send a test message on this route, and what was sent. An incident is also ended.
+
+    Raises:
+        UnknownRoute: there is none of this name.
+        NotTold, SecretMissing: it was not sent.
+    """
+    route = named(site.notify, name)
+    at = WallClock().now()
+    key = f"test/{int(at.timestamp())}"
+    begun = News(
+        key=key,
+        rollout="test",
+        topic=Topic.FAULT,
+        severity=route.severity,
+        title="test: a message to try this route",
+        text=f"somebody ran 'tranche notify test {name}'; nothing needs to be done",
+        at=at,
+        matter=key,
+    )
+    sent = [begun]
+    if isinstance(route.to, PagerDutyTo):
+        sent.append(replace(begun, key=f"{key}/over", is_over=True))
+    for news in sent:
+        try:
+            sender(route).send(news)
+        except NotTold as fault:
+            raise NotTold(f"route '{name}': {fault}") from None
+    return sent
+
+
+def run(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Progress:
+    """Control this rollout to its end, and have people told. The caller holds the control lock."""
+    news, within_s = courier(here, progress), CLOSE_AT_ONCE_S
+
+    def tell(recorded: Recorded) -> None:
+        news.follow(recorded)
+        on_event(recorded)
+
+    try:
+        ended = controller(here, progress, tell, news).run()
+        within_s = CLOSE_WITHIN_S
+        return ended
+    finally:
+        news.close(within_s=within_s)
+
+
+def roll_back(here: Installation, *, reason: str, actor: str, force: bool = False) -> Progress:
+    """Take all users back to blue. What a controller would write and tell is written and told when there is none."""
+    reversal = here.desk.roll_back(
+        reason=reason,
+        force=force,
+        actor=actor,
+        traffic=here.traffic(),
+        environment=here.environment(),
+        lock=here.traffic_lock(),
+    )
+    if reversal.finished:
+        write_record(here)
+        tell_news(here)
+    return reversal.progress
+
+
+def retire(here: Installation, *, reason: str, actor: str) -> Progress:
+    """Stop blue for good, and write and tell it."""
+    progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
+    write_record(here)
+    tell_news(here)
+    return progress
+
+
+def start(
+    here: Installation,
+    site_file: str,
+    *,
+    plan: str,
+    version: str,
+    actor: str,
+    token: str | None,
+    hotfix: str = "",
+) -> Progress:
+    """Record a new rollout and start a controller for it, a process of its own.
+
+    Raises:
+        FileRefused, ControllerRunning: it cannot be started so; and what `Desk.start` raises.
+        NotAllowed: a hotfix, by who may not declare one.
+        ControllerFault: it is recorded, and its controller did not come up.
+    """
+    read = language.parse(plan, file="plan")
+    refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
+    if hotfix:
+        door(here.site).admit("hotfix", token=token, otherwise=actor)
+    lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
+    if not lock.acquire(wait_s=0.2):
+        raise ControllerRunning
+    try:
+        here.desk.start(read, text=plan, file="plan", version=version, actor=actor, hotfix=hotfix or None)
+    finally:
+        lock.release()
+    return control(here, site_file, actor=actor, token=token)
+
+
+def control(here: Installation, site_file: str, *, actor: str, token: str | None) -> Progress:
+    """Start a controller of the latest rollout, a process of its own that outlives this one.
+
+    Raises:
+        ControllerRunning, NothingToControl: there is one, or none is needed.
+        ControllerFault: it did not come up.
+    """
+    progress = here.desk.progress()
+    if progress.is_finished:
+        raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
+    if here.control.is_held_elsewhere():
+        raise ControllerRunning
+    own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
+    start_controller(
+        site_file, here.folder.path / CONTROLLER_LOG, {**kept, **own}, here.control.is_held_elsewhere
+    )
+    return here.desk.progress()
+
+
+def api(
+    here: Installation, site_file: str, *, host: str, port: int
+) -> Callable[[Callable[[str], None]], None]:
+    """A server of the API, which runs when it is called; it calls what it is given when it listens.
+
+    Raises:
+        Exposed: others could reach it, and this site asks for no tokens.
+        ModuleNotFoundError: the extra 'api' is not installed.
+    """
+    from tranche.adapters.api import Api, Hands, check_address
+    from tranche.adapters.uvicorn import serve
+
+    check_address(host, has_access=here.site.access is not None)
+    hands = Hands(
+        start=partial(start, here, site_file),
+        control=partial(control, here, site_file),
+        roll_back=partial(roll_back, here),
+        retire=partial(retire, here),
+    )
+    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
+    return partial(serve, made.application(), host, port)
+
+
+def tell_news(here: Installation) -> None:
+    """Tell what is new in the log, for when no controller does."""
+    if here.site.notify:
+        news = courier(here, here.desk.progress())
+        for recorded in here.desk.events():
+            news.follow(recorded)
+        news.close(within_s=CLOSE_WITHIN_S)
+
+
+def door(site: Site) -> Door:
+    """Who is let in."""
+    return Door(store=TokenFile(site.access.tokens) if site.access else None, clock=WallClock())
 
 
 def gates(site: Site) -> Mapping[str, Gate]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tranche.access import Tokens
 from tranche.ports import (
     Arm,
     ArmCounters,
@@ -183,7 +184,7 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
 
-    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:  # noqa: ARG002 - the port
+    def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:  # noqa: ARG002 - the port
         self.told.append((severity, title, text))
 
 
@@ -213,3 +214,16 @@ class MemoryLock:
 
     def release(self) -> None:
         pass
+
+
+class MemoryTokens:
+    """Tokens that are forgotten with their process."""
+
+    def __init__(self) -> None:
+        self._tokens: Tokens = ()
+
+    def read(self) -> Tokens:
+        return self._tokens
+
+    def change(self, by: Callable[[Tokens], Tokens]) -> None:
+        self._tokens = by(self._tokens)

@@ -1,4 +1,4 @@
-"""The gate that asks another system, which answers a verdict."""
+"""Other systems: the gate that asks one, which answers a verdict, and the route that tells one the news."""
 
 import json
 import time
@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from tranche.adapters.exchange import Answer, NoAnswer, exchange, json_of
+from tranche.adapters.post import deliver
 from tranche.adapters.signature import signed
+from tranche.news import News
 from tranche.ports import GateAnswer, Verdict
+from tranche.routes import WebhookTo
 from tranche.secret import SecretMissing
 from tranche.site import WebhookSite
 
@@ -65,3 +68,27 @@ def _read(name: str, answer: Answer) -> GateAnswer:
     return GateAnswer(
         verdict=Verdict(verdict), reason=str(reason), evidence=evidence if isinstance(evidence, dict) else {}
     )
+
+
+class WebhookSender:
+    """Tells another system the news, signed; `id` is the same when one comes twice."""
+
+    def __init__(self, to: WebhookTo) -> None:
+        self._to = to
+
+    def send(self, news: News) -> None:
+        told = {
+            "type": "news",
+            "id": news.key,
+            "rollout": news.rollout,
+            "topic": news.topic.value,
+            "severity": news.severity.value,
+            "title": news.title,
+            "text": news.text,
+            "at": news.at.isoformat(),
+            "matter": news.matter,
+            "is_over": news.is_over,
+        }
+        body = json.dumps(told, sort_keys=True).encode()
+        headers = signed(body, secret=self._to.secret.read(), at_s=int(time.time()))
+        deliver(self._to.url, body, headers)
