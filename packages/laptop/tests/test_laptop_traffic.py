@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from laptop import ledger
+from laptop import ledger, pace
 from laptop.client import Client, NoAnswer
 from laptop.fault import LaptopFault
 from laptop.traffic import Traffic, company_of, in_turn, log_in_all
@@ -242,3 +242,28 @@ async def test_a_ledger_that_does_not_answer_is_a_fault_not_a_pass(serve: Serve)
 
     with pytest.raises(LaptopFault, match="does not answer: HTTP 500"):
         await look_up(await serve(broken), Written(kind="invoice", id="i", tenant="t", version=1))
+
+
+async def test_a_machine_is_measured_by_users_who_wait_for_their_answers(serve: Serve) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.1)
+        return await good(request)
+
+    made = traffic(await serve(slow))
+    capacity = await made.capacity(seconds=0.8)
+
+    assert 30 < capacity <= pace.CLERKS / 0.1, "eight users, a tenth of a second each"
+    assert made.file.tell() == 0, "what is measured beforehand is no part of the demonstration"
+
+
+async def test_what_is_not_answered_is_no_capacity(serve: Serve) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        return web.Response(status=503)
+
+    assert await traffic(await serve(broken)).capacity(seconds=0.3) == 0
+
+
+@pytest.mark.parametrize(("capacity", "rate"), [(0, 20), (50, 20), (250, 75), (5000, 300)])
+def test_the_rate_is_a_part_of_that_within_reason(capacity: float, rate: float) -> None:
+    assert pace.rate_for(capacity) == rate

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tranche import cli, language, settings, wiring
 from tranche import site as sites
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
+from tranche.events import PhaseEntered, WeightRequested, encode
 from tranche.ports import LeaseLost, TrafficFault
 from tranche.progress import Progress
 from tranche.wiring import Installation
@@ -79,9 +81,63 @@ def test_a_good_plan_is_told_with_its_digest_and_what_cannot_run(run: Run) -> No
 
     assert code == 0
     assert "can be carried out, sha256:" in out
-    assert "note: week-1: gate 'incidents' (incidents) answers 'cannot tell'" in out
+    assert re.search(
+        r"finance.yaml:\d+: warning: week-4: gate 'snapshots' \(proof\) answers 'cannot tell'", out
+    )
+    assert "refused" not in out
     code, out, _ = run("plan", "check", str(PLANS / "finance-demo.yaml"), "--json")
-    assert json.loads(out)["cannot_tell"] == []
+    found = json.loads(out)
+    assert (code, found["refused"], found["warnings"]) == (0, [], [])
+    assert [phase["weight_percent"] for phase in found["phases"]] == [0, 10, 30, 60, 100]
+
+
+NEVER = """\
+name: never
+tick: 1s
+stale_after: 5s
+phases:
+  - {name: all, weight: 100 %, dwell: 1h, requirements: [cache_hits > 70 %]}
+"""
+
+
+def test_a_plan_that_means_nothing_is_refused_by_check_and_by_start(
+    run: Run, here: Installation, tmp_path: Path
+) -> None:
+    never = tmp_path / "never.yaml"
+    never.write_text(NEVER)
+    code, out, _ = run("plan", "check", str(never))
+    assert code == 2
+    assert "plan 'never' cannot be carried out" in out
+    assert f"{never}:5: refused: phase 'all' requires 'cache_hits > 70 %', which nothing measures" in out
+    code, out, _ = run("plan", "check", str(never), "--json")
+    assert code == 2
+    assert [row["code"] for row in json.loads(out)["refused"]] == ["never-told"]
+    code, _, err = run("start", str(never), "--version", "1.1.0")
+    assert code == 2
+    assert err.startswith(f"tranche: {never}:5: phase 'all' requires")
+    assert here.log.rollouts() == []
+
+
+def test_a_plan_that_does_not_parse_is_json_too_when_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: bad\nphases: []\n")
+    code, out, err = run("plan", "check", str(bad), "--json")
+    found = json.loads(out)
+
+    assert (code, err) == (2, "")
+    assert found["plan"] is None
+    assert [(row["code"], row["line"]) for row in found["refused"]] == [("no-phases", 2)]
+
+
+def test_with_a_site_check_says_what_it_lacks(run: Run, site: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    gate = "gates: [{name: l, kind: load_test, target: ledger, rate: 9/s, duration: 10s, errors: 5 %}]"
+    plan.write_text(NEVER.replace("requirements: [cache_hits > 70 %]", gate))
+    code, out, _ = run("plan", "check", str(plan), "--site", str(site))
+    assert code == 2
+    assert "gate 'l' of 'all' needs the target 'ledger'; add it under 'gates.targets' [not-here]" in out
+    site.write_text(SITE + "gates: {targets: {ledger: [{path: /}]}}\n")
+    assert run("plan", "check", str(plan), "--site", str(site))[0] == 0
 
 
 def test_a_bad_plan_is_one_line_with_file_and_line_and_exit_2(run: Run, tmp_path: Path) -> None:
@@ -200,6 +256,82 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     assert told[1:] == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
 
 
+SPECIAL = """\
+name: special
+tick: 1s
+stale_after: 5s
+freeze: [{from: fri, until: mon}]
+phases:
+  - {name: few, weight: 10 %, dwell: 1h}
+  - {name: all, weight: 100 %, dwell: 1h, point_of_no_return: old columns are dropped}
+"""
+
+
+def test_a_hotfix_is_declared_with_a_reason_and_only_where_something_is_frozen(
+    run: Run, here: Installation
+) -> None:
+    plan = language.parse(SPECIAL, file="special.yaml")
+    here.desk.start(plan, text=SPECIAL, file="special.yaml", version="1.1.0", actor="ann")
+
+    assert run("hotfix")[0] == 2, "a reason is asked for"
+    assert run("hotfix", "--reason", "customers cannot pay")[0] == 0
+    assert here.desk.events()[-1].data == {"reason": "customers cannot pay"}
+    code, _, err = run("hotfix", "--reason", "again")
+    assert (code, "already-hotfix" in err) == (1, True)
+    assert run("history")[1].splitlines()[-1].endswith("customers cannot pay")
+
+
+def test_a_start_as_a_hotfix_is_recorded_or_refused_before_anything_begins(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    demo = str(PLANS / "finance-demo.yaml")
+    code, _, err = run("start", demo, "--version", "1.1.0", "--hotfix", "now")
+    assert (code, "nothing-frozen" in err) == (1, True)
+    assert here.log.rollouts() == []
+    special = tmp_path / "special.yaml"
+    special.write_text(SPECIAL)
+    monkeypatch.setattr(cli, "_control", lambda here, progress, as_json: 0)
+    assert run("start", str(special), "--version", "1.1.0", "--hotfix", "customers cannot pay")[0] == 0
+    assert [event.type for event in here.desk.events()] == ["started/1", "hotfix-declared/1"]
+
+
+def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here: Installation) -> None:
+    plan = language.parse(SPECIAL, file="special.yaml")
+    here.desk.start(plan, text=SPECIAL, file="special.yaml", version="1.1.0", actor="ann")
+    entered = [
+        PhaseEntered(phase=2, name="all", weight_percent=100.0, internal_only=False, reason="met"),
+        WeightRequested(identifier="special-1/1", green_weight=10_000, internal_to_green=False),
+    ]
+    events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in entered]
+    here.log.append("special-1", after=1, events=events)
+    code, _, err = run("rollback", "--reason", "support says no")
+    assert code == 1
+    assert "refused (past-return): phase 'all' was the point of no return: old columns are dropped" in err
+    assert len(here.desk.events()) == 3
+    _, out, _ = run("status")
+    assert "! past the point of no return (all, 2026-01-05 00:00): old columns are dropped" in out
+    code, _, err = run("rollback", "--reason", "a backup is restored", "--force")
+
+    assert (code, "Envoy does not answer" in err) == (3, True), (
+        "it is decided; there is no Envoy here to do it"
+    )
+    (decided,) = [event for event in here.desk.events() if event.type == "rollback-decided/1"]
+    assert decided.data["numbers"]["forced_past"] == "all"  # type: ignore[index]
+
+
+def test_what_is_no_text_in_a_reason_or_a_name_harms_nobody(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(here)
+    monkeypatch.setenv("TRANCHE_ACTOR", "an\udcffn\x1b[31m")
+
+    assert run("pause", "--reason", "lunch\udcff\x1b[2J\n| forged row |")[0] == 0
+    wiring.write_record(here)
+    paused = here.desk.events()[-1]
+    assert paused.data["reason"] == "lunch  [2J | forged row |"
+    assert paused.actor == "an n [31m"
+
+
 def test_an_advance_without_a_controller_is_refused(run: Run, here: Installation) -> None:
     begin(here)
     code, _, err = run("advance")
@@ -247,7 +379,13 @@ def test_a_rollout_can_be_named(run: Run, here: Installation) -> None:
 
 
 def test_every_command_explains_itself_and_most_speak_json() -> None:
-    groups = {"plan": ["check", "schema"], "traffic": ["config"], "evidence": ["export", "verify", "replay"]}
+    groups = {
+        "plan": ["check", "schema"],
+        "traffic": ["config"],
+        "notify": ["test"],
+        "evidence": ["export", "verify", "replay"],
+        "token": ["create", "list", "revoke"],
+    }
     for name, command in cli.cli.commands.items():
         assert command.help, name
         for sub in groups.get(name, []):
@@ -479,3 +617,15 @@ def test_a_database_that_cannot_be_reached_is_a_fault_without_its_password(run: 
     assert code == 3
     assert "its address is in the file" in err
     assert "hunter2" not in err
+
+
+def test_a_newer_build_is_asked_for_by_its_version_and_blue_stays_until_the_end(
+    run: Run, here: Installation
+) -> None:
+    begin(here)
+    code, out, _ = run("retarget", "--version", "1.1.1", "--reason", "the fix", "--json")
+    assert code == 0
+    assert json.loads(out)["state"] == "staging"
+    assert "to version 1.1.1, by way of staging to phase 1 - the fix" in run("history")[1]
+    assert "refused (same-version): 1.1.1 is rolled out already" in run("retarget", "--version", "1.1.1")[2]
+    assert "refused (not-complete): Blue is retired once" in run("retire", "--reason", "x")[2]

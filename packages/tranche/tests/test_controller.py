@@ -378,6 +378,33 @@ def test_a_person_ends_the_dwell_early(bed: Bed) -> None:
     assert bed.progress.stay.name == "all"
 
 
+@pytest.mark.parametrize(("overdue", "state"), [("hold", State.BAKING), ("roll_back", State.ROLLED_BACK)])
+def test_a_phase_that_does_not_come_to_its_end_is_overdue(
+    make_bed: Callable[..., Bed], overdue: str, state: State
+) -> None:
+    bed = make_bed(
+        make_bed().text.replace("dwell: 20s\n", f"dwell: 20s\n    at_most: 40s\n    overdue: {overdue}\n")
+    )
+    bed.gates["command"].answer = GateAnswer(verdict=Verdict.NOT_YET, reason="still looking")
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.step(controller, 40)
+    assert bed.progress.state is State.BAKING
+    bed.desk.pause(reason="lunch", actor="ann")
+    bed.step(controller, 20)
+    assert bed.progress.state is State.PAUSED, "whoever paused it knows"
+    bed.desk.resume(reason="back", actor="ann")
+    bed.step(controller, 40)
+    assert bed.progress.state is State.BAKING, "who lets it go on gives it its time anew"
+    bed.step(controller, 10)
+
+    assert bed.progress.state is state
+    told = [text for severity, _, text in bed.notifier.told if severity == "critical"]
+    assert len(told) == 1
+    assert "phase 'few' is overdue, it may last 40s" in told[0]
+    assert "still looking" in told[0]
+
+
 def test_windows_begin_with_the_controller_and_totals_go_on(bed: Bed) -> None:
     first = bed.controller()
     bed.until(first, entered("half"))
@@ -531,6 +558,40 @@ def test_a_controller_killed_at_any_record_or_act_goes_on_where_it_was(
             assert weights == sorted(weights), f"kill {kill_at}: users were thrown back"
         assert set(weights) <= {0, 1000, 5000, 10_000}, kill_at
     assert kills > 25
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_past_the_point_of_no_return_a_controller_killed_anywhere_stops_and_never_goes_back(
+    make_bed: Callable[..., Bed], after: bool
+) -> None:
+    text = make_bed().text.replace("{name: half,", "{name: half, point_of_no_return: dropped,")
+    kills = 0
+    for kill_at in range(1, 200):
+        bed = make_bed(text)
+        scene = Scene(bed, kill_at, after=after)
+        try:
+            run_until_stopped(bed, scene.controller())
+        except Killed:
+            kills += 1
+            run_until_stopped(bed, bed.controller())
+        if scene.count < kill_at:
+            break
+        assert bed.progress.rollback is None, kill_at
+        assert bed.weights == sorted(bed.weights), kill_at
+        assert bed.progress.paused_by == "controller", kill_at
+        stops = [event for event in bed.log.read("small-1") if event.type == "paused/1"]
+        assert len(stops) == 1, kill_at
+    assert kills > 12
+
+
+def run_until_stopped(bed: Bed, controller: Controller) -> None:
+    for _ in range(300):
+        if controller.progress.paused_by is not None:
+            return
+        if entered("half")(controller.progress):
+            bed.errors = {Arm.GREEN: 0.2}
+        bed.step(controller)
+    raise AssertionError(f"it never stopped: {bed.snapshots[-1].decision}")
 
 
 def test_two_writers_never_both_win(bed: Bed) -> None:

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tranche import language
-from tranche.decide import Advance, Complete, Hold, RollBack, StepBack, decide
+from tranche.decide import Advance, Complete, Hold, RollBack, StepBack, _harm, decide, past_return
 from tranche.evidence import Evidence
 from tranche.limits import LimitReading, Reading
 from tranche.plan import Answer, Plan
@@ -300,6 +300,7 @@ any_evidence = st.builds(
     limits=st.lists(limit_readings, max_size=3).map(tuple),
     requirements=st.lists(reading, max_size=3).map(tuple),
     share=st.one_of(st.none(), reading),
+    budget=st.one_of(st.none(), reading),
     harm=st.one_of(st.none(), reading),
     safety=st.dictionaries(st.sampled_from(["errors < 0.5 %"]), reading, max_size=1),
 )
@@ -402,6 +403,128 @@ def test_a_decided_rollback_is_never_left(made: Progress, seen: Evidence) -> Non
     )
 
     assert isinstance(decide(PLAN, replace(made, rollback=rollback), seen, NOW), Hold)
+
+
+POINT: Plan = language.parse(
+    TEXT.replace("{name: half,", "{name: half, point_of_no_return: dropped,").replace(
+        "staging:\n", 'freeze: [{from: "08:00", until: "09:00"}, {from: mon, until: tue}]\nstaging:\n'
+    ),
+    file="p.yaml",
+)
+
+
+@given(any_progress(), any_evidence)
+@settings(max_examples=150)
+def test_past_the_point_of_no_return_it_never_goes_back_and_before_it_as_ever(
+    made: Progress, seen: Evidence
+) -> None:
+    found, plainly = decide(POINT, made, seen, NOW), decide(PLAN, made, seen, NOW)
+
+    goes_back = isinstance(plainly, RollBack | StepBack)
+    if goes_back and made.stay.phase >= 2:
+        assert held(found).stops
+        assert held(found).page
+        assert plainly.reason in held(found).reason
+    elif goes_back:
+        assert found == plainly
+
+
+def test_what_was_passed_once_stays_passed() -> None:
+    half, few = progress(2).stay, progress(1).stay
+
+    assert past_return(POINT, progress(1, stays=(half, few)))
+    assert not past_return(POINT, progress(1))
+    assert not past_return(PLAN, progress(3))
+
+
+@given(any_progress(), any_evidence)
+@settings(max_examples=150)
+def test_in_a_freeze_it_goes_forward_only_as_a_hotfix(made: Progress, seen: Evidence) -> None:
+    assert not may_advance(decide(POINT, made, seen, NOW))
+    hotfix = decide(POINT, replace(made, hotfix_by="ann"), seen, NOW)
+    assert may_advance(hotfix) == may_advance(decide(PLAN, made, seen, NOW))
+
+
+LATE: Plan = language.parse(
+    TEXT.replace("    dwell: 20s\n", "    dwell: 20s\n    at_most: 25s\n").replace(
+        "{name: half, weight: 50 %, dwell: 20s,",
+        "{name: half, weight: 50 %, dwell: 20s, at_most: 25s, overdue: roll_back,",
+    ),
+    file="p.yaml",
+)
+
+
+@given(any_progress(), any_evidence)
+@settings(max_examples=150)
+def test_a_phase_that_lasts_longer_than_it_may_calls_somebody_or_goes_back_and_all_else_stays_as_it_is(
+    made: Progress, seen: Evidence
+) -> None:
+    found, plainly = decide(LATE, made, seen, NOW), decide(PLAN, made, seen, NOW)
+    entered, phase = made.stay.entered_at, made.stay.phase
+    is_late = entered is not None and (NOW - entered).total_seconds() > 25 and phase in {1, 2}
+    stands = isinstance(plainly, Hold) and next(_harm(PLAN, made, seen, NOW), None) is None
+
+    if not is_late or not stands or made.paused_by is not None:
+        assert found == plainly
+    elif phase == 2:
+        assert isinstance(found, RollBack)
+        assert plainly.reason in found.reason
+    else:
+        assert held(found).page
+        assert plainly.reason in held(found).reason
+
+
+def test_a_freeze_makes_no_phase_overdue() -> None:
+    text = TEXT.replace(
+        "{name: half, weight: 50 %, dwell: 20s,", "{name: half, weight: 50 %, dwell: 20s, at_most: 25s,"
+    )
+    frozen = text.replace("staging:\n", "freeze: [{from: mon, until: tue}]\nstaging:\n")
+
+    assert (
+        held(decide(language.parse(frozen, file="p"), progress(2), evidence(2), NOW)).key == "not yet: freeze"
+    )
+    waits = evidence(2, requirements=())
+    assert held(decide(language.parse(frozen, file="p"), progress(2), waits, NOW)).key != "overdue"
+    assert held(decide(language.parse(text, file="p"), progress(2), waits, NOW)).key == "overdue"
+
+
+def test_an_overdue_phase_past_the_point_of_no_return_stops_instead() -> None:
+    text = TEXT.replace(
+        "{name: all, weight: 100 %, dwell: 20s,",
+        "{name: all, weight: 100 %, dwell: 20s, at_most: 25s, overdue: roll_back, point_of_no_return: x,",
+    )
+    plan = language.parse(text, file="p.yaml")
+
+    assert held(decide(plan, progress(3), evidence(3, scraped_at=None), NOW)).stops
+
+
+def late(**changes: object) -> object:
+    stay = {"entered_at": ago(26), "gates": {}} | changes
+    return decide(
+        language.parse(TEXT.replace("    dwell: 20s\n", "    dwell: 20s\n    at_most: 25s\n"), file="p.yaml"),
+        progress(1, stay=stay),
+        evidence(1),
+        NOW,
+    )
+
+
+def test_an_overdue_phase_calls_somebody_once_and_says_what_it_lacks() -> None:
+    found = held(late())
+
+    assert found.page
+    assert found.key == "overdue"
+    assert "phase 'few' is overdue, it may last 25s: few at 10 %" in found.reason
+    assert "gate 'integrity' runs once the dwell is over" in found.reason
+    assert held(late(entered_at=ago(24))).key != "overdue"
+    assert held(late(entered_at=None)).key != "overdue"
+
+
+def test_a_spent_budget_rolls_back() -> None:
+    spent = Reading(name="harm budget", verdict=Verdict.FAIL, reason="green failed 30 more")
+    found = decide(PLAN, progress(2, paused_by="ann"), evidence(2, budget=spent), NOW)
+
+    assert isinstance(found, RollBack)
+    assert found.cause == "harm budget"
 
 
 def test_the_answers_are_ordered_by_severity() -> None:

@@ -20,11 +20,20 @@ from joserfc.jwk import ECKey
 
 from laptop import binaries
 from laptop.ports import free_ports
+from tranche.adapters.clock import WallClock
+from tranche.adapters.drill import DrillGate
 from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
 from tranche.adapters.envoy_config import write_all, write_routes
+from tranche.adapters.memory import InlineWorkers, MemoryEnvironment, MemoryLock, MemoryNotifier
+from tranche.adapters.sqlite import SqliteLog
 from tranche.bucket import arm_of
-from tranche.ports import Arm, Colour, SignalsFault, Split, TrafficFault
+from tranche.controller import Controller, Snapshot, World
+from tranche.desk import Desk
+from tranche.language import parse
+from tranche.ports import Arm, Colour, SignalsFault, Split, TrafficFault, Verdict
+from tranche.signals import NOTHING
 from tranche.site import Identity, Passthrough, TrafficSite
+from tranche.status import seen_document
 
 pytestmark = pytest.mark.integration
 KEY = ECKey.generate_key("P-256", {"kid": "test"})
@@ -271,7 +280,7 @@ def test_a_token_that_does_not_verify_names_nobody_and_is_left_to_the_service(
     }[kind]
     answer = bench.ask(authorization=f"Bearer {bad}")
     assert answer.status == 200
-    assert answer.arm == Arm.BLUE
+    assert answer.arm in {Arm.BLUE, Arm.CONTROL}, "as any visitor; a tenth of them are the control"
     assert answer.given["authorization"] == f"Bearer {bad}"
     assert "x-tranche-user" not in answer.given
 
@@ -472,3 +481,70 @@ def test_a_folder_that_cannot_be_written_is_a_fault(bench: Bench, tmp_path: Path
             ),
             split("test/x", 0),
         )
+
+
+# The whole way, on a real data plane.
+
+REHEARSAL = """
+name: rehearsal
+tick: 50ms
+stale_after: 5s
+warm_up: 0s
+phases:
+  - {name: half, weight: 50 %, dwell: 1h}
+  - {name: all, weight: 100 %, dwell: 1h}
+"""
+
+
+class Nobody(MemoryLock):
+    """No controller is alive when a person asks."""
+
+    def is_held_elsewhere(self) -> bool:
+        return False
+
+
+def test_a_rollback_on_a_real_data_plane_is_the_rehearsal_that_the_gate_drill_asks_for(
+    bench: Bench, tmp_path: Path
+) -> None:
+    plan, log, clock = parse(REHEARSAL, file="r.yaml"), SqliteLog(tmp_path / "rollout.sqlite"), WallClock()
+    environment, shown = MemoryEnvironment(), list[Snapshot]()
+    desk = Desk(log=log, clock=clock, control=Nobody(), observed=lambda: seen_document(shown[-1], pid=1))
+    world = World(
+        log=log, traffic=bench.traffic, signals=bench.signals, environment=environment, gates={}, variables={},
+        clock=clock, notifier=MemoryNotifier(), workers=InlineWorkers(), lock=MemoryLock(),
+    )  # fmt: skip
+    progress = desk.start(plan, text=REHEARSAL, file="r.yaml", version="1.1.0", actor="ann")
+    controller = Controller(plan=plan, progress=progress, world=world, show=shown.append)
+    drill = DrillGate({"staging": tmp_path / "rollout.sqlite"}, clock)
+    wanted = {
+        "site": "staging",
+        "by": "person",
+        "within": 5.0,
+        "stale_after": 60.0,
+        "subject": {"version": "1.1.0"},
+    }
+
+    def ticked(reached: Callable[[], bool]) -> bool:
+        controller.tick()
+        return reached()
+
+    until(
+        lambda: ticked(lambda: controller.progress.applied == "rehearsal-1/1"),
+        "half of the users are on green",
+    )
+    users = [f"user-{number}" for number in range(40)]
+    assert {answer.served_by for answer in bench.everybody(users).values()} == {"green", "blue"}
+    until(
+        lambda: ticked(lambda: shown[-1].evidence.arms.get(Arm.GREEN, NOTHING).requests > 5),
+        "green is counted",
+    )
+    assert drill.run(wanted, timeout_s=1).verdict is Verdict.NOT_YET
+    desk.roll_back(
+        reason="rehearsal", actor="ann", traffic=bench.traffic, environment=environment, lock=MemoryLock()
+    )
+    answer = drill.run(wanted, timeout_s=1)
+
+    assert {answer.served_by for answer in bench.everybody(users).values()} == {"blue"}
+    assert answer.verdict is Verdict.PASS, answer.reason
+    assert answer.evidence["requests"] > 5  # type: ignore[operator]
+    assert 0 < answer.evidence["took_s"] < 5  # type: ignore[operator]

@@ -1,20 +1,25 @@
 """Gates run real programs and ask real addresses; whatever did not run cannot tell."""
 
+import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tranche.adapters.command import CommandGate
+from tranche.adapters.command import CommandGate, answer_of
 from tranche.adapters.http import HttpGate
+from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
+from tranche.beside import run_gate
+from tranche.events import GateAnswered, decode, encode
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared, UnknownVariable, substituted
-from tranche.plan import WORKING_GATES
+from tranche.plan import WORKING_GATES, PlannedGate
 from tranche.ports import GateAnswer, Verdict
 
 
@@ -67,6 +72,59 @@ def test_a_program_that_does_not_end_cannot_tell_and_leaves_no_process(tmp_path:
     while time.monotonic() < deadline and not left.exists():
         threading.Event().wait(0.05)
     assert not left.exists(), "the program's own children live on"
+
+
+def test_a_child_that_has_left_its_group_is_not_waited_for() -> None:
+    script = (
+        "import subprocess, sys, time;"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(8)'], start_new_session=True);"
+        "time.sleep(60)"
+    )
+    started = time.monotonic()
+
+    assert run(script, timeout_s=0.7).verdict is Verdict.CANNOT_TELL
+    assert time.monotonic() - started < 6
+
+
+@pytest.mark.parametrize("output", ["[" * 50_000, '{"reason": "ok", "evidence": {"x": NaN}}', '{"x": 1e999}'])
+def test_what_a_program_says_that_is_no_json_is_no_evidence(output: str) -> None:
+    answer = answer_of(0, output, "")
+
+    assert answer.verdict is Verdict.PASS
+    assert json.loads(json.dumps(answer.evidence, allow_nan=False)) == {"exit": 0}
+
+
+HOSTILE = [
+    GateAnswer(verdict=Verdict.PASS, reason="half \ud800 a character", evidence={"of": "\ud800"}),
+    GateAnswer(verdict=Verdict.PASS, reason="red \x1b[31m\r\n| a new row |", evidence={}),
+    GateAnswer(verdict=Verdict.PASS, reason="x" * 9999, evidence={"x": "y" * 9000}),
+    GateAnswer(verdict=Verdict.PASS, reason="odd", evidence={"x": float("nan"), "y": {1, 2}}),
+    GateAnswer(verdict=Verdict.PASS, reason="", evidence={"x": float("inf")}),
+]
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_an_answer_holds_it_can_be_kept_and_shown(answer: GateAnswer, tmp_path: Path) -> None:
+    class Says:
+        def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
+            return answer
+
+    planned = PlannedGate(
+        name="g", kind="says", settings={}, timeout_s=1, retry_s=1, at="start", on_fail="hold"
+    )
+    found = run_gate({"says": Says()}, planned, {})
+    event = GateAnswered(
+        phase=0, gate="g", verdict=found.verdict, reason=found.reason, evidence=found.evidence, took_s=0.1
+    )
+    log = SqliteLog(tmp_path / "log")
+    new = encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller")
+    (recorded,) = log.append("small-1", after=0, events=[new])
+
+    assert found.verdict is Verdict.PASS
+    assert len(found.reason) <= 300
+    assert found.reason.isprintable()
+    assert found.reason.encode()
+    assert decode(recorded) == event
 
 
 def test_a_program_that_is_not_there_cannot_tell() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,6 +192,23 @@ def test_an_objective_says_nothing_while_blue_breaks_it_too() -> None:
     assert judge.evidence(TWO, state)[0] < 1.0
     assert state.blue_too(both.chance)[0].tolist() == [False, True]
     assert judge.evidence(TWO, guilty)[0] > TWO.line
+
+
+def test_a_blue_that_has_no_users_any_more_excuses_green_for_minutes_and_not_for_a_day() -> None:
+    quiet, line = np.zeros((1, 2)), [0.1, 0.005]
+    both = look([0, 0], [0, 1000], line)
+    both = replace(both, blue_bad=np.array([[0.0, 30.0]]), blue_trials=np.array([[0.0, 3000.0]]))
+    state = judge.hear(TWO, judge.first(TWO), both)
+    alone = replace(both, bad=np.array([[0.0, 100.0]]), blue_bad=quiet, blue_trials=quiet)
+    assert state.blue_too(alone.chance)[0, 1]
+    assert judge.evidence(TWO, judge.hear(TWO, state, alone))[0] < 1
+
+    for _ in range(
+        80
+    ):  # twenty minutes, ten of its blocks: it remembers less than one request of three thousand
+        state = judge.hear(TWO, state, replace(alone, bad=quiet, trials=quiet))
+    assert not state.blue_too(alone.chance)[0, 1]
+    assert judge.evidence(TWO, judge.hear(TWO, state, alone))[0] > 1
 
 
 def noise(chance: np.random.Generator, blocks: int, draw: Callable[[], Floats]) -> State:

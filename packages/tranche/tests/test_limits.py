@@ -63,7 +63,7 @@ def test_the_sentence_names_the_numbers() -> None:
 
 
 def test_what_chance_may_do_breaks_nothing() -> None:
-    assert verdict(ERRORS, *[(1, 90)] * 5) is Verdict.PASS
+    assert verdict(ERRORS, *[(2, 150)] * 5) is Verdict.PASS
 
 
 def test_a_burst_is_not_sustained() -> None:
@@ -74,9 +74,26 @@ def test_trouble_that_has_ended_is_not_sustained() -> None:
     assert verdict(ERRORS, *[(50, 100)] * 4, (0, 100)) is Verdict.PASS
 
 
-def test_a_quiet_service_is_judged_over_the_whole_window() -> None:
-    # Ninety requests in five minutes: no single minute could show one percent, together they can.
-    assert verdict(ERRORS, (2, 24), (0, 24), (3, 24), (2, 24), (2, 24)) is Verdict.FAIL
+def test_a_quiet_service_is_judged_over_more_than_its_time() -> None:
+    # 24 requests a minute: five times as many as show one percent come in 21 minutes.
+    spread = [(2, 24), (0, 24), (3, 24)]
+
+    assert verdict(ERRORS, *spread * 6, *spread[:2]) is Verdict.NOT_YET
+    assert verdict(ERRORS, *spread * 7) is Verdict.FAIL
+    found = read_limit(limit(), minutes((0, 100), *spread * 7)).reading
+    assert found.reason.startswith("green's errors are 6.9 % (35 of 504 requests in 21m)")
+
+
+def test_one_user_who_tries_again_and_again_is_not_sustained() -> None:
+    # Nine failures within a minute, of a service with forty requests a minute.
+    assert verdict(ERRORS, *[(0, 40)] * 12, (9, 40)) is Verdict.PASS
+
+
+def test_a_long_interval_with_many_requests_is_several_evaluations() -> None:
+    found = read_limit(limit(sustained_s=60), minutes((40, 1000)))
+
+    assert found.reading.verdict is Verdict.FAIL
+    assert found.reading.numbers["evaluations"] == 1
 
 
 def test_less_than_the_window_is_not_yet() -> None:

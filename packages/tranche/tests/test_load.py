@@ -19,7 +19,7 @@ from tranche.adapters import load_test
 from tranche.adapters.generator import Job, run
 from tranche.adapters.load_test import LoadGate
 from tranche.language import parse
-from tranche.load import Bounds, Result, due_times, percentile, verdict
+from tranche.load import LATE_MS, Bounds, Result, due_times, percentile, verdict
 from tranche.ports import GateAnswer, Verdict
 from tranche.secret import Secret
 from tranche.shape import FileRefused
@@ -85,8 +85,10 @@ def test_a_service_that_hangs_for_a_while_does_not_make_the_generator_wait(green
     )
 
     assert len(green.requests) == 90, "what is due is sent"
-    assert answer.verdict is Verdict.FAIL, answer.reason
-    assert "p95 must be under 300ms" in answer.reason
+    late_ms = float(str(answer.evidence["generator_late_ms_p99"]))
+    means = Verdict.FAIL if late_ms <= LATE_MS else Verdict.CANNOT_TELL  # on a machine as busy as that
+    assert answer.verdict is means, answer.reason
+    assert ("p95 must be under 300ms" if means is Verdict.FAIL else "too busy to tell") in answer.reason
     assert 300 < answer.evidence["latency_ms"]["p95"] < 700  # type: ignore[index]
 
 
@@ -108,19 +110,19 @@ def test_errors_and_other_content_and_time_outs_are_told_apart(green: Receiver) 
           - {path: /moved}
           - {path: /other, contains: fine}
           - {path: /slow}
-        rate: 200/s
+        rate: 100/s
         duration: 0.5s
-        request_timeout: 200ms
+        request_timeout: 1500ms
         errors: 30 %
 """,
     )
     go_on.set()
 
     assert answer.verdict is Verdict.FAIL
-    assert answer.evidence["errors"] == {"HTTP 503": 10, "HTTP 302": 10, "other content": 10, "time-out": 10}
+    assert answer.evidence["errors"] == {"HTTP 503": 5, "HTTP 302": 5, "other content": 5, "time-out": 5}
     assert answer.evidence["error_share"] == 0.4
     assert "at most 30 % errors were allowed" in answer.reason
-    assert answer.evidence["latency_ms"]["p99"] >= 200, "a time-out is as long as it was waited for"  # type: ignore[index]
+    assert answer.evidence["latency_ms"]["p99"] >= 1500, "a time-out is as long as it was waited for"  # type: ignore[index]
 
 
 def test_an_address_where_nobody_listens_fails() -> None:
@@ -283,6 +285,7 @@ def test_dropped_requests_are_infinitely_slow() -> None:
         ("rate: 100/s", "rate: 19/s", "19 requests cannot show that; make at least 20"),
         ("latency_p95: 300ms", "latency_p99: 300ms\n        errors: 0.1 %", "make at least 1000"),
         ("        latency_p95: 300ms\n", "", "nothing is asked of it"),
+        ("duration: 1s", "duration: 20h\n        timeout: 30h", "7200000 requests are more than one test"),
         ("duration: 1s", "duration: 10m", "takes up to 10m 10s, and its timeout is 10m"),
     ],
 )

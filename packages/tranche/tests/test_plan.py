@@ -86,6 +86,16 @@ REFUSED = [
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: 0", WrongValue, 7, "at least 1"),
     ("sustained: 5m", "sustained: 5m\n    minimum_requests: many", WrongValue, 7, "a whole number"),
     ("dwell: 72h", "dwell: 72h\n    internal_users_first: 1h", language.Unjudgeable, 15, "drop"),
+    (
+        "dwell: 48h",
+        "dwell: 48h\n    at_most: 48h",
+        language.Unjudgeable,
+        8,
+        "at most 48h, so it is always overdue",
+    ),
+    ("dwell: 48h", "dwell: 48h\n    at_most: 3d\n    overdue: panic", UnknownWord, 12, "use one of"),
+    ("name: good", "name: good\nharm_budget: 200", WithoutUnit, 2, "such as '200 requests'"),
+    ("name: good", "name: good\nharm_budget: 0 requests", WrongValue, 2, "such as '200 requests'"),
     ("name: good", "name: Good One", WrongValue, 1, "small letters"),
     ("name: good", "name: [good]", WrongValue, 1, "found a list"),
     ("name: good", "name:", WrongValue, 1, "found nothing"),
@@ -194,6 +204,15 @@ def test_weights_that_fall_or_do_not_reach_everybody_never_parse(weights: list[i
     else:
         assert is_good
         assert [phase.green_weight for phase in plan.phases[1:]] == weights
+
+
+def test_there_is_one_point_of_no_return() -> None:
+    text = GOOD.replace("dwell: 48h", "dwell: 48h\n    point_of_no_return: dropped")
+    assert language.parse(text, file="p.yaml").point_of_no_return == 1
+    assert language.parse(GOOD, file="p.yaml").point_of_no_return is None
+
+    with pytest.raises(language.Unjudgeable, match=r"p.yaml:16: phase 'all' declares a second point"):
+        language.parse(text.replace("dwell: 72h", "dwell: 72h\n    point_of_no_return: too"), file="p.yaml")
 
 
 def test_a_plan_means_what_it_says() -> None:

@@ -108,6 +108,7 @@ def test_the_wilson_bounds_are_those_of_the_book() -> None:
     assert upper == pytest.approx(0.1744, abs=5e-5)
     assert wilson(0, 0) == (0.0, 1.0)
     assert wilson(0, 50)[0] == 0.0
+    assert wilson(1e-310, 1e-308) == (0.0, 1.0)  # what is left of counts that fade
     assert wilson(50, 50)[1] == pytest.approx(1.0)
 
 

@@ -41,6 +41,11 @@ state_option = click.option(
     "--state", type=click.Path(path_type=Path), help="A new folder for everything. Default: .state/laptop-PID"
 )
 port_option = click.option("--port", type=int, help="Where users arrive. Default: a free port")
+rate_option = click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Requests a second. Default: what the machine can bear",
+)
 users_option = click.option("--users", default=3000, show_default=True, help="People who may log in")
 
 
@@ -79,7 +84,7 @@ def up(state: Path | None, port: int | None, users: int) -> None:
 @commands.command()
 @click.option("--bad", type=click.Choice(["errors", "slow", "crash"]), help="Roll a bad release out instead")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures here")
-@click.option("--rate", default=80.0, show_default=True, help="Requests a second")
+@rate_option
 @click.option("--plan", type=click.Path(exists=True, path_type=Path), default="plans/finance-demo.yaml")
 @state_option
 @port_option
@@ -87,7 +92,7 @@ def up(state: Path | None, port: int | None, users: int) -> None:
 def demo(
     bad: str | None,
     json_file: Path | None,
-    rate: float,
+    rate: float | None,
     plan: Path,
     state: Path | None,
     port: int | None,
@@ -107,10 +112,12 @@ def demo(
 @click.option("--url", required=True, help="Where users arrive")
 @click.option("--users-file", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--password-file", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--rate", default=80.0, show_default=True, help="Requests a second")
+@rate_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A folder for what happened")
 @click.option("--seed", default=1, show_default=True, help="Of arrivals and choices")
-def traffic(url: str, users_file: Path, password_file: Path, rate: float, out: Path, seed: int) -> None:
+def traffic(
+    url: str, users_file: Path, password_file: Path, rate: float | None, out: Path, seed: int
+) -> None:
     """Be the users: log in, work until SIGTERM, then look every acknowledged write up."""
     from laptop.traffic import run
 

@@ -1,6 +1,7 @@
 """`laptop demo`: the whole story in one command, judged by what users met."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from laptop import binaries, keeper, report, traffic
 from laptop.fault import LaptopFault
 from laptop.show import console, starting, stopping, summary
-from laptop.supervisor import Program, Running, Supervisor, environment_for_children, tail
+from laptop.supervisor import Program, Running, Supervisor, bound_to_us, environment_for_children, tail
 from laptop.topology import Size, Topology, prepare, start
 
 VERSION = "1.1.0"
@@ -34,7 +35,7 @@ class Demo:
 
     bad: str | None
     json_file: Path | None
-    rate: float
+    rate: float | None
     plan: Path
     state: Path
     port: int | None
@@ -57,7 +58,9 @@ class Demo:
                     start(topology, supervisor, tell)
                 users = supervisor.start(self.generator(topology))
                 self.wait_for(users, traffic.READY, LOG_IN_WITHIN_S, supervisor)
-                console.print(f"finance {self.version} is released to users; the live view follows\n")
+                console.print(
+                    f"{self.pace()}; finance {self.version} is released to them, live view follows\n"
+                )
                 status = self.roll_out(topology, supervisor)
                 time.sleep(AFTER_S)
                 users.process.terminate()
@@ -77,7 +80,8 @@ class Demo:
     def generator(self, topology: Topology) -> Program:
         files = ["--users-file", str(topology.users_file), "--password-file", str(topology.password_file)]
         laptop = str(binaries.ours("laptop"))
-        options = ["--url", topology.url, "--rate", str(self.rate), "--out", str(self.out)]
+        options = ["--url", topology.url, "--out", str(self.out)]
+        options += ["--rate", str(self.rate)] if self.rate is not None else []
         return Program(
             name="traffic",
             command=(laptop, "traffic", *options, *files),
@@ -123,7 +127,10 @@ class Demo:
             )
         )
         supervisor.wait(engine)
-        watching = subprocess.Popen([tranche, "watch", *site], env=environment_for_children() | terminal())
+        watching = subprocess.Popen(
+            [*bound_to_us(signal.SIGTERM), tranche, "watch", *site],
+            env=environment_for_children() | terminal(),
+        )
         while watching.poll() is None:
             supervisor.check(but=engine)
             time.sleep(POLL_S)
@@ -135,6 +142,15 @@ class Demo:
         )
         status: dict[str, Any] = json.loads(asked.stdout)
         return status
+
+    def pace(self) -> str:
+        """How many requests users make, in words."""
+        if self.rate is not None:
+            return f"users make {self.rate:g} requests/s"
+        found = orjson.loads((self.out / traffic.PACE).read_bytes())
+        part = found["rate"] / max(found["answered_per_s"], 0.1)
+        told = f"{part:.0%} of the {found['answered_per_s']:.0f} that blue alone can answer here"
+        return f"users make {found['rate']:.0f} requests/s, {told}"
 
     def records(self) -> list[traffic.Record]:
         lines = (self.out / traffic.RECORDS).read_bytes().splitlines()

@@ -85,16 +85,7 @@ class Supervisor:
         """
         log = self._logs / f"{program.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        user = -1 if program.user_id is None else program.user_id
-        shim = [
-            sys.executable,
-            "-S",
-            "-E",
-            str(CHILD),
-            str(os.getpid()),
-            str(int(program.stop_signal)),
-            str(user),
-        ]
+        shim = bound_to_us(program.stop_signal, program.user_id)
         if not os.access(program.command[0], os.X_OK):
             raise LaptopFault(f"{program.name}: the program {program.command[0]} is missing; run: make setup")
         with log.open("ab") as output:
@@ -157,6 +148,12 @@ class Supervisor:
             running = self._running.pop()
             tell(running.program.name)
             end(running.process, running.program.stop_signal, running.program.stop_within_s)
+
+
+def bound_to_us(death_signal: signal.Signals, user_id: int | None = None) -> list[str]:
+    """The words before a command that give it this signal when we die, and this user to be."""
+    user = -1 if user_id is None else user_id
+    return [sys.executable, "-S", "-E", str(CHILD), str(os.getpid()), str(int(death_signal)), str(user)]
 
 
 def environment_for_children() -> dict[str, str]:

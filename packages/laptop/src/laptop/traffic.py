@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import orjson
 
-from laptop import ledger
+from laptop import ledger, pace
 from laptop.client import Answer, Client, NoAnswer
 from laptop.fault import LaptopFault
 from laptop.visits import Company, Request, User, Written, complaint, learn, next_request
@@ -27,7 +27,8 @@ LOGINS_AT_ONCE: Final = 16
 MOST_UNDER_WAY: Final = 400
 DRAIN_WITHIN_S: Final = 25.0
 PARTNERS: Final = 200
-READY, PROGRESS, RECORDS, SUMMARY = "ready", "progress.json", "requests.jsonl", "summary.json"
+READY, PROGRESS, PACE = "ready", "progress.json", "pace.json"
+RECORDS, SUMMARY = "requests.jsonl", "summary.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +119,26 @@ class Traffic:
         if self.under_way:
             await asyncio.wait(self.under_way, timeout=DRAIN_WITHIN_S)
 
+    async def capacity(self, seconds: float = pace.MEASURED_S) -> float:
+        """Requests a second that are answered when nobody waits; what is written here is kept and looked up, too."""
+        turns = in_turn(self.users, self.chance)
+
+        async def ask() -> bool:
+            request, company = self.next_request(next(turns))
+            record, answer = await self.attempt(request, time.time())
+            self.note_write(request, company, record, answer)
+            return record.failure is None
+
+        return await pace.answered_per_s(ask, seconds=seconds)
+
+    def next_request(self, user: User) -> tuple[Request, Company]:
+        company, today = self.companies[user.tenant], datetime.now(UTC).date()
+        return next_request(
+            user, company, chance=self.chance, today=today, new_key=lambda: str(uuid4())
+        ), company
+
     def send(self, user: User, *, intended: float) -> None:
-        company = self.companies[user.tenant]
-        today = datetime.now(UTC).date()
-        request = next_request(user, company, chance=self.chance, today=today, new_key=lambda: str(uuid4()))
+        request, company = self.next_request(user)
         if len(self.under_way) >= MOST_UNDER_WAY:
             dropped = asdict(record_of(request, intended, intended, None, "too many under way"))
             self.note(Record(**{**dropped, "failure": "dropped"}))
@@ -137,6 +154,10 @@ class Traffic:
         if record.failure in {"transport", "proxy"}:
             record, answer = await self.attempt(request, time.time())
             self.note(Record(**{**asdict(record), "retry": True}))
+        self.note_write(request, company, record, answer)
+
+    def note_write(self, request: Request, company: Company, record: Record, answer: Answer | None) -> None:
+        """Keep what was acknowledged."""
         if record.failure is None and answer is not None:
             acknowledged = learn(request, company, answer.body)
             if acknowledged is not None:
@@ -239,8 +260,10 @@ def write(path: Path, document: object) -> None:
     fresh.replace(path)
 
 
-def run(*, url: str, users_file: Path, password: str, rate: float, out: Path, seed: int) -> None:
-    """The whole life of the process. Writes `progress.json`, `ready`, `requests.jsonl`, `summary.json`.
+def run(*, url: str, users_file: Path, password: str, rate: float | None, out: Path, seed: int) -> None:
+    """The whole life of the process. Writes `progress.json`, `pace.json`, `ready`, `requests.jsonl`, `summary.json`.
+
+    Without a rate it is what the machine can bear (`pace.py`).
 
     Raises:
         LaptopFault: nobody can work: somebody was not let in, or master data is empty.
@@ -253,7 +276,7 @@ def run(*, url: str, users_file: Path, password: str, rate: float, out: Path, se
 
 
 async def live(
-    url: str, users: list[User], password: str, rate: float, out: Path, chance: random.Random
+    url: str, users: list[User], password: str, rate: float | None, out: Path, chance: random.Random
 ) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -281,8 +304,13 @@ async def live(
                 tokens=tokens,
                 chance=chance,
                 file=file,
-                rate=rate,
+                rate=rate or pace.SLOWEST,
             )
+            if rate is None:
+                tell("measuring the machine", 0, 1)
+                capacity = await traffic.capacity()
+                traffic.rate = pace.rate_for(capacity)
+                write(out / PACE, {"answered_per_s": round(capacity, 1), "rate": round(traffic.rate, 1)})
             (out / READY).write_text(str(os.getpid()), encoding="utf-8")
             await traffic.work(stop)
         held = await ledger.look_up(
@@ -291,5 +319,9 @@ async def live(
             {tenant: tokens[user.id] for tenant, user in managers.items()},
             tell=lambda done, of: tell("looking writes up", done, of),
         )
-    summary: dict[str, Any] = {**asdict(held), "most_late_s": round(traffic.most_late_s, 3)}
+    summary: dict[str, Any] = {
+        **asdict(held),
+        "rate": round(traffic.rate, 1),
+        "most_late_s": round(traffic.most_late_s, 3),
+    }
     write(out / SUMMARY, summary)

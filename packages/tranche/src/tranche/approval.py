@@ -36,7 +36,7 @@ class NotYetAskedFor(Refused):
 
 
 class OwnRollout(Refused):
-    """Who starts a rollout does not approve it; ask somebody else."""
+    """Who starts a rollout, or brings another version into it, does not approve it; ask somebody else."""
 
     code = "own-rollout"
 
@@ -110,7 +110,7 @@ def counting(
         if given.gate == gate.name
         and given.digest == digest
         and now < given.expires_at
-        and given.by != progress.started_by
+        and given.by not in progress.brought_by
         and given.by in (_approvers(gate) or (given.by,))
     }
     return list(found.values())
@@ -186,8 +186,9 @@ def give(
         NotYetAskedFor, OwnRollout, NotAnApprover, OtherEvidence, AlreadyApproved: as they say.
     """
     stay, named = progress.stay, _approvers(gate)
-    if actor == progress.started_by:
-        raise OwnRollout(f"{actor} has started '{progress.rollout}'; somebody else approves it")
+    if actor in progress.brought_by:
+        did = "started" if actor == progress.started_by else "replaced the version of"
+        raise OwnRollout(f"{actor} has {did} '{progress.rollout}'; somebody else approves it")
     if named and actor not in named:
         raise NotAnApprover(f"'{gate.name}' is approved by {', '.join(named)}; found {actor}")
     if stay.internal_only or (gate.at == "end" and not dwelt):
@@ -245,7 +246,7 @@ def case(
         "reason": reading.reason,
         "people": _needed(gate),
         "approvers": list(_approvers(gate)),
-        "not": progress.started_by,
+        "not": ", ".join(sorted(progress.brought_by)),
         "expires": duration(float(str(gate.settings["expires"]))),
         "evidence": evidence,
         "digest": digest_of(evidence),

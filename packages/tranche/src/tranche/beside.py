@@ -7,8 +7,8 @@ from typing import Protocol
 
 from tranche import approval
 from tranche.decide import dwell_of
-from tranche.gates import UnknownVariable, substituted
-from tranche.plan import Phase, Plan, PlannedGate
+from tranche.gates import UnknownVariable, kept, substituted
+from tranche.plan import OWN_VARIABLES, Phase, Plan, PlannedGate
 from tranche.ports import (
     Clock,
     Colour,
@@ -43,7 +43,7 @@ class GateRun:
 
     def belongs_to(self, progress: Progress) -> bool:
         """Whether it was run for the phase the rollout is in now."""
-        return (self.phase, self.visit) == (progress.stay.phase, progress.step_backs)
+        return (self.phase, self.visit) == (progress.stay.phase, progress.visit)
 
 
 class GateBench:
@@ -64,7 +64,7 @@ class GateBench:
             if gate.kind == approval.KIND:
                 continue  # a person answers it, in the log
             answered = stay.gates.get(gate.name)
-            key = (stay.phase, progress.step_backs, gate.name)
+            key = (stay.phase, progress.visit, gate.name)
             tried = self._ran_at.get(key)
             waits = tried is not None and now - tried < timedelta(seconds=gate.retry_s)
             passed = answered is not None and answered.verdict is Verdict.PASS
@@ -74,13 +74,9 @@ class GateBench:
                 self._ran_at[key] = now
 
     def _job(self, gate: PlannedGate, progress: Progress) -> Callable[[], GateRun]:
-        phase, visit = progress.stay.phase, progress.step_backs
-        own = {
-            "version": progress.version,
-            "rollout": progress.rollout,
-            "phase": progress.stay.name,
-            "gate": gate.name,
-        }
+        phase, visit = progress.stay.phase, progress.visit
+        known = (progress.rollout, progress.version, progress.stay.name, gate.name)
+        own = dict(zip(OWN_VARIABLES, known, strict=True))
         variables = {**self._variables, **own}
 
         def job() -> GateRun:
@@ -109,6 +105,22 @@ def look_at_green(environment: Environment, clock: Clock) -> object:
         return fault
 
 
+@dataclass(frozen=True, slots=True)
+class GreenStopped:
+    """Green was told to stop, to make room; `trouble` says why it did not."""
+
+    trouble: str | None
+
+
+def stop_green(environment: Environment) -> GreenStopped:
+    """Let the old green finish what is under way, and stop."""
+    try:
+        environment.retire(Colour.GREEN)
+    except EnvironmentFault as fault:
+        return GreenStopped(str(fault))
+    return GreenStopped(None)
+
+
 def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[str, str]) -> GateAnswer:
     """Run it with its variables filled in. What cannot be run cannot tell."""
     try:
@@ -118,4 +130,4 @@ def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[st
     if gate.kind not in gates or not isinstance(settings, Mapping):
         told = f"no gate of kind '{gate.kind}' is wired here"
         return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-    return gates[gate.kind].run(settings, timeout_s=gate.timeout_s)
+    return kept(gates[gate.kind].run(settings, timeout_s=gate.timeout_s))

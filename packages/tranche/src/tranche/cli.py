@@ -4,23 +4,26 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from tranche import language, settings
+from tranche import cli_evidence, cli_site, language, settings
 from tranche import plan as plans
-from tranche.ports import Colour, Fault, Recorded
+from tranche.asking import OneLine, json_option, reason_option, rollout_option, site_option, why_option
+from tranche.asking import here_of as _here
+from tranche.asking import print_json as _print
+from tranche.cli_simulate import simulate
+from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
+from tranche.ports import Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
-from tranche.story import line, title_and_text, told
+from tranche.story import line, told
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> None:
@@ -52,43 +55,6 @@ def _say(text: str, code: int) -> int:
     return code
 
 
-def site_option(command: Command) -> Command:
-    return click.option(
-        "--site", "site_file", type=click.Path(path_type=Path), help="The site file; else TRANCHE_SITE."
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def rollout_option(command: Command) -> Command:
-    return click.option("--rollout", help="A rollout by name; else the latest.")(command)
-
-
-def reason_option(command: Command) -> Command:
-    return click.option("--reason", default="", help="Why, for the record.")(command)
-
-
-def _site(site_file: Path | None) -> Any:
-    from tranche import site
-
-    path = site_file or settings.from_environment().site
-    if path is None:
-        raise click.UsageError("which site? Give --site FILE or set TRANCHE_SITE")
-    return site.load(path)
-
-
-def _here(site_file: Path | None) -> Any:
-    from tranche import wiring
-
-    return wiring.installation(_site(site_file))
-
-
-def _print(document: object) -> None:
-    click.echo(json.dumps(document, indent=1))
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tranche", prog_name="tranche")
 def cli() -> None:
@@ -105,26 +71,37 @@ def plan() -> None:
 
 @plan.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
+@site_option
 @json_option
-def plan_check(file: Path, as_json: bool) -> None:
-    """Refuse, with file and line, a plan that cannot work."""
-    read, _ = language.load(file)
-    undone = [f"{phase.name}: gate '{gate.name}' ({gate.kind})" for phase, gate in plans.undone_gates(read)]
+def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
+    """Refuse, with file and line, a plan that cannot work; warn of what is likely not meant.
+
+    With a site also what the plan needs and the site lacks. Exits 0 with warnings, 2 when anything is refused.
+    """
+    try:
+        read, _ = language.load(file)
+    except FileRefused as refusal:
+        if not as_json:
+            raise
+        _print(checked(str(file), None, [], refusal))
+        return EXIT_USAGE
+    found = _findings(read, site_file)
     if as_json:
-        phases = [
-            {"name": phase.name, "weight_percent": phase.weight_percent, "dwell_s": phase.dwell_s}
-            for phase in read.phases
-        ]
-        _print({"plan": read.name, "digest": read.digest, "phases": phases, "cannot_tell": undone})
-        return
-    click.echo(f"{file}: plan '{read.name}' can be carried out, {read.digest}")
-    for number, phase in enumerate(read.phases):
-        if number:
-            click.echo(
-                f"  {phase.name:<24} {phase.weight_percent:>5g} %  at least {plans.duration(phase.dwell_s)}"
-            )
-    for told_gate in undone:
-        click.echo(f"  note: {told_gate} answers 'cannot tell' in this release; the rollout stops there")
+        _print(checked(str(file), read, found))
+    else:
+        click.echo(text_of_check(str(file), read, found))
+    return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
+
+
+def _findings(read: plans.Plan, site_file: Path | None) -> list[Finding]:
+    """What is wrong with the plan, and, where a site is named, with the two together."""
+    found = lint(read, now=datetime.now(UTC))
+    path = site_file or settings.from_environment().site
+    if path is None:
+        return found
+    from tranche import site, wiring
+
+    return found + wiring.findings(read, site.load(path))
 
 
 @plan.command("schema")
@@ -136,21 +113,24 @@ def plan_schema() -> None:
 @cli.command()
 @click.argument("plan_file", type=click.Path(path_type=Path))
 @click.option("--version", "version", required=True, help="The version that is to replace blue's.")
+@click.option("--hotfix", type=OneLine(), help="Why it may go forward in times that the plan freezes.")
 @site_option
 @json_option
-def start(plan_file: Path, version: str, site_file: Path | None, as_json: bool) -> int:
+def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | None, as_json: bool) -> int:
     """Record a new rollout and run its controller until it ends.
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
     read, text = language.load(plan_file)
-    here = _here(site_file)
-    actor = settings.from_environment().actor
+    refuse(_findings(read, site_file), str(plan_file))
+    here = _here(site_file, "start", *(("hotfix",) if hotfix is not None else ()))
     if here.signer is not None:
         here.signer.sign(b"")  # a key that cannot be used is mended before there is a rollout, not after
     _take_control(here)
     try:
-        progress = here.desk.start(read, text=text, file=str(plan_file), version=version, actor=actor)
+        progress = here.desk.start(
+            read, text=text, file=str(plan_file), version=version, actor=here.actor, hotfix=hotfix
+        )
         return _control(here, progress, as_json)
     finally:
         here.control.release()
@@ -186,10 +166,11 @@ def _take_control(here: Any, wait_s: float = 0.2) -> None:
 
 def _control(here: Any, progress: Progress, as_json: bool) -> int:
     from tranche import wiring
+    from tranche.page import event_json
 
     def tell(recorded: Recorded) -> None:
         if as_json:
-            click.echo(json.dumps(_event_json(recorded)))
+            click.echo(json.dumps(event_json(recorded)))
         elif told([recorded]):
             click.echo(line(recorded))
 
@@ -198,9 +179,8 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     while not progress.is_finished:
-        controller = wiring.controller(here, progress, tell)
-        progress = controller.run()
-        if controller.has_lost_lease:
+        progress, has_lost_lease = wiring.run(here, progress, tell)
+        if has_lost_lease:
             click.echo("tranche: the lease is lost; standing by", err=True)
             _take_control(here, wait_s=math.inf)
             progress = here.desk.progress(progress.rollout)
@@ -256,7 +236,7 @@ def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Stop the way forward; limits go on watching."""
     here = _here(site_file)
-    _report(here.desk.pause(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.pause(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -266,7 +246,7 @@ def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
 def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Open the way forward again."""
     here = _here(site_file)
-    _report(here.desk.resume(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.resume(reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -276,7 +256,42 @@ def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
 def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
     """End the dwell of this phase early. Gates, requirements and missing data are not overridden."""
     here = _here(site_file)
-    _report(here.desk.advance(reason=reason, actor=settings.from_environment().actor), as_json)
+    _report(here.desk.advance(reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@site_option
+@why_option
+@json_option
+def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Let this rollout go forward in times that its plan freezes. Everything else stands."""
+    here = _here(site_file)
+    _report(here.desk.hotfix(reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@click.option(
+    "--version", "version", required=True, help="The build that takes the place of the present one."
+)
+@site_option
+@reason_option
+@json_option
+def retarget(version: str, site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Roll out another build from here: through staging, then this phase anew. Users are on blue meanwhile."""
+    here = _here(site_file)
+    _report(here.desk.retarget(version=version, reason=reason, actor=here.actor), as_json)
+
+
+@cli.command()
+@site_option
+@why_option
+@json_option
+def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
+    """Stop blue for good, once the rollout is complete. There is no going back then."""
+    from tranche import wiring
+
+    here = _here(site_file)
+    _report(wiring.retire(here, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
@@ -291,7 +306,8 @@ def approve(
     """Show what waits for an approval; with --evidence, say yes to it. Not by the one who started it."""
     from tranche.page import text_of_cases
 
-    desk = _here(site_file).desk
+    here = _here(site_file, "status" if evidence is None else "approve")
+    desk = here.desk
     if evidence is None:
         cases = desk.case(gate)
         if as_json:
@@ -299,55 +315,39 @@ def approve(
         else:
             click.echo(text_of_cases(desk.name(), cases))
         return
-    actor = settings.from_environment().actor
-    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=actor), as_json)
+    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
 @click.argument("gate", required=False)
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @json_option
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
-    actor = settings.from_environment().actor
-    _report(_here(site_file).desk.revoke(gate=gate, reason=reason, actor=actor), as_json)
+    here = _here(site_file)
+    _report(here.desk.revoke(gate=gate, reason=reason, actor=here.actor), as_json)
 
 
 @cli.command()
 @site_option
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
+@click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
 @json_option
-def rollback(site_file: Path | None, reason: str, as_json: bool) -> None:
+def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead."""
     from tranche import wiring
 
     here = _here(site_file)
-    reversal = here.desk.roll_back(
-        reason=reason,
-        actor=settings.from_environment().actor,
-        traffic=here.traffic(),
-        environment=here.environment(),
-        lock=here.traffic_lock(),
-    )
-    if reversal.finished:
-        wiring.write_record(here)
-    _report(reversal.progress, as_json)
+    taken_back = wiring.roll_back(here, reason=reason, force=force, actor=here.actor)
+    _report(taken_back, as_json)
 
 
 def _report(progress: Progress, as_json: bool) -> None:
+    from tranche.page import report
+
     if as_json:
-        rollback = progress.rollback
-        _print(
-            {
-                "rollout": progress.rollout,
-                "state": progress.state.value,
-                "phase": progress.stay.name,
-                "position": progress.position,
-                "decided_at": rollback.decided_at.isoformat() if rollback else None,
-                "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
-            }
-        )
+        _print(report(progress))
         return
     told_state = progress.state.value.replace("_", " ")
     click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")
@@ -360,28 +360,14 @@ def _report(progress: Progress, as_json: bool) -> None:
 @json_option
 def history(site_file: Path | None, rollout: str | None, everything: bool, as_json: bool) -> None:
     """Every event, as it was recorded."""
+    from tranche.page import event_json
+
     events = _here(site_file).desk.events(rollout)
     if as_json:
-        _print([_event_json(recorded) for recorded in events])
+        _print([event_json(recorded) for recorded in events])
         return
     for recorded in events if everything else told(events):
         click.echo(line(recorded))
-
-
-def _event_json(recorded: Recorded) -> dict[str, Any]:
-    from tranche.events import decode
-
-    title, text = title_and_text(decode(recorded))
-    return {
-        "rollout": recorded.rollout,
-        "position": recorded.position,
-        "type": recorded.type,
-        "at": recorded.at.isoformat(),
-        "actor": recorded.actor,
-        "title": title,
-        "text": text,
-        "data": dict(recorded.data),
-    }
 
 
 @cli.command()
@@ -417,100 +403,15 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
         click.echo(text_of_who(document))
 
 
-@cli.group()
-def evidence() -> None:
-    """What a rollout's decisions rest on: exported, checked offline, made again (docs/evidence.md)."""
-
-
-@evidence.command("export")
-@click.argument("rollout")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@site_option
-@json_option
-def evidence_export(rollout: str, out: Path, site_file: Path | None, as_json: bool) -> None:
-    """Write the evidence of a rollout to one file that needs nothing else."""
-    from tranche import audit
-    from tranche.adapters.durable import write_atomically
-    from tranche.adapters.ed25519 import verify
-
-    here = _here(site_file)
-    desk = here.desk
-    by, events, rolled = settings.from_environment().actor, desk.events(rollout), desk.progress(rollout)
-    text = audit.export(events, desk.plan(rolled), at=desk.clock.now(), by=by, signer=here.signer)
-    exported = audit.verified(text.encode(), verify=verify)  # what is handed out was read back
-    try:
-        write_atomically(out, text)
-    except OSError as error:
-        raise Fault(f"{out} cannot be written ({error}); look at the folder and the disk") from error
-    _report_evidence(out, exported, as_json)
-
-
-@evidence.command("verify")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--key", "keys", multiple=True, help="The public key you trust: a PEM file or ed25519:...")
-@json_option
-def evidence_verify(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
-    """Find any change of exported evidence, offline. Without --key it says whose signatures it found."""
-    _report_evidence(file, _evidence(file, keys), as_json)
-
-
-@evidence.command("replay")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--key", "keys", multiple=True, help="The public key you trust: a PEM file or ed25519:...")
-@json_option
-def evidence_replay(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
-    """Verify, and make every decision again from what was seen: each must come out as it was recorded."""
-    from dataclasses import asdict
-
-    from tranche import audit
-
-    agreement = audit.replayed(_evidence(file, keys))
-    if as_json:
-        _print(asdict(agreement))
-        return
-    click.echo(f"{file}: {agreement.agreed} decisions made again, all as recorded")
-    click.echo(f"  by people: {agreement.by_people}; holds of ticks that failed: {agreement.by_faults}")
-
-
-def _evidence(file: Path, keys: tuple[str, ...]) -> Any:
-    from tranche import audit
-    from tranche.adapters.ed25519 import read_public, verify
-
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise Fault(f"{file} cannot be read ({error})") from error
-    return audit.verified(data, verify=verify, keys=[read_public(each) for each in keys])
-
-
-def _report_evidence(file: Path, exported: Any, as_json: bool) -> None:
-    from tranche.page import evidence_document, text_of_evidence
-
-    document = evidence_document(exported)
-    if as_json:
-        _print(document)
-    else:
-        click.echo(text_of_evidence(str(file), document))
-
-
-@cli.group()
-def traffic() -> None:
-    """The data plane's own files."""
-
-
-@traffic.command("config")
-@site_option
-@json_option
-def traffic_config(site_file: Path | None, as_json: bool) -> None:
-    """Write the bootstrap and the first routes: everybody on blue."""
-    from tranche import wiring
-
-    site = _site(site_file)
-    wiring.write_traffic_config(site)
-    if as_json:
-        _print({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
-    else:
-        click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
+for command in (
+    cli_site.token,
+    cli_site.notify,
+    cli_site.serve,
+    cli_site.traffic,
+    cli_evidence.evidence,
+    simulate,
+):
+    cli.add_command(command)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tranche.approval import is_all_that_lacks
 from tranche.attestation import Basis, MadeBy, attested
-from tranche.beside import GateBench, GateRun, Workers, look_at_green
+from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
 from tranche.decide import (
     Complete,
     Decision,
@@ -27,11 +27,12 @@ from tranche.decide import (
 )
 from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
 from tranche.evidence import Evidence
-from tranche.limits import Reading
+from tranche.limits import KEPT, Reading
 from tranche.moves import events_of, measured
 from tranche.observe import (
     Observations,
     begin_stay,
+    begin_version,
     gather,
     judged,
     miss,
@@ -128,7 +129,7 @@ class Controller:
         self._show = show
         now = world.clock.now()
         self.seen = recalled(memory, plan=plan, progress=progress, now=now)
-        self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * 2 + plan.tick_s
+        self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * KEPT + plan.tick_s
         self._bench = GateBench(
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
         )
@@ -136,6 +137,7 @@ class Controller:
         self._unrecorded: tuple[RollBack, Evidence, Basis] | None = None
         self._announced = False
         self._trouble: str | None = None
+        self._is_stopping = False
         self.is_done = False
         self.has_lost_lease = False
         self.hurries = False
@@ -176,6 +178,7 @@ class Controller:
         return self._end() if self.progress.is_finished else self._round()
 
     def _round(self) -> None:
+        self._begin_version()
         self._observe()
         now = self.world.clock.now()
         evidence = gather(self.plan, self.progress, self.seen)
@@ -218,6 +221,10 @@ class Controller:
                     self.seen = miss_green(self.seen, str(result))
                 case GateRun():
                     self._answers.append(result)
+                case GreenStopped():
+                    self._is_stopping = False
+                    if result.trouble is not None:
+                        self.seen = miss_green(self.seen, result.trouble)
 
     # Record.
 
@@ -237,8 +244,8 @@ class Controller:
             return
         if not self.progress.is_finished:
             self._append(TakenOver(pid=self.pid))
-        if self.progress.rollback is None and not self.progress.is_finished:
-            self._ensure_green()
+        if self.progress.rollback is None and not self.progress.is_finished and not self.progress.retargets:
+            self._ensure_green()  # a version that was brought in later waits until the one before has no users
         self._announced = True
 
     def _ensure_green(self) -> None:
@@ -292,17 +299,17 @@ class Controller:
         """Tell people what they would want to be told at night, and what ends a rollout."""
         match decision:
             case RollBack():
-                self._tell("rolled back", decision.reason, "critical")
+                self._tell("rolled back", decision.reason, "critical", recorded=True)
             case StepBack():
-                self._tell("stepped back", decision.reason, "critical")
+                self._tell("stepped back", decision.reason, "critical", recorded=True)
             case Hold(page=True):
-                self._tell("a decision is needed", decision.reason, "critical")
+                self._tell("a decision is needed", decision.reason, "critical", recorded=True)
             case Hold(lacking=lacking) if is_all_that_lacks(
                 self.plan.phases[self.progress.stay.phase], lacking
             ):
-                self._tell("an approval is needed", decision.reason, "warning")
+                self._tell("an approval is needed", decision.reason, "warning", recorded=True)
             case Complete():
-                self._tell("complete", decision.reason, "info")
+                self._tell("complete", decision.reason, "info", recorded=True)
 
     # Act.
 
@@ -318,9 +325,15 @@ class Controller:
             wait_s=1.0 if self.progress.rollback is not None else LOCK_WAIT_S,
             actor=ACTOR,
         )
+        self._begin_version()
         is_new = self.progress.applied != before or self.seen.stay != self.progress.stay.identifier
         if is_new and self.progress.rollback is None:
             self._begin_stay()
+
+    def _begin_version(self) -> None:
+        """What was seen of a version that is replaced says nothing of the next one."""
+        if self.seen.version != self.progress.version:
+            self.seen = begin_version(self.seen, self.progress.version, self.world.clock.now())
 
     def _begin_stay(self) -> None:
         if self.progress.stay.entered_at is None:
@@ -371,7 +384,7 @@ class Controller:
             ran = self._answers[0]
             stay = self.progress.stay
             known = stay.gates.get(ran.gate.name)
-            is_here = (ran.phase, ran.visit) == (stay.phase, self.progress.step_backs)
+            is_here = (ran.phase, ran.visit) == (stay.phase, self.progress.visit)
             is_news = known is None or (known.verdict, known.reason) != (
                 ran.answer.verdict,
                 ran.answer.reason,
@@ -391,9 +404,12 @@ class Controller:
 
     def _start_jobs(self) -> None:
         version, green = self.progress.version, self.seen.green
-        if green is not None and (green.stage is Stage.ABSENT or green.version != version):
-            self._ensure_green()
         environment, clock = self.world.environment, self.world.clock
+        if green is not None and green.stage is Stage.ABSENT and not self._is_stopping:
+            self._ensure_green()
+        elif green is not None and green.version != version and self._may_replace():
+            self._is_stopping = True
+            self.world.workers.start("stop green", lambda: stop_green(environment))
         self.world.workers.start("green", lambda: look_at_green(environment, clock))
         is_ready = green is not None and green.stage is Stage.READY and green.version == version
         if not is_ready:
@@ -403,6 +419,14 @@ class Controller:
             self._append(GreenReady(version=version))
         if healthy and not self.progress.is_finished:
             self._bench.start_due(self.plan, self.progress)
+
+    def _may_replace(self) -> bool:
+        """Whether nobody is on green, as the data plane has just confirmed: then it may stop without a failed request.
+
+        Requests under way finish, because a version that is told to stop finishes them.
+        """
+        confirmed = self.progress.is_confirmed and self.seen.traffic_trouble is None
+        return confirmed and not self.progress.has_users and not self._is_stopping
 
     # Show.
 
@@ -444,8 +468,12 @@ class Controller:
         except Fault:
             return  # the log itself is what fails; the next tick reads it again
 
-    def _tell(self, title: str, text: str, severity: str) -> None:
-        rollout = self.progress.rollout
+    def _tell(self, title: str, text: str, severity: str, *, recorded: bool = False) -> None:
+        key = f"{self.progress.rollout}/{self.progress.position}: {title}"
         self.world.notifier.tell(
-            title=f"{rollout}: {title}", text=text, severity=severity, key=f"{rollout}: {title}"
+            title=f"{self.progress.rollout}: {title}",
+            text=text,
+            severity=severity,
+            key=key,
+            recorded=recorded,
         )

@@ -3,11 +3,14 @@
 In this order, and the order is the point:
 
 1. a rollback that was asked for or decided is finished, whatever else is seen;
-2. green is dying, or a hard limit is broken, or the judge shows harm: roll back or step back -
-   unless blue breaks the same limit too: going back would not help, so hold and call somebody;
+2. green is dying, the judge shows harm, the harm budget is spent, or a hard limit is broken: roll back or step
+   back - unless blue breaks the same limit too: going back would not help, so hold and call somebody; and past
+   the plan's point of no return, where going back is no remedy, stop until a person goes on, and call somebody;
 3. a person paused;
 4. data is missing or stale, or traffic is not as set: *cannot tell*, which never advances;
-5. the dwell; 6. the gates; 7. the requirements; 8. the approvals; and only then forward, one step.
+5. the dwell; 6. the gates; 7. the requirements; 8. a freeze; 9. the approvals; and only then forward, one step;
+10. what lacks one of these for longer than the phase may last is overdue, but for what a freeze holds up: somebody is
+   called, or users go back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +20,7 @@ from typing import Any, Final
 
 from tranche import approval
 from tranche.evidence import Evidence
+from tranche.freeze import covering
 from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
 from tranche.ports import Stage, Verdict
@@ -26,12 +30,16 @@ from tranche.signals import GREEN_ARMS, NOTHING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change."""
+    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change.
+
+    `page` calls somebody; `stops` pauses the rollout besides, so that nothing goes forward until a person resumes it.
+    """
 
     verdict: Verdict
     reason: str
     key: str
     page: bool = False
+    stops: bool = False
     lacking: tuple[Reading, ...] = ()
 
 
@@ -73,6 +81,9 @@ class Complete:
 
 Decision = Hold | Advance | StepBack | RollBack | Complete
 
+FREEZE: Final = "freeze"
+"""The name of the check that a freeze fails."""
+
 WORST_FIRST: Final = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.NOT_YET)
 
 
@@ -84,12 +95,16 @@ def decide(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         return Hold(verdict=Verdict.PASS, reason="the rollout is complete", key="completed")
     harm = next(_harm(plan, progress, evidence, now), None)
     if harm is not None:
-        return harm
+        return _stopped(plan, harm) if past_return(plan, progress) else harm
     if progress.paused_by is not None:
         return Hold(verdict=Verdict.NOT_YET, reason=f"paused by {progress.paused_by}", key="paused")
     lacking = tuple(
         reading for reading in checks(plan, progress, evidence, now) if reading.verdict is not Verdict.PASS
     )
+    frozen = any(reading.name == FREEZE for reading in lacking)
+    if lacking and not frozen and _is_overdue(plan, progress, now):
+        overdue = _overdue(plan, progress, _hold(progress, evidence, lacking))
+        return _stopped(plan, overdue) if past_return(plan, progress) else overdue
     if lacking:
         return _hold(progress, evidence, lacking)
     return _forward(plan, progress, evidence)
@@ -106,6 +121,49 @@ def _hold(progress: Progress, evidence: Evidence, lacking: tuple[Reading, ...]) 
         page=worst.verdict is Verdict.FAIL and all(reading.name != "dwell" for reading in lacking),
         lacking=lacking,
     )
+
+
+def past_return(plan: Plan, progress: Progress) -> bool:
+    """Whether the phase has begun from which going back is no remedy."""
+    number = plan.point_of_no_return
+    return number is not None and any(stay.phase >= number for stay in progress.stays)
+
+
+def _stopped(plan: Plan, harm: Decision) -> Decision:
+    """What takes users back before the point of no return stops the rollout behind it."""
+    if not isinstance(harm, RollBack | StepBack):
+        return harm
+    why = plan.phases[plan.point_of_no_return or 0].point_of_no_return
+    return Hold(
+        verdict=Verdict.FAIL,
+        reason=f"{harm.reason}; going back is no remedy any more ({why}), so nothing moves until a person says so",
+        key=f"no return: {harm.cause}",
+        page=True,
+        stops=True,
+        lacking=(Reading(name=harm.cause, verdict=Verdict.FAIL, reason=harm.reason, numbers=harm.numbers),),
+    )
+
+
+def _is_overdue(plan: Plan, progress: Progress, now: datetime) -> bool:
+    """Whether the phase has lasted longer than it may, since the data plane confirmed its weight.
+
+    When a person resumes it, its time begins anew: whoever looked at it and lets it go on gives it that.
+    """
+    entered, resumed = progress.stay.entered_at, progress.resumed_at
+    if not _knows(plan, progress) or entered is None:
+        return False
+    since = max(entered, resumed) if resumed is not None else entered
+    most_s = plan.phases[progress.stay.phase].at_most_s
+    return most_s is not None and (now - since).total_seconds() > most_s
+
+
+def _overdue(plan: Plan, progress: Progress, hold: Hold) -> Decision:
+    """What the plan says of a phase that does not come to its end; `hold` says what it lacks."""
+    phase = plan.phases[progress.stay.phase]
+    told = f"phase '{phase.name}' is overdue, it may last {duration(phase.at_most_s or 0)}: {hold.reason}"
+    if phase.overdue == "roll_back":
+        return RollBack(cause="overdue", reason=told)
+    return replace(hold, reason=told, key="overdue", page=True)
 
 
 def situation(progress: Progress, evidence: Evidence) -> str:
@@ -132,6 +190,13 @@ def _harm(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> 
             first_bad_at=evidence.harm_since,
             numbers=evidence.harm.numbers,
         )
+    if evidence.budget is not None and evidence.budget.verdict is Verdict.FAIL:
+        yield RollBack(
+            cause=evidence.budget.name,
+            reason=evidence.budget.reason,
+            first_bad_at=evidence.harm_since,
+            numbers=evidence.budget.numbers,
+        )
     broken = [found for found in evidence.limits if found.reading.verdict is Verdict.FAIL]
     if not progress.has_users:
         broken = []
@@ -154,7 +219,10 @@ def _knows(plan: Plan, progress: Progress) -> bool:
 
 def _dying(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> Iterator[RollBack]:
     """Green itself is in trouble: restarts, a failed start, no healthy host, never ready."""
-    health, green, since = plan.health, evidence.green, evidence.trouble_since
+    health, since = plan.health, evidence.trouble_since
+    # What is seen of a version that is being replaced says nothing of the one that takes its place.
+    is_it = evidence.green is not None and evidence.green.version in {None, progress.version}
+    green = evidence.green if is_it else None
     if green is not None and green.restarts > health.restarts:
         told = f"green restarted {green.restarts} times, more than {health.restarts}"
         yield RollBack(
@@ -228,15 +296,16 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
         _confirmed(progress, evidence),
     ]
     found += [limit.reading for limit in evidence.limits if limit.reading.verdict is Verdict.CANNOT_TELL]
-    if evidence.share is not None:
-        found.append(evidence.share)
+    found += [reading for reading in (evidence.budget, evidence.share) if reading is not None]
     if evidence.harm is not None:
         found.append(replace(evidence.harm, name="judge"))
     found.append(_dwell(phase, stay, now))
+    frozen = _freezes(plan, progress, now)
     if stay.internal_only:
-        return [*found, _internal(phase, evidence)]
+        return [*found, _internal(phase, evidence), *frozen]
     found += gate_readings(phase, stay)
     found += _required(phase, evidence)
+    found += frozen
     return [*found, *approval_readings(progress, phase, stay, now)]
 
 
@@ -321,6 +390,20 @@ def gate_readings(phase: Phase, stay: Stay) -> list[Reading]:
     return found
 
 
+def _freezes(plan: Plan, progress: Progress, now: datetime) -> list[Reading]:
+    """Whether the plan freezes this time; a hotfix goes forward all the same."""
+    if not plan.freezes:
+        return []
+    name, freeze = FREEZE, covering(plan.freezes, now)
+    if freeze is None:
+        return [Reading(name=name, verdict=Verdict.PASS, reason="the plan does not freeze this time")]
+    if progress.hotfix_by is not None:
+        told = f"frozen from {freeze}, and {progress.hotfix_by} declared this rollout a hotfix"
+        return [Reading(name=name, verdict=Verdict.PASS, reason=told)]
+    told = f"frozen from {freeze}: nothing goes forward, and what must goes back"
+    return [Reading(name=name, verdict=Verdict.NOT_YET, reason=told)]
+
+
 def approval_readings(progress: Progress, phase: Phase, stay: Stay, now: datetime) -> list[Reading]:
     """What people have said; asked last, when everything else is known."""
     dwelt = _dwell(phase, stay, now).verdict is Verdict.PASS
@@ -366,7 +449,7 @@ def _forward(plan: Plan, progress: Progress, evidence: Evidence) -> Advance | Co
         return Advance(phase=stay.phase, internal_only=False, reason=f"{told}: internal users met no trouble")
     if stay.phase == plan.last:
         return Complete(reason=f"{told}: every gate and requirement of every phase is met")
-    following = stay.phase + 1
+    following = stay.phase + 1 if stay.phase else min(progress.returns_to, plan.last)
     internal_only = plan.phases[following].internal_users_first_s > 0
     return Advance(
         phase=following, internal_only=internal_only, reason=f"{told}: every gate and requirement is met"

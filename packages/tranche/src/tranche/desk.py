@@ -4,6 +4,7 @@ A request is an event, appended on the condition that the rules still allow it. 
 it must work when nothing else does.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,15 +14,20 @@ from typing import Any, Final, Protocol
 from tranche import approval
 from tranche.attestation import Basis, MadeBy, attested
 from tranche.beside import dwelt
-from tranche.decide import RollBack
+from tranche.decide import RollBack, past_return
 from tranche.events import (
     AdvanceRequested,
     Event,
+    HotfixDeclared,
     Measured,
     Paused,
     Resumed,
+    Retargeted,
+    Retired,
+    RollbackDecided,
     RolledBack,
     Started,
+    WeightRequested,
     encode,
 )
 from tranche.language import parse
@@ -106,6 +112,48 @@ class BlueRetired(Refused):
     code = "blue-retired"
 
 
+class PastReturn(Refused):
+    """The point of no return is passed; a rollback is no remedy any more. Only --force does it all the same."""
+
+    code = "past-return"
+
+
+class NothingFrozen(Refused):
+    """The plan freezes no time, so no hotfix is needed to go forward."""
+
+    code = "nothing-frozen"
+
+
+class AlreadyHotfix(Refused):
+    """The rollout is a hotfix already."""
+
+    code = "already-hotfix"
+
+
+class VersionRefused(Refused):
+    """No version is called so: up to 128 letters, digits and any of . _ + : @ -"""
+
+    code = "version-refused"
+
+
+class SameVersion(Refused):
+    """This version is rolled out already."""
+
+    code = "same-version"
+
+
+class CannotRetarget(Refused):
+    """Users are being taken back to blue; start a new rollout when they are there."""
+
+    code = "cannot-retarget"
+
+
+class NotComplete(Refused):
+    """Blue is retired once the rollout is complete; until then users may have to go back to it."""
+
+    code = "not-complete"
+
+
 class PlanChanged(Refused):
     """The plan in the event log reads differently in this release of tranche."""
 
@@ -128,6 +176,8 @@ class Reversal:
 
 
 TRIES: Final = 50
+VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
+"""Versions become words of commands and names of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,12 +230,21 @@ class Desk:
         alive = self.control.is_held_elsewhere()
         return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
 
-    def start(self, plan: Plan, *, text: str, file: str, version: str, actor: str) -> Progress:
+    def start(
+        self, plan: Plan, *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
+    ) -> Progress:
         """Record a new rollout. The caller holds the control lock, and runs the controller.
+
+        `hotfix` says why it may go forward in times that the plan freezes.
 
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
+            NothingFrozen: a hotfix by a plan that freezes nothing.
+            VersionRefused: no version is called so.
         """
+        _check_version(version)
+        if hotfix is not None and not plan.freezes:
+            raise NothingFrozen
         names = self.log.rollouts()
         if names:
             last = self.progress(names[-1])
@@ -202,7 +261,9 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        recorded = self.log.append(rollout, after=0, events=[encode(started, at=self._now(), actor=actor)])
+        events: list[Event] = [started] if hotfix is None else [started, HotfixDeclared(reason=hotfix)]
+        new = [encode(event, at=self._now(), actor=actor) for event in events]
+        recorded = self.log.append(rollout, after=0, events=new)
         progress = fold(recorded)
         if progress is None:
             raise LogFault("the event log did not keep the rollout; look at its file")
@@ -224,6 +285,22 @@ class Desk:
 
         return self._ask(ask, actor)
 
+    def hotfix(self, *, reason: str, actor: str) -> Progress:
+        """Let the rollout go forward in times that its plan freezes. Everything else stands.
+
+        Raises:
+            NothingFrozen, AlreadyHotfix: as they say.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if not self.plan(progress).freezes:
+                raise NothingFrozen
+            if progress.hotfix_by is not None:
+                raise AlreadyHotfix(f"{progress.hotfix_by} has declared it a hotfix already")
+            return [HotfixDeclared(reason=reason)]
+
+        return self._ask(ask, actor)
+
     def advance(self, *, reason: str, actor: str) -> Progress:
         """End the dwell of the present phase early; gates, requirements and data stand.
 
@@ -236,6 +313,65 @@ class Desk:
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
+
+    def retarget(self, *, version: str, reason: str, actor: str) -> Progress:
+        """Roll out another build from here on, in the present phase, whose evidence then starts anew.
+
+        There is one green, and no user is to meet it while it is replaced: all of them are on blue until the new build
+        has passed staging. The controller carries that out.
+
+        Raises:
+            VersionRefused, SameVersion, CannotRetarget: as they say.
+            PastReturn: users cannot be sent to blue meanwhile.
+        """
+        _check_version(version)
+
+        def ask(progress: Progress) -> list[Event]:
+            if version == progress.version:
+                raise SameVersion(
+                    f"{version} is rolled out already; a build of its own has a version of its own"
+                )
+            if progress.rollback is not None:
+                raise CannotRetarget
+            plan = self.plan(progress)
+            if past_return(plan, progress):
+                phase = plan.phases[plan.point_of_no_return or 0]
+                told = (
+                    f"users would be on blue meanwhile, and phase '{phase.name}' was the point of no return"
+                )
+                raise PastReturn(
+                    f"{told}: {phase.point_of_no_return}; complete this one, then roll out the next"
+                )
+            phase_number = progress.stay.phase or progress.returns_to
+            return [
+                *self._measured(progress),
+                Retargeted(version=version, phase=phase_number, reason=reason),
+                WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False),
+            ]
+
+        return self._ask(ask, actor)
+
+    def retire(self, *, reason: str, actor: str, environment: Environment) -> Progress:
+        """Stop blue for good, when the rollout is complete. May be repeated when it would not stop.
+
+        It is recorded first: a blue that stops is not gone back to, whoever asks meanwhile.
+
+        Raises:
+            NotComplete: users may still have to go back to it.
+            Ended: the rollout was rolled back; blue serves everybody.
+            EnvironmentFault: it is recorded, and blue did not stop.
+        """
+
+        def ask(progress: Progress) -> list[Event]:
+            if progress.state is not State.COMPLETED:
+                raise NotComplete
+            if Colour.BLUE.value in progress.retired:
+                return []
+            return [Retired(colour=Colour.BLUE.value, detail=reason or f"{actor} asked for it")]
+
+        progress = self._ask(ask, actor, also={State.COMPLETED})
+        environment.retire(Colour.BLUE)
+        return progress
 
     def case(self, gate: str | None = None) -> list[Json]:
         """What people are asked to approve in the present phase, with its evidence and the digest of it.
@@ -325,25 +461,33 @@ class Desk:
             raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
 
     def roll_back(
-        self, *, reason: str, actor: str, traffic: Traffic, environment: Environment, lock: Lock
+        self,
+        *,
+        reason: str,
+        actor: str,
+        traffic: Traffic,
+        environment: Environment,
+        lock: Lock,
+        force: bool = False,
     ) -> Reversal:
         """Take all users back to blue, now. Works with the controller dead or alive; may be repeated.
 
         Raises:
             Ended: it is rolled back already.
             BlueRetired: there is nothing to go back to.
+            PastReturn: the plan says that going back is no remedy any more, and it is not forced.
             TrafficFault: it is decided and recorded, and the data plane has not confirmed it.
         """
-        decision = RollBack(cause="person", reason=reason)
 
         def ask(progress: Progress) -> list[Event]:
             if Colour.BLUE.value in progress.retired:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            return roll_back(decision, progress)
+            numbers = self._check_return(progress, force=force)
+            return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
-        progress = self._ask(ask, actor, also={State.COMPLETED}, decision=decision)
+        progress = self._ask(ask, actor, also={State.COMPLETED})
         progress = reconcile(
             log=self.log,
             traffic=traffic,
@@ -357,6 +501,24 @@ class Desk:
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
 
+    def _check_return(self, progress: Progress, *, force: bool) -> Json:
+        """What is kept beside a rollback that is forced; nothing where it is not needed."""
+        try:
+            plan = parse(progress.plan_text, file=progress.plan_file)
+        except Refused:
+            # A plan of another release must not keep users on green; unless it may hold such a point.
+            if "point_of_no_return" not in progress.plan_text or force:
+                return {}
+            told = "this release cannot read the plan, and it names a point of no return"
+            raise PastReturn(f"{told}; look whether it is passed, then use --force") from None
+        if not past_return(plan, progress):
+            return {}
+        phase = plan.phases[plan.point_of_no_return or 0]
+        if not force:
+            told = f"phase '{phase.name}' was the point of no return: {phase.point_of_no_return}"
+            raise PastReturn(f"{told}; mend it forward, or take users back all the same with --force")
+        return {"forced_past": phase.name, "point_of_no_return": phase.point_of_no_return}
+
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""
         try:
@@ -366,17 +528,20 @@ class Desk:
             told = f"not stopped: {fault}"
 
         def ask(now: Progress) -> list[Event]:
-            ended: list[Event] = [RolledBack(green=told)]
-            seen = self.observed()
-            if now.stay.measured is None and seen is not None and seen.get("stay") == now.stay.identifier:
-                checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
-                ended.insert(0, Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks))
-            return ended
+            return [*self._measured(now), RolledBack(green=told)]
 
         try:
             return self._ask(ask, actor)
         except Ended:
             return self.progress(progress.rollout)  # a controller came and ended it
+
+    def _measured(self, now: Progress) -> list[Event]:
+        """What a controller saw last of the stay that ends, if it looked and has not recorded it."""
+        seen = self.observed()
+        if now.stay.measured is not None or seen is None or seen.get("stay") != now.stay.identifier:
+            return []
+        checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
+        return [Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks)]
 
     def _ask(
         self,
@@ -384,7 +549,6 @@ class Desk:
         actor: str,
         *,
         also: set[State] | None = None,
-        decision: RollBack | None = None,
     ) -> Progress:
         """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker.
 
@@ -397,8 +561,10 @@ class Desk:
                     f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
                 )
             now = self._now()
-            events = [encode(event, at=now, actor=actor) for event in ask(progress)]
-            if decision is not None and events:
+            asked = ask(progress)
+            events = [encode(event, at=now, actor=actor) for event in asked]
+            for decided in [event for event in asked if isinstance(event, RollbackDecided)]:
+                decision = RollBack(cause=decided.cause, reason=decided.reason, numbers=decided.numbers)
                 basis = Basis(decision=decision, made_by=MadeBy.PERSON, after=progress.position, at=now)
                 events = attested(basis, events, progress=progress, actor=actor, signer=self.signer, at=now)
             try:
@@ -410,3 +576,8 @@ class Desk:
 
     def _now(self) -> datetime:
         return self.clock.now()
+
+
+def _check_version(version: str) -> None:
+    if not re.fullmatch(VERSION, version):
+        raise VersionRefused(f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -")

@@ -18,6 +18,7 @@ from tranche.events import (
     Event,
     GateAnswered,
     Held,
+    HotfixDeclared,
     PhaseEntered,
     RollbackDecided,
     SteppedBack,
@@ -49,7 +50,10 @@ def dossier(events: Sequence[Recorded], progress: Progress, plan: Plan) -> Json:
         "approvals": [_approval(*entry, entries, progress) for entry in _of(entries, ApprovalGiven)],
         "tests": [_test(*entry, plan) for entry in _of(entries, GateAnswered)],
         "fallback": _fallback(plan),
-        "overrides": [_override(*entry) for entry in _of(entries, AdvanceRequested)],
+        "overrides": [
+            *(_override(*entry) for entry in _of(entries, AdvanceRequested)),
+            *(_hotfix(*entry) for entry in _of(entries, HotfixDeclared)),
+        ],
         "decisions": [_decision(*entry) for entry in entries if isinstance(entry[1], DECIDED)],
         "weights": [plain(change) for change in progress.changes],
         "outcome": _outcome(progress),
@@ -99,7 +103,7 @@ def _approval(recorded: Recorded, given: ApprovalGiven, entries: Sequence[Entry]
         "expires_at": given.expires_at,
         "reason": given.reason,
         "revoked": revoked,
-        "is_independent_of_the_requester": recorded.actor != progress.started_by,
+        "is_independent_of_the_requester": recorded.actor not in {progress.started_by, *progress.brought_by},
     }
 
 
@@ -138,6 +142,16 @@ def _override(recorded: Recorded, asked: AdvanceRequested) -> Json:
         "by": recorded.actor,
         "at": plain(recorded.at),
         "reason": asked.reason,
+    }
+
+
+def _hotfix(recorded: Recorded, declared: HotfixDeclared) -> Json:
+    return {
+        "what": "a hotfix was declared, which goes forward in times that the plan freezes",
+        "phase": None,
+        "by": recorded.actor,
+        "at": plain(recorded.at),
+        "reason": declared.reason,
     }
 
 

@@ -153,6 +153,22 @@ class ApprovalRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HotfixDeclared:
+    """A person lets this rollout go forward in times that the plan freezes."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retargeted:
+    """A person replaced the version that is rolled out. It goes through staging, then on with this phase, anew."""
+
+    version: str
+    phase: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SteppedBack:
     """Green got too much: the phase before is entered anew."""
 
@@ -221,6 +237,8 @@ Event = (
     | AdvanceRequested
     | ApprovalGiven
     | ApprovalRevoked
+    | HotfixDeclared
+    | Retargeted
     | SteppedBack
     | RollbackDecided
     | RolledBack
@@ -245,6 +263,8 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "advance-requested/1": AdvanceRequested,
     "approval-given/1": ApprovalGiven,
     "approval-revoked/1": ApprovalRevoked,
+    "hotfix-declared/1": HotfixDeclared,
+    "retargeted/1": Retargeted,
     "stepped-back/1": SteppedBack,
     "rollback-decided/1": RollbackDecided,
     "rolled-back/1": RolledBack,

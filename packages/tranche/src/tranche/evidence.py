@@ -17,6 +17,7 @@ class Evidence:
     troubles say why not now. `unhealthy_since` is set while the data plane has no healthy green host although
     green has users; `trouble_since` is when green first restarted, failed or was unhealthy in this stay.
 
+    `budget` is what green has cost its users of the plan's harm budget (a FAIL rolls back), None where there is none.
     `harm` is the judge's finding (a FAIL rolls back), None before green has users; `harm_since` is when the first
     bad request came that it rests on. `shared` is an objective that blue surely misses, too. `safety` holds the
     judge's answer by requirement; where there is one it must pass besides the requirement itself.
@@ -36,6 +37,7 @@ class Evidence:
     limits: tuple[LimitReading, ...] = ()
     requirements: tuple[Reading, ...] = ()
     share: Reading | None = None
+    budget: Reading | None = None
     harm: Reading | None = None
     harm_since: datetime | None = None
     shared: Reading | None = None

@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import yaml
 
 from tranche import promql
-from tranche.plan import PlannedGate, duration
+from tranche.plan import OWN_VARIABLES, PlannedGate, duration
+from tranche.scan import RATINGS
 from tranche.shape import (
+    ANYTHING,
     Choice,
     Duration,
     FileRefused,
@@ -87,7 +89,7 @@ class ThresholdKind:
 
 PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 NAME: Final = Text(expected="a name of small letters, digits and dashes", pattern=r"[a-z0-9][a-z0-9-]{0,62}")
-WORDS: Final = Text(expected="a text", pattern=r"(?s).*")
+WORDS: Final = Text(expected="a text", pattern=ANYTHING)
 
 GATE_KEYS: Final = {
     "name": Key(NAME, "what the gate is called in the record"),
@@ -104,7 +106,7 @@ COMMAND: Final = {
 
 
 def request_keys(value: Kind[Any]) -> dict[str, Key]:
-    """A request of a load test. `value` is what a header or a body may be: in a plan, a text."""
+    """A request of a load test or a smoke test. `value` is what a header or a body may be: in a plan, a text."""
     methods = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
     return {
         "path": Key(PATH, "where, at green's address"),
@@ -113,7 +115,9 @@ def request_keys(value: Kind[Any]) -> dict[str, Key]:
         "body": Key(value, "what is sent", ""),
         "status": Key(Whole(least=100, most=599), "the status it must answer; another is an error", 200),
         "contains": Key(WORDS, "a text that must be in the answer", ""),
-        "share": Key(Whole(least=1, most=1000), "how often it is sent, beside the others", 1),
+        "share": Key(Whole(least=1, most=1000), "how often a load test sends it, beside the others", 1),
+        "absent": Key(WORDS, "a text that must not be in the answer; a smoke test looks", ""),
+        "within": Key(Duration(least_s=0.001), "how long a smoke test lets it take", 10.0),
     }
 
 
@@ -121,9 +125,12 @@ def request(*, place: Place, **values: object) -> dict[str, object]:  # noqa: AR
     return values
 
 
-LOAD: Final = {
+REQUESTS: Final = {
     "target": Key(NAME, "requests that the site describes, by name", ""),
     "requests": Key(ListOf(Record(request, request_keys(WORDS))), "the requests, in turn", ()),
+}
+LOAD: Final = {
+    **REQUESTS,
     "rate": Key(Rate(), "how many requests begin, such as 40/s", None),
     "users": Key(Whole(least=1, most=100_000), "instead of a rate: so many users", None),
     "every": Key(Duration(least_s=0.001), "how often each of them begins a request", 1.0),
@@ -136,11 +143,18 @@ LOAD: Final = {
 LEAST_FOR: Final = {"latency_p95": 20, "latency_p99": 100}
 """Requests without which there is no such percentile: one in twenty, one in a hundred."""
 
+MOST_DUE: Final = 5_000_000
+"""Requests of one load test: every one's latency is kept until the end, some hundred bytes each."""
+
+
+def _check_requests(settings: Settings, place: Place) -> None:
+    if bool(settings["target"]) == bool(settings["requests"]):
+        raise WrongValue(place, "name a 'target' of the site, or the 'requests' themselves; one of them")
+
 
 def _check_load(settings: Settings, place: Place) -> None:
     values: Mapping[str, Any] = settings
-    if bool(values["target"]) == bool(values["requests"]):
-        raise WrongValue(place, "name a 'target' of the site, or the 'requests' themselves; one of them")
+    _check_requests(settings, place)
     if (values["rate"] is None) == (values["users"] is None):
         raise WrongValue(place, "say how much: a 'rate' such as 40/s, or so many 'users'; one of them")
     rate = values["rate"] or values["users"] / values["every"]
@@ -149,6 +163,9 @@ def _check_load(settings: Settings, place: Place) -> None:
     least += [math.ceil(100 / values["errors"])] if values["errors"] else []
     if not least and values["errors"] is None:
         raise WrongValue(place, "nothing is asked of it; add 'latency_p95', 'latency_p99' or 'errors'")
+    if due > MOST_DUE:
+        told = f"{due} requests are more than one test can remember"
+        raise WrongValue(place, f"{told}; make at most {MOST_DUE}, by a lower rate or a shorter duration")
     if due < max(least, default=1):
         told = f"{due} requests cannot show that; make at least {max(least, default=1)}"
         raise WrongValue(place, f"{told}, by a higher rate or a longer duration")
@@ -156,6 +173,13 @@ def _check_load(settings: Settings, place: Place) -> None:
     if values["timeout"] <= needed_s:
         told = f"the test takes up to {duration(needed_s)}, and its timeout is {duration(values['timeout'])}"
         raise WrongValue(place, f"{told}; give it more")
+
+
+def _check_incidents(settings: Settings, place: Place) -> None:
+    if bool(settings["to"]) == bool(settings["query"]):
+        raise WrongValue(place, "name who is asked: a webhook ('to'), or a PromQL 'query'; one of them")
+    if settings["query"]:
+        _check_query(settings, place)
 
 
 def _check_query(settings: Settings, place: Place) -> None:
@@ -189,11 +213,32 @@ class GateKind:
     check: Check = lambda settings, place: None  # noqa: ARG005 - most kinds have nothing to add
 
 
+SUBJECT: Final = {"subject": {name: f"{{{name}}}" for name in OWN_VARIABLES}}
+"""What another system is told that it is asked about."""
+
+
+def strings_of(settings: object) -> Iterator[str]:
+    """Every text in these settings, however deep: where variables may stand."""
+    match settings:
+        case str():
+            yield settings
+        case Mapping():
+            for item in settings.values():
+                yield from strings_of(item)
+        case list() | tuple():
+            for item in settings:
+                yield from strings_of(item)
+
+
 def _declared(what: str) -> GateKind:
     keys = {"settings": Key(MapOf(Free()), "its own", {})}
     return GateKind(about=f"{what}; declared, cannot tell yet", keys=keys)
 
 
+FRESH: Final = {
+    "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
+    "fresh": Key(ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()),
+}
 GATE_KINDS: Final[Mapping[str, GateKind]] = {
     "command": GateKind(
         about="a program: exit 0 passes, 1 fails, 75 is not yet, anything else cannot tell", keys=COMMAND
@@ -212,10 +257,50 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         keys=LOAD,
         check=_check_load,
     ),
-    "security_scan": _declared("a scan"),
-    "incidents": _declared("open incidents"),
+    "smoke": GateKind(
+        about="requests to green's own address, one after the other, each with what it must answer",
+        keys=REQUESTS,
+        check=_check_requests,
+    ),
+    "security_scan": GateKind(
+        about="a security scanner of the site, whose report is counted by severity",
+        keys={
+            "scanner": Key(NAME, "the scanner of the site that is run"),
+            **{
+                rating: Key(
+                    Whole(most=1_000_000), f"at most so many {rating} findings; else any number", None
+                )
+                for rating in RATINGS[1:-1]
+            },
+            "critical": Key(Whole(most=1_000_000), "at most so many critical findings", 0),
+            "unrated": Key(Whole(most=1_000_000), "at most so many findings without a severity", 0),
+            "skipped": Key(Whole(most=1_000_000), "at most so many packages that were not looked at", 0),
+            "stale_after": Key(Duration(least_s=1), "an older report cannot tell anything", 86_400.0),
+        },
+        fixed=SUBJECT,
+    ),
+    "incidents": GateKind(
+        about="how many incidents are open, asked of another system or of Prometheus",
+        keys={
+            "to": Key(NAME, "the webhook of the site that is asked", ""),
+            "query": Key(WORDS, "instead, a PromQL that counts them", ""),
+            "open": Key(Whole(most=1_000_000), "at most so many may be open", 0),
+            **FRESH,
+        },
+        fixed=SUBJECT,
+        check=_check_incidents,
+    ),
     "proof": _declared("a proven property"),
-    "drill": _declared("a rehearsal"),
+    "drill": GateKind(
+        about="whether the way back was rehearsed with this version on another site",
+        keys={
+            "site": Key(NAME, "where it is rehearsed: a name of the site's own rehearsals"),
+            "by": Key(Choice(("anybody", "person", "engine")), "who took the users back", "anybody"),
+            "within": Key(Duration(least_s=0.1), "how soon all users had to be back", 300.0),
+            "stale_after": Key(Duration(least_s=1), "an older rehearsal cannot tell anything", 30 * 86_400.0),
+        },
+        fixed=SUBJECT,
+    ),
     "approval": GateKind(
         about="people's yes to what the phase has shown; never of the one who started the rollout",
         keys={
@@ -230,10 +315,7 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         keys={
             "query": Key(WORDS, "the PromQL, without the comparison"),
             "bound": Key(ThresholdKind(), "what every value must be, such as '< 100'"),
-            "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
-            "fresh": Key(
-                ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()
-            ),
+            **FRESH,
         },
         check=_check_query,
     ),
@@ -243,7 +325,7 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
             "to": Key(NAME, "the webhook of the site that is asked"),
             "payload": Key(MapOf(Free()), "what it is told besides rollout, version, phase and gate", {}),
         },
-        fixed={"subject": {name: f"{{{name}}}" for name in ("rollout", "version", "phase", "gate")}},
+        fixed=SUBJECT,
     ),
 }
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from tranche.plan import PLACEHOLDER
+from tranche.plan import PLACEHOLDER, plain
 from tranche.ports import GateAnswer, Verdict
 
 LONGEST_REASON: Final = 300
@@ -14,16 +14,24 @@ LARGEST_EVIDENCE: Final = 4000
 """Characters; answers are kept in the event log for ever."""
 
 
-def brief(reason: object) -> str:
-    """A reason as it is kept."""
-    return str(reason)[:LONGEST_REASON]
+def kept(answer: GateAnswer) -> GateAnswer:
+    """An answer as it is kept and shown, whatever a program or another system has said."""
+    reason = brief(answer.reason) or f"it says {answer.verdict}, and not why"
+    return GateAnswer(verdict=answer.verdict, reason=reason, evidence=small(dict(answer.evidence)))
+
+
+def brief(reason: str) -> str:
+    """A reason of one line, not longer than is kept."""
+    return plain(reason[: 2 * LONGEST_REASON])[:LONGEST_REASON]
 
 
 def small(evidence: object) -> dict[str, object]:
-    """Evidence as it is kept: what is no JSON object, or too large, is left out."""
-    if not isinstance(evidence, Mapping) or len(json.dumps(evidence, default=str)) > LARGEST_EVIDENCE:
+    """Evidence as it is kept; what is no JSON object, or too large, is left out."""
+    try:
+        written = json.dumps(evidence, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
         return {}
-    return dict(evidence)
+    return dict(evidence) if isinstance(evidence, Mapping) and len(written) <= LARGEST_EVIDENCE else {}
 
 
 class UnknownVariable(Exception):

@@ -188,8 +188,12 @@ class State:
     spread: Spread
 
     def blue_too(self, chance: Floats) -> NDArray[np.bool_]:
-        """Where blue lately stands beyond the line of an objective, too. [R, M]"""
-        return np.asarray(self.blue_bad > self.blue_trials * chance)
+        """Where blue lately stands beyond the line of an objective, too. [R, M]
+
+        What is left of a single request says nothing: a blue that has no users any more must not go on excusing
+        green with what it met last.
+        """
+        return np.asarray((self.blue_trials >= 1.0) & (self.blue_bad > self.blue_trials * chance))
 
 
 def first(design: Design, rollouts: int = 1) -> State:
@@ -279,8 +283,11 @@ def _only(look: Look, which: NDArray[np.bool_]) -> Look:
 
 def _log_likelihood(look: Look, ratios: Floats) -> Floats:
     """L(r) of the module's first lines, for `ratios` [M, J] or [J]: [R, M, J]."""
-    odds = np.log1p(look.chance[..., None] * (ratios - 1.0))
-    return np.asarray(look.bad[..., None] * np.log(ratios) - look.trials[..., None] * odds)
+    found = np.asarray(look.chance[..., None] * (ratios - 1.0))
+    np.log1p(found, out=found)  # in place: with many rollouts these arrays are what a look costs
+    found *= -look.trials[..., None]
+    found += look.bad[..., None] * np.log(ratios)
+    return found
 
 
 def disperse(design: Design, spread: Spread, look: Look) -> Spread:
@@ -364,7 +371,10 @@ def no_weight(design: Design, rollouts: int = 1) -> Floats:
 def weigh(weighed: Floats, state: State, look: Look) -> Floats:
     """With one more look of the phase; `state` is from before it."""
     look = _only(look, sane(look))
-    return np.asarray(weighed + _log_likelihood(look, GRID) / state.spread.dispersion[..., None])
+    gain = _log_likelihood(look, GRID)
+    gain /= state.spread.dispersion[..., None]
+    gain += weighed
+    return gain
 
 
 def upper(design: Design, weighed: Floats) -> Floats:

@@ -5,12 +5,15 @@ A plan that parses can be carried out: what cannot work is refused with file and
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import yaml
 
+from tranche.freeze import WEEKDAYS, Freeze, Moment
 from tranche.gate_kinds import GATES, NAME, WORDS
 from tranche.plan import (
     COUNTED,
@@ -27,7 +30,6 @@ from tranche.plan import (
     Metric,
     Phase,
     Plan,
-    PlannedGate,
     duration,
 )
 from tranche.shape import (
@@ -40,8 +42,11 @@ from tranche.shape import (
     Percent,
     Place,
     Record,
+    UnknownWord,
     Unreadable,
     Whole,
+    WithoutUnit,
+    WrongValue,
     nearest,
     place_of,
     read,
@@ -128,16 +133,89 @@ class BoundKind:
         return {"type": "string", "pattern": rf"^({metrics})\s*{relation}\s*\d+(\.\d+)?\s*(%|ms)?$"}
 
 
-def _limit(*, place: Place, **values: object) -> Limit:  # noqa: ARG001 - every record is given its place
+MOMENT: Final = r"(\d{4}-\d\d-\d\d|" + "|".join(WEEKDAYS) + r")?\s*((?:[01]\d|2[0-3]):[0-5]\d)?"
+
+
+@dataclass(frozen=True, slots=True)
+class MomentKind:
+    """When a freeze begins or ends: a date, a day of the week or neither, and a time; without one, midnight."""
+
+    def read(self, node: yaml.Node, file: str) -> Moment:
+        expected = "a moment such as '2026-12-23 18:00', 'fri 18:00' or '18:00'"
+        text, place = scalar(node, file, expected), place_of(node, file)
+        parts = re.fullmatch(MOMENT, text)
+        if parts is None:
+            raise WrongValue(place, f"expected {expected}, found '{text}'")
+        day, clock = parts[1] or "", parts[2] or "00:00"
+        minute = 60 * int(clock[:2]) + int(clock[3:])
+        if day in WEEKDAYS:
+            return Moment(minute=minute, weekday=WEEKDAYS.index(day))
+        try:
+            return Moment(minute=minute, date=date.fromisoformat(day).isoformat() if day else None)
+        except ValueError:
+            raise WrongValue(place, f"there is no day '{day}'; expected {expected}") from None
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^(?=.){MOMENT}$"}
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneKind:
+    """A place whose clocks are meant, by its name in the IANA's database."""
+
+    def read(self, node: yaml.Node, file: str) -> str:
+        text = scalar(node, file, "a time zone such as Europe/Berlin")
+        try:
+            ZoneInfo(text)
+        except (KeyError, ValueError, OSError):
+            told = f"unknown time zone '{text}'; write one such as Europe/Berlin, or UTC"
+            raise UnknownWord(place_of(node, file), told) from None
+        return text
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_+/-]*$"}
+
+
+REQUESTS: Final = r"[1-9]\d{0,11} requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """A number of requests, with its unit."""
+
+    def read(self, node: yaml.Node, file: str) -> int:
+        text = scalar(node, file, "a number such as '200 requests'")
+        if not re.fullmatch(REQUESTS, text):
+            refusal = WithoutUnit if text.isdecimal() else WrongValue
+            raise refusal(place_of(node, file), f"expected a number such as '200 requests', found '{text}'")
+        return int(text.removesuffix(" requests"))
+
+    def schema(self) -> dict[str, object]:
+        return {"type": "string", "pattern": f"^{REQUESTS}$"}
+
+
+def _freeze(*, place: Place, zone: str, about: str, **values: Moment) -> Freeze:
+    begins, ends = values["from"], values["until"]
+    if begins.recurs != ends.recurs:
+        told = f"a freeze from '{begins}' until '{ends}' recurs in two ways"
+        raise WrongValue(place, f"{told}; give both a date, both a day of the week, or both a time only")
+    if begins == ends or (begins.date and (begins.date, begins.minute) > (ends.date or "", ends.minute)):
+        told = f"a freeze from '{begins}' until '{ends}' has no length"
+        raise WrongValue(place, f"{told}; let it end after it begins")
+    return Freeze(begins=begins, ends=ends, zone=zone, about=about, line=place.line)
+
+
+def _limit(*, place: Place, **values: object) -> Limit:
     return Limit(
         bound=values["limit"],  # type: ignore[arg-type]  # read by kind
         sustained_s=values["sustained"],  # type: ignore[arg-type]  # read by kind
         minimum_requests=values["minimum_requests"],  # type: ignore[arg-type]  # read by kind
         answer=Answer(str(values["answer"])),
+        line=place.line,
     )
 
 
-def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - as _limit
+def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - every record is given its place
     return Health(
         ready_within_s=values["ready_within"],  # type: ignore[arg-type]  # read by kind
         unhealthy_for_s=values["unhealthy_for"],  # type: ignore[arg-type]  # read by kind
@@ -162,20 +240,21 @@ def _phase(*, place: Place, **values: object) -> Phase:
         weight_percent=values.pop("weight"),  # type: ignore[arg-type]  # read by kind
         dwell_s=values.pop("dwell"),  # type: ignore[arg-type]  # read by kind
         internal_users_first_s=values.pop("internal_users_first"),  # type: ignore[arg-type]  # read by kind
+        at_most_s=values.pop("at_most"),  # type: ignore[arg-type]  # read by kind
         line=place.line,
         **values,  # type: ignore[arg-type]  # read by kind
     )
 
 
-def _staging(*, place: Place, gates: tuple[PlannedGate, ...], about: str, dwell: float) -> Phase:
+def _staging(*, place: Place, dwell: float, at_most: float | None = None, **values: Any) -> Phase:
     return Phase(
         name=STAGING,
-        about=about,
         weight_percent=0.0,
         dwell_s=dwell,
+        at_most_s=at_most,
         minimum_requests=0,
-        gates=gates,
         line=place.line,
+        **values,
     )
 
 
@@ -186,6 +265,7 @@ def _plan(*, place: Place, staging: Phase | None, **values: object) -> Plan:
         stale_after_s=values.pop("stale_after"),  # type: ignore[arg-type]  # read by kind
         share_tolerance_percent=values.pop("share_tolerance"),  # type: ignore[arg-type]  # read by kind
         warm_up_s=values.pop("warm_up"),  # type: ignore[arg-type]  # read by kind
+        freezes=values.pop("freeze"),  # type: ignore[arg-type]  # read by kind
         phases=(staging or _staging(place=place, gates=(), about="", dwell=0.0), *phases),
         **values,  # type: ignore[arg-type]  # read by kind
     )
@@ -213,8 +293,21 @@ JUDGE_KEYS: Final = {
     "tolerated_errors": Key(Percent(), "how many more errors than blue are tolerated", 20.0),
     "tolerated_slow": Key(Percent(), "how many more slow requests than blue are tolerated", 15.0),
 }
+FREEZE_KEYS: Final = {
+    "from": Key(MomentKind(), "when it begins: '2026-12-23 18:00', 'fri 18:00' or '18:00'"),
+    "until": Key(MomentKind(), "when it ends, written alike"),
+    "zone": Key(ZoneKind(), "whose clocks are meant", "UTC"),
+    "about": Key(WORDS, "why", ""),
+}
+OVERDUE_KEYS: Final = {
+    "at_most": Key(Duration(least_s=1), "how long it may last before it is overdue", None),
+    "overdue": Key(
+        Choice(("hold", "roll_back")), "what that leads to: calling somebody, or going back", "hold"
+    ),
+}
 STAGING_KEYS: Final = {
     "about": Key(WORDS, "what it is for", ""),
+    **OVERDUE_KEYS,
     "dwell": Key(Duration(), "how long it lasts at least, while blue is measured against itself", 0.0),
     "gates": Key(GATES, "what green must pass before it has users", ()),
 }
@@ -227,6 +320,8 @@ PHASE_KEYS: Final = {
     "minimum_requests": Key(Whole(), "requests on green before a requirement is judged", 100),
     "requirements": Key(ListOf(BoundKind(bad=False)), "what must be so before the phase may end", ()),
     "gates": Key(GATES, "what must pass before the phase may end", ()),
+    **OVERDUE_KEYS,
+    "point_of_no_return": Key(WORDS, "why going back is no remedy once this phase has begun", ""),
 }
 PLAN_KEYS: Final = {
     "name": Key(NAME, "what rollouts by this plan are called"),
@@ -243,7 +338,10 @@ PLAN_KEYS: Final = {
         Record(_judging, JUDGE_KEYS), "how sure the judge must be, and what it tolerates", Judging()
     ),
     "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
+    "notify": Key(ListOf(NAME), "the routes of the site that are told the news; else all of them", ()),
     "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),
+    "harm_budget": Key(Requests(), "roll back when green has failed so many more than blue would have", None),
+    "freeze": Key(ListOf(Record(_freeze, FREEZE_KEYS)), "times in which nothing goes forward", ()),
     "staging": Key(Record(_staging, STAGING_KEYS), "phase 0: green runs and has no users", None),
     "phases": Key(
         ListOf(
@@ -272,6 +370,9 @@ def _check_phases(plan: Plan, place: Place) -> None:
         if phase.internal_users_first_s and phase is not plan.phases[1]:
             told = f"phase '{phase.name}' sends internal users first, but they are on green since phase 1"
             raise Unjudgeable(at, f"{told}; drop 'internal_users_first'")
+        if phase.point_of_no_return and phase is not plan.phases[plan.point_of_no_return or 0]:
+            told = f"phase '{phase.name}' declares a second point of no return; only the first can be one"
+            raise Unjudgeable(at, f"{told} - drop it")
     last = plan.phases[-1]
     if last.weight_percent != 100:
         told = f"the last phase '{last.name}' gives {last.weight_percent:g} %; end with a phase at 100 %"
@@ -279,6 +380,12 @@ def _check_phases(plan: Plan, place: Place) -> None:
 
 
 def _check_times(plan: Plan, place: Place) -> None:
+    for phase in plan.phases:
+        least_s = max(phase.dwell_s, phase.internal_users_first_s)
+        if phase.at_most_s is not None and phase.at_most_s <= least_s:
+            told = f"phase '{phase.name}' lasts at least {duration(least_s)}"
+            told += f" and at most {duration(phase.at_most_s)}, so it is always overdue"
+            raise Unjudgeable(Place(file=place.file, line=phase.line), f"{told}; give it longer")
     if plan.stale_after_s < 2 * plan.tick_s:
         told = (
             f"readings are stale after {duration(plan.stale_after_s)} with a tick of {duration(plan.tick_s)}"

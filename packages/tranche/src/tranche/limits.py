@@ -1,21 +1,22 @@
 """When a limit is broken and a requirement met. What *sustained* means is defined here and nowhere else.
 
-A limit such as `errors > 1 %` for 5 minutes is broken when, over the last 5 minutes of green's requests,
+A limit such as `errors > 1 %` for 5 minutes is broken when, over the last five evaluations of green's requests,
 
-1. the whole window was watched, and at least `minimum_requests` were counted in it;
-2. every evaluation in it was a breach. An evaluation is a fifth of the window, or more where a fifth has
-   fewer requests than it takes to expect one bad one on the line: a short burst is not sustained, and a
-   quiet hour is not acquitted because one of its minutes happened to be clean;
-3. the lower 99 % confidence bound (Wilson) of the share over the whole window lies above the limit: chance
-   alone does not take a good version back.
+1. all that time was watched, and at least `minimum_requests` were counted in it;
+2. every evaluation was a breach. An evaluation is a fifth of the 5 minutes, or longer where a fifth has fewer
+   requests than it takes to expect one bad one on the line; where requests are few, five evaluations last longer
+   than the 5 minutes. So neither a burst nor one user who tries again and again is sustained, and a quiet hour is
+   not acquitted because one of its minutes happened to be clean;
+3. the lower 99 % confidence bound (Wilson) of the share over all five lies above the limit: chance alone does not
+   take a good version back.
 
-It is the backstop; small and relative harm is for a statistical judge, which `Evidence` has a place for.
+It is the backstop, and slow where there is little traffic; the judge is not.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from tranche.plan import Bound, Limit, Metric, Phase, duration
@@ -23,6 +24,9 @@ from tranche.ports import Arm, Verdict
 from tranche.signals import BLUE_ARMS, GREEN_ARMS, Counts, Interval, pooled, wilson
 
 EVALUATIONS: Final = 5
+
+KEPT: Final = 6
+"""How many times a limit's time is remembered, for the sake of a quiet service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,66 +67,92 @@ def breached(bound: Bound, found: tuple[int, int] | None) -> bool:
     return found is not None and found[1] > 0 and found[0] / found[1] > bound.bad_share
 
 
-def within(intervals: Sequence[Interval], span_s: float) -> Sequence[Interval] | None:
-    """The intervals that make up the last `span_s`; None while less than that was watched."""
-    if not intervals:
-        return None
-    start = intervals[-1].end - timedelta(seconds=span_s)
-    if intervals[0].start > start:
-        return None
-    return [interval for interval in intervals if interval.end > start]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The last evaluations, newest first, each of one or more intervals; `is_full` when they are enough."""
+
+    parts: tuple[tuple[Interval, ...], ...]
+    span_s: float
+    requests: int
+    is_full: bool
+
+    @property
+    def intervals(self) -> tuple[Interval, ...]:
+        """All of them, oldest first."""
+        return tuple(reversed([interval for part in self.parts for interval in part]))
 
 
-def evaluations(bound: Bound, window: Sequence[Interval], arms: Sequence[Arm]) -> list[tuple[int, int]]:
-    """Bad requests and all, over the window in at most five parts, newest first, each long and full enough."""
-    least_s = (window[-1].end - window[0].start).total_seconds() / EVALUATIONS
-    least_requests = math.ceil(1 / bound.bad_share)
-    parts: list[tuple[int, int]] = []
-    many, requests, seconds = 0, 0, 0.0
-    for interval in reversed(window):
-        found = bad(bound, pooled([interval], arms)) or (0, 0)
-        many, requests = many + found[0], requests + found[1]
-        seconds += (interval.end - interval.start).total_seconds()
-        if seconds >= least_s - 1e-6 and requests >= least_requests:
-            parts.append((many, requests))
-            many, requests, seconds = 0, 0, 0.0
-    if not parts:
-        return [(many, requests)]
-    parts[-1] = (parts[-1][0] + many, parts[-1][1] + requests)
-    return parts
+def least_requests(bound: Bound) -> int:
+    """How many an evaluation needs to expect one bad request on the line."""
+    return math.ceil(1 / bound.bad_share - 1e-9)
+
+
+def window_of(limit: Limit, intervals: Sequence[Interval]) -> Window:
+    """So many of the last intervals as make up EVALUATIONS evaluations, by time and by requests.
+
+    A long interval with many requests may be several evaluations at once; then there are fewer parts.
+    """
+    fifth_s, least = limit.sustained_s / EVALUATIONS, least_requests(limit.bound)
+    parts: list[tuple[Interval, ...]] = []
+    part: list[Interval] = []
+    reached, requests, span_s = 0, 0, 0.0
+    for interval in reversed(intervals):
+        part.append(interval)
+        requests += _counted(limit.bound, interval)
+        span_s += (interval.end - interval.start).total_seconds()
+        now = min(int((span_s + 1e-6) / fifth_s), requests // least, EVALUATIONS)
+        if now > reached:
+            parts.append(tuple(part))
+            part, reached = [], now
+        if reached == EVALUATIONS:
+            break
+    if part:
+        parts.append(tuple(part))
+    return Window(parts=tuple(parts), span_s=span_s, requests=requests, is_full=reached == EVALUATIONS)
+
+
+def _counted(bound: Bound, interval: Interval) -> int:
+    """Green's requests that this bound is about. Asked of many intervals at every tick of a quiet service."""
+    arms = [interval.arms[arm] for arm in GREEN_ARMS if arm in interval.arms]
+    return sum(counts.requests if bound.edge_ms is None else counts.timed for counts in arms)
 
 
 def read_limit(limit: Limit, intervals: Sequence[Interval]) -> LimitReading:
     """What this limit says of green over these intervals (oldest first, since green has had users)."""
     name = str(limit)
-    window = within(intervals, limit.sustained_s)
-    if window is None:
-        span_s = (intervals[-1].end - intervals[0].start).total_seconds() if intervals else 0.0
-        told = f"watched for {duration(round(span_s))} of {duration(limit.sustained_s)}"
+    window = window_of(limit, intervals)
+    if window.span_s < limit.sustained_s - 1e-6:
+        told = f"watched for {duration(round(window.span_s))} of {duration(limit.sustained_s)}"
         return LimitReading(limit=limit, reading=Reading(name=name, verdict=Verdict.NOT_YET, reason=told))
-    counts = pooled(window, GREEN_ARMS)
-    found = bad(limit.bound, counts)
+    seen = window.intervals if window.is_full else window.parts[0]
+    found = bad(limit.bound, pooled(seen, GREEN_ARMS))
     if found is None:
         told = f"the data plane does not count requests at {limit.bound.edge_ms} ms"
         return LimitReading(limit=limit, reading=Reading(name=name, verdict=Verdict.CANNOT_TELL, reason=told))
-    many, requests = found
-    if requests < limit.minimum_requests:
-        told = f"{requests} of at least {limit.minimum_requests} requests in {duration(limit.sustained_s)}"
-        numbers = {"bad": many, "requests": requests}
+    requests, least = window.requests, max(limit.minimum_requests, EVALUATIONS * least_requests(limit.bound))
+    if requests < least or not window.is_full:
+        told = f"{requests} of at least {least} requests in {duration(round(window.span_s))}"
+        numbers = {"requests": requests}
         reading = Reading(name=name, verdict=Verdict.NOT_YET, reason=told, numbers=numbers)
         return LimitReading(limit=limit, reading=reading)
-    return _sustained(limit, intervals, window, many, requests)
+    return _sustained(limit, intervals, window, *found)
+
+
+def _evaluated(bound: Bound, window: Window, arms: Sequence[Arm]) -> list[tuple[int, int]]:
+    """Bad requests and all of these arms, by evaluation."""
+    return [bad(bound, pooled(part, arms)) or (0, 0) for part in window.parts]
 
 
 def _sustained(
-    limit: Limit, intervals: Sequence[Interval], window: Sequence[Interval], many: int, requests: int
+    limit: Limit, intervals: Sequence[Interval], window: Window, many: int, requests: int
 ) -> LimitReading:
     lower, upper = wilson(many, requests)
-    parts = evaluations(limit.bound, window, GREEN_ARMS)
+    parts = _evaluated(limit.bound, window, GREEN_ARMS)
     breaches = sum(breached(limit.bound, part) for part in parts)
     broken = breaches == len(parts) and lower > limit.bound.bad_share
-    blue = bad(limit.bound, pooled(window, BLUE_ARMS)) or (0, 0)
-    blue_parts = evaluations(limit.bound, window, BLUE_ARMS)
+    seen = window.intervals
+    blue = bad(limit.bound, pooled(seen, BLUE_ARMS)) or (0, 0)
+    blue_parts = _evaluated(limit.bound, window, BLUE_ARMS)
     blue_lower, blue_upper = wilson(*blue)
     blue_too = (
         broken
@@ -141,15 +171,15 @@ def _sustained(
         "evaluations": len(parts),
         "breaches": breaches,
         "blue": {"bad": blue[0], "requests": blue[1]},
-        "window": {"start": window[0].start.isoformat(), "end": window[-1].end.isoformat()},
+        "window": {"start": seen[0].start.isoformat(), "end": seen[-1].end.isoformat()},
     }
     reading = Reading(
         name=str(limit),
         verdict=Verdict.FAIL if broken else Verdict.PASS,
-        reason=sentence(limit.bound, many, requests, limit.sustained_s, lower, broken=broken),
+        reason=sentence(limit.bound, many, requests, window.span_s, lower, broken=broken),
         numbers=numbers,
     )
-    first = first_bad(limit.bound, intervals, len(window)) if broken else None
+    first = first_bad(limit.bound, intervals, len(seen)) if broken else None
     return LimitReading(limit=limit, reading=reading, blue_too=blue_too, first_bad_at=first)
 
 
@@ -161,7 +191,7 @@ def percent(share: float) -> str:
 
 def sentence(bound: Bound, many: int, requests: int, span_s: float, lower: float, *, broken: bool) -> str:
     """`green's errors are 7.3 % (41 of 562 requests in 5m), surely above 1 % (at least 5.1 %)`."""
-    span = duration(span_s)
+    span = duration(round(span_s))
     if bound.edge_ms is None:
         what = f"green's errors are {percent(many / requests)} ({many} of {requests} requests in {span})"
     else:

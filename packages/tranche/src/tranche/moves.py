@@ -12,6 +12,7 @@ from tranche.events import (
     Event,
     Held,
     Measured,
+    Paused,
     PhaseEntered,
     RollbackDecided,
     SteppedBack,
@@ -65,6 +66,8 @@ def _hold(decision: Hold, progress: Progress) -> list[Event]:
     if progress.held is not None and progress.held.key == decision.key:
         return []
     held = Held(key=decision.key, verdict=decision.verdict.value, reason=decision.reason, page=decision.page)
+    if decision.stops and progress.paused_by is None:
+        return [held, Paused(reason=decision.reason)]
     return [held]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from tranche.budget import read_budget
 from tranche.evidence import Evidence
 from tranche.judge import no_weight
 from tranche.judgement import (
@@ -49,10 +50,12 @@ LEAST_FOR_SHARE = 1000
 class Observations:
     """`stay` is the identifier of the split that `arms`, `watched_s` and `healthy_s` belong to.
 
-    `latest` is what came since the scrape before, None when nothing did.
+    `version` is the one that all of this is about. `latest` is what came since the scrape before, None when nothing
+    did.
     """
 
     watched_since: datetime
+    version: str = ""
     stay: str = ""
     last: Scrape | None = None
     scrape_trouble: str | None = None
@@ -136,9 +139,9 @@ def judged(plan: Plan, progress: Progress, seen: Observations) -> Observations:
 
 
 def users_since(progress: Progress) -> datetime | None:
-    """When green got its first users."""
-    entered = (stay.entered_at for stay in progress.stays if stay.phase > 0 and stay.entered_at is not None)
-    return min(entered, default=None)
+    """When this version got its first users."""
+    stays = (stay for stay in progress.stays if stay.phase > 0 and stay.version == progress.version)
+    return min((stay.entered_at for stay in stays if stay.entered_at is not None), default=None)
 
 
 def see_green(seen: Observations, green: ColourState, at: datetime) -> Observations:
@@ -155,6 +158,17 @@ def miss_green(seen: Observations, trouble: str) -> Observations:
 def begin_stay(seen: Observations, identifier: str, baseline: Scrape | None) -> Observations:
     """A new weight is applied; totals start from `baseline`, read right after (None: from the next one)."""
     return replace(seen, stay=identifier, last=baseline, arms={}, watched_s=0.0, healthy_s=0.0)
+
+
+def begin_version(seen: Observations, version: str, now: datetime) -> Observations:
+    """Another version is rolled out: everything begins anew, but for the last reading of the data plane."""
+    return Observations(
+        watched_since=now,
+        version=version,
+        last=seen.last,
+        scrape_trouble=seen.scrape_trouble,
+        traffic_trouble=seen.traffic_trouble,
+    )
 
 
 def measure_of(seen: Observations) -> PhaseMeasure:
@@ -190,6 +204,7 @@ def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
         else (),
         requirements=tuple(read_requirement(bound, phase, measure) for bound in phase.requirements),
         share=read_share(plan, progress, seen.arms),
+        budget=read_budget(plan, progress, seen.arms if seen.stay == progress.stay.identifier else {}),
         **_found(plan, progress, seen, phase),
     )
 
@@ -238,6 +253,7 @@ def arms_from_json(data: Mapping[str, Any]) -> dict[Arm, Counts]:
 def remembered(seen: Observations) -> dict[str, Any]:
     """What a controller needs to go on counting after a restart, as JSON."""
     return {
+        "version": seen.version,
         "stay": seen.stay,
         "arms": arms_json(seen.arms),
         "watched_s": round(seen.watched_s, 3),
@@ -252,11 +268,12 @@ def recalled(
     """What an earlier controller of this rollout has counted; windows and states begin anew.
 
     The totals are kept if they are those of the present stay. What the judge heard is kept for the whole rollout: one
-    bound holds over all of it. A file that is damaged is as good as none: fewer requests count, never more, and
-    the judge begins anew - each such loss allows a good version to be taken back with probability alpha once more.
+    bound holds over all of it, for one version. A file that is damaged is as good as none: fewer requests count,
+    never more, and the judge begins anew - each such loss allows a good version to be taken back with probability
+    alpha once more.
     """
-    fresh = Observations(watched_since=now)
-    if not data or data.get("rollout") != progress.rollout:
+    fresh = Observations(watched_since=now, version=progress.version)
+    if not data or (data.get("rollout"), data.get("version")) != (progress.rollout, progress.version):
         return fresh
     try:
         judgement = from_json(case_of(plan), data["judgement"]) if data.get("judgement") else None

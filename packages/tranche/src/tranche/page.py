@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tranche.access import Token
 from tranche.audit import Export
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
 from tranche.judgement import figure
@@ -29,6 +30,7 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     lines = [
         f"{status['rollout']}  version {status['version']}  {state}, {done}",
         *textwrap.wrap(f"{MARKS[verdict['verdict']]} {verdict['reason']}", WIDTH, subsequent_indent="  "),
+        *_notices(status),
         "",
         f"  {'phase':<22} {'set':>6} {'observed':>9}   {'green: requests':>15} {'errors':>7} {'p95':>8}",
     ]
@@ -46,6 +48,23 @@ def text_of_status(status: Mapping[str, Any]) -> str:
         told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
         lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+def _notices(status: Mapping[str, Any]) -> list[str]:
+    """What a person must know before they touch it."""
+    told = []
+    point, freeze, budget = status["point_of_no_return"], status["freeze"], status["harm_budget"]
+    if point is not None and point["passed_at"]:
+        when = point["passed_at"][:16].replace("T", " ")
+        told.append(f"past the point of no return ({point['phase']}, {when}): {point['about']};")
+        told[-1] += " a rollback is no remedy, and is refused unless forced"
+    if freeze is not None and freeze["frozen"]:
+        bypass = f", and {freeze['hotfix_by']} declared this a hotfix" if freeze["hotfix_by"] else ""
+        told.append(f"frozen from {freeze['frozen']}{bypass}")
+    if budget is not None and budget["spent"] is not None:
+        told.append(f"harm: {budget['spent']:.0f} of {budget['requests']} requests")
+    lines = [textwrap.wrap(f"! {text}", WIDTH, subsequent_indent="  ") for text in told]
+    return [line for wrapped in lines for line in wrapped]
 
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -268,3 +287,59 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
         lines.append(f"  no entry vouches for the decisions at {positions}: an older release made them")
     lines += [f"  missing for {each['demand']}: {each['what']}" for each in document["missing"]]
     return "\n".join(lines)
+
+
+def tokens_json(tokens: Sequence[tuple[Token, bool]]) -> list[Json]:
+    """Every token, without its hash."""
+    return [
+        {
+            "name": token.name,
+            "role": token.role.value,
+            "counts": counts,
+            "expires_at": token.expires_at.isoformat(),
+            "revoked_at": token.revoked_at.isoformat() if token.revoked_at else None,
+            "created_at": token.created_at.isoformat(),
+            "created_by": token.created_by,
+        }
+        for token, counts in tokens
+    ]
+
+
+def text_of_tokens(tokens: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"  {'name':<24} {'role':<10} {'counts':<7} {'until':<17} made by"]
+    for token in tokens:
+        until = (token["revoked_at"] or token["expires_at"])[:16].replace("T", " ")
+        counts = "yes" if token["counts"] else "no"
+        lines.append(
+            f"  {token['name']:<24} {token['role']:<10} {counts:<7} {until:<17} {token['created_by']}"
+        )
+    return "\n".join(lines)
+
+
+def event_json(recorded: Recorded) -> Json:
+    """An event as the log has it, and in words."""
+    title, text = title_and_text(decode(recorded))
+    return {
+        "rollout": recorded.rollout,
+        "position": recorded.position,
+        "type": recorded.type,
+        "at": recorded.at.isoformat(),
+        "actor": recorded.actor,
+        "title": title,
+        "text": text,
+        "data": dict(recorded.data),
+    }
+
+
+def report(progress: Progress) -> Json:
+    """Where a rollout stands after something was asked of it."""
+    rollback = progress.rollback
+    return {
+        "rollout": progress.rollout,
+        "version": progress.version,
+        "state": progress.state.value,
+        "phase": progress.stay.name,
+        "position": progress.position,
+        "decided_at": rollback.decided_at.isoformat() if rollback else None,
+        "applied_at": rollback.applied_at.isoformat() if rollback and rollback.applied_at else None,
+    }

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+from tranche.freeze import Freeze
 from tranche.ports import TOTAL_WEIGHT
 
 LATENCY_EDGES_MS: Final = (100, 300, 500)
@@ -19,9 +20,23 @@ LATENCY_EDGES_MS: Final = (100, 300, 500)
 
 STAGING: Final = "staging"
 
-WORKING_GATES: Final = ("command", "http", "query", "webhook", "approval", "load_test")
+WORKING_GATES: Final = (
+    "command",
+    "http",
+    "query",
+    "webhook",
+    "approval",
+    "load_test",
+    "smoke",
+    "incidents",
+    "security_scan",
+    "drill",
+)
 """Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
 
+
+OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
+"""What every gate may be told of what it is run for, on any site."""
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 """A variable in a gate's settings, filled in before the gate is run."""
@@ -98,6 +113,7 @@ class Limit:
     sustained_s: float
     minimum_requests: int
     answer: Answer
+    line: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.bound} for {duration(self.sustained_s)}"
@@ -149,6 +165,8 @@ class Phase:
     """A stretch of the rollout at one weight.
 
     With `internal_users_first_s` the phase begins with nobody but the people of the company on green.
+    `point_of_no_return` says why going back is no remedy any more once the phase has begun.
+    A stay longer than `at_most_s` is overdue; None lets it last.
     """
 
     name: str
@@ -159,6 +177,9 @@ class Phase:
     internal_users_first_s: float = 0.0
     requirements: tuple[Bound, ...] = ()
     gates: tuple[PlannedGate, ...] = ()
+    point_of_no_return: str = ""
+    at_most_s: float | None = None
+    overdue: Literal["hold", "roll_back"] = "hold"
     line: int = field(default=0, compare=False)
 
     @property
@@ -170,7 +191,10 @@ class Phase:
 class Plan:
     """The whole request. `phases[0]` is staging: green runs, passes its gates, and has no users.
 
+    `notify` names routes of the site that are told the news; none named: all of them are.
+
     The judge does not listen for `warm_up_s` after green has its first users: caches are cold, code is not compiled.
+    `harm_budget` is how many failed requests green may cost in all; None sets no such bound.
     """
 
     name: str
@@ -185,6 +209,9 @@ class Plan:
     health: Health
     limits: tuple[Limit, ...]
     phases: tuple[Phase, ...]
+    harm_budget: int | None = None
+    freezes: tuple[Freeze, ...] = ()
+    notify: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -196,6 +223,11 @@ class Plan:
     def last(self) -> int:
         """The number of the last phase."""
         return len(self.phases) - 1
+
+    @property
+    def point_of_no_return(self) -> int | None:
+        """The number of the phase from which going back is no remedy."""
+        return next((number for number, phase in enumerate(self.phases) if phase.point_of_no_return), None)
 
 
 def _without_lines(value: object) -> object:
@@ -220,6 +252,11 @@ def duration(seconds: float) -> str:
     if round(seconds, 1) or not parts:
         parts.append(f"{round(seconds, 1):g}s")
     return " ".join(parts)
+
+
+def plain(text: str) -> str:
+    """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
+    return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
 def undone_gates(plan: Plan) -> list[tuple[Phase, PlannedGate]]:

@@ -42,6 +42,18 @@ class KeyFault(Fault):
     """The key that signs evidence could not be used."""
 
 
+class NotTold(Fault):
+    """A message did not reach people, as far as anybody can tell.
+
+    `is_final`: sending it again would not help. `again_in_s`: when the receiver asks to be tried again.
+    """
+
+    def __init__(self, told: str, *, is_final: bool = False, again_in_s: float | None = None) -> None:
+        super().__init__(told)
+        self.is_final = is_final
+        self.again_in_s = again_in_s
+
+
 class Conflict(LogFault):
     """Somebody else appended since the log was read: read again and decide again."""
 
@@ -306,5 +318,8 @@ class Clock(Protocol):
 class Notifier(Protocol):
     """Tells people. Never blocks the loop, never raises."""
 
-    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:
-        """Send a message; `key` is the same for messages about the same thing."""
+    def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:
+        """Send a message; `key` is the same for messages about the same thing.
+
+        What is `recorded` stands in the event log as well, for whoever tells the news from there.
+        """

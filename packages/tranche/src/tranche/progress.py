@@ -21,11 +21,13 @@ from tranche.events import (
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Json,
     Measured,
     Paused,
     PhaseEntered,
     Resumed,
+    Retargeted,
     Retired,
     RollbackDecided,
     RolledBack,
@@ -75,7 +77,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """One stretch at one weight. A phase that is widened or entered again is stayed in twice.
+    """One stretch at one weight of one version. A phase that is widened or entered again is stayed in twice.
 
     `entered_at` is when the data plane took the weight over; None until it did.
     """
@@ -86,6 +88,7 @@ class Stay:
     internal_only: bool
     identifier: str
     requested_at: datetime
+    version: str = ""
     entered_at: datetime | None = None
     left_at: datetime | None = None
     gates: Mapping[str, Answered] = field(default_factory=dict)
@@ -122,6 +125,8 @@ class Progress:
     """Everything the log says about a rollout. `position` is the last event folded in.
 
     `log_digest` stands for all events so far; `last_entry` is the digest of the last of `entries` in the hash chain.
+    `returns_to` is the phase that follows staging: a later one than the first when the version was replaced there.
+    `brought_by` are the people who brought a version in, and who therefore approve none.
     """
 
     rollout: str
@@ -142,10 +147,15 @@ class Progress:
     held: Held | None = None
     held_at: datetime | None = None
     paused_by: str | None = None
+    resumed_at: datetime | None = None
+    hotfix_by: str | None = None
     rollback: Rollback | None = None
     rolled_back_at: datetime | None = None
     completed_at: datetime | None = None
     step_backs: int = 0
+    retargets: int = 0
+    returns_to: int = 1
+    brought_by: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
     requests: int = 1
     log_digest: str = ""
@@ -177,6 +187,16 @@ class Progress:
     def has_users(self) -> bool:
         """Whether green may have users, by what the log asked of the data plane."""
         return self.requested.green_weight > 0 or self.requested.internal_to_green
+
+    @property
+    def visit(self) -> int:
+        """Tells apart the times a phase is gone through: what was found in one says nothing of another."""
+        return self.step_backs + self.retargets
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the data plane was seen to serve what the log asks of it."""
+        return self.applied == self.requested.identifier
 
     @property
     def next_identifier(self) -> str:
@@ -238,6 +258,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
         weight_percent=0.0,
         internal_only=False,
         identifier=identifier,
+        version=event.version,
         requested_at=recorded.at,
     )
     return Progress(
@@ -250,6 +271,7 @@ def _begin(event: Started, recorded: Recorded) -> Progress:
         salt=event.salt,
         started_at=recorded.at,
         started_by=recorded.actor,
+        brought_by=frozenset({recorded.actor}),
         last_at=recorded.at,
         stays=(staging,),
         requested=Split(identifier=identifier, salt=event.salt, green_weight=0, internal_to_green=False),
@@ -283,7 +305,7 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
         case Paused():
             return replace(progress, paused_by=actor)
         case Resumed():
-            return replace(progress, paused_by=None)
+            return replace(progress, paused_by=None, resumed_at=at)
         case AdvanceRequested():
             waives = event.phase == progress.stay.phase
             return _with_stay(progress, dwell_waived_by=actor) if waives else progress
@@ -293,6 +315,10 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             kept = tuple(yes for yes in progress.stay.approvals if yes.gate != event.gate)
             is_here = event.stay == progress.stay.identifier
             return _with_stay(progress, approvals=kept) if is_here else progress
+        case HotfixDeclared():
+            return replace(progress, hotfix_by=actor)
+        case Retargeted():
+            return _retarget(progress, event, at, actor)
         case RollbackDecided():
             return _roll_back(progress, event, at, actor)
         case RolledBack():
@@ -323,10 +349,36 @@ def _enter(
         weight_percent=event.weight_percent,
         internal_only=internal_only,
         identifier=progress.next_identifier,
+        version=progress.version,
         requested_at=at,
         gates=progress.stay.gates if widened else {},
     )
     return replace(left, stays=(*left.stays, stay), held=None, held_at=None)
+
+
+def _retarget(progress: Progress, event: Retargeted, at: datetime, actor: str) -> Progress:
+    """The new version begins where every version does, without users and unproven."""
+    staging = Stay(
+        phase=0,
+        name="staging",
+        weight_percent=0.0,
+        internal_only=False,
+        identifier=progress.next_identifier,
+        version=event.version,
+        requested_at=at,
+    )
+    left = _with_stay(progress, left_at=at)
+    return replace(
+        left,
+        version=event.version,
+        stays=(*left.stays, staging),
+        returns_to=event.phase,
+        retargets=progress.retargets + 1,
+        brought_by=progress.brought_by | {actor},
+        green_ready_at=None,
+        held=None,
+        held_at=None,
+    )
 
 
 def _request(progress: Progress, event: WeightRequested) -> Progress:

@@ -84,8 +84,24 @@ def _facts(status: Mapping[str, Any]) -> str:
             ("started", f"{when(status['started_at'])} by {status['started_by']}"),
             ("ended", when(status["ended_at"])),
             ("planned time passed", f"{status['done_percent']:g} %"),
+            *_exceptions(status),
         ),
     )
+
+
+def _exceptions(status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What few rollouts have: a point of no return that is passed, a hotfix, a harm budget."""
+    rows = []
+    point, freeze, budget = status["point_of_no_return"], status["freeze"], status["harm_budget"]
+    if point is not None and point["passed_at"]:
+        rows.append(
+            ("past the point of no return", f"{when(point['passed_at'])}, {point['phase']}: {point['about']}")
+        )
+    if freeze is not None and freeze["hotfix_by"]:
+        rows.append(("declared a hotfix", f"by {freeze['hotfix_by']}"))
+    if budget is not None and budget["spent"] is not None:
+        rows.append(("harm", f"{budget['spent']:.0f} of at most {budget['requests']} requests"))
+    return rows
 
 
 def _phases(phases: Sequence[Mapping[str, Any]]) -> str:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tranche.plan import plain
 from tranche.refusal import Refused
+from tranche.secret import Secret
 from tranche.shape import nearest
 
 PREFIX: Final = "TRANCHE_"
-KNOWN: Final = ("TRANCHE_SITE", "TRANCHE_ACTOR")
+KNOWN: Final = ("TRANCHE_SITE", "TRANCHE_ACTOR", "TRANCHE_TOKEN", "TRANCHE_TOKEN_FILE")
 
 
 class UnknownSetting(Refused):
@@ -23,11 +25,13 @@ class UnknownSetting(Refused):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`site`: TRANCHE_SITE, the site file, when --site is not given. `actor`: TRANCHE_ACTOR, who is recorded
-    as having asked; else the name of the operating system's user.
+    as having asked where a site asks for no token; else the name of the operating system's user. `token`: where
+    one is kept, in the file TRANCHE_TOKEN_FILE or in TRANCHE_TOKEN itself.
     """
 
     site: Path | None
     actor: str
+    token: Secret | None = None
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -40,7 +44,17 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         if key.startswith(PREFIX) and key not in KNOWN:
             raise UnknownSetting(f"the environment sets {key}, which means nothing; {nearest(key, KNOWN)}")
     site = environment.get("TRANCHE_SITE")
-    return Settings(site=Path(site) if site else None, actor=environment.get("TRANCHE_ACTOR") or _user())
+    return Settings(
+        site=Path(site) if site else None,
+        actor=plain(environment.get("TRANCHE_ACTOR", "")) or _user(),
+        token=_token(environment),
+    )
+
+
+def _token(environment: Mapping[str, str]) -> Secret | None:
+    if file := environment.get("TRANCHE_TOKEN_FILE"):
+        return Secret(file=Path(file))
+    return Secret(environment="TRANCHE_TOKEN") if environment.get("TRANCHE_TOKEN") else None
 
 
 def _user() -> str:

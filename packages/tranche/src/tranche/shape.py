@@ -129,6 +129,10 @@ def scalar(node: yaml.Node, file: str, expected: str) -> str:
     return str(node.value).strip()
 
 
+ANYTHING: Final = r"[\s\S]*"
+"""Also nothing; a pattern that the dialects of regular expressions agree on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A string. `pattern` must match all of it; `expected` says so in words."""
@@ -143,7 +147,7 @@ class Text:
         return text
 
     def schema(self) -> dict[str, object]:
-        if self.pattern is None:
+        if self.pattern in {None, ANYTHING}:
             return {"type": ["string", "number", "boolean"]}
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
 

@@ -164,13 +164,13 @@ Z_99 = 2.3263478740408408
 """The 99 % point of the standard normal distribution, one side."""
 
 
-def wilson(bad: int, requests: int, z: float = Z_99) -> tuple[float, float]:
+def wilson(bad: float, requests: float, z: float = Z_99) -> tuple[float, float]:
     """Lower and upper confidence bound of a share, 99 % each by itself.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the
-    American Statistical Association 22 (1927) 209-212.
+    American Statistical Association 22 (1927) 209-212. Less than one request - counts that fade - bounds nothing.
     """
-    if requests <= 0:
+    if requests < 1:
         return 0.0, 1.0
     share = min(max(bad / requests, 0.0), 1.0)
     spread = z * math.sqrt(share * (1 - share) / requests + z * z / (4 * requests * requests))

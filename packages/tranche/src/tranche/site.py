@@ -8,10 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from tranche.gate_kinds import request, request_keys
+from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
+from tranche.routes import ADDRESS, URL, Route, routes_of
+from tranche.scan import FORMATS
 from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
+    ANYTHING,
     Choice,
     Flag,
     Key,
@@ -23,6 +29,7 @@ from tranche.shape import (
     Text,
     Unreadable,
     Whole,
+    WrongValue,
     read,
 )
 
@@ -103,6 +110,17 @@ class WebhookSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScannerSite:
+    """A security scanner. In its words `{version}` is what it scans, `{report}` the file it must write; without that
+    its standard output is the report. With other codes than `exits` it has told nothing.
+    """
+
+    command: tuple[str, ...]
+    format: str
+    exits: tuple[int, ...] = (0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSite:
     """What this installation lends to gates: `{variables}` for their settings, and their environment."""
 
@@ -111,6 +129,15 @@ class GateSite:
     prometheus: PrometheusSite | None = None
     webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
+    rehearsals: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSite:
+    """Where this site asks for tokens: the file that holds their hashes."""
+
+    tokens: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,14 +161,27 @@ class Site:
     gates: GateSite = field(default_factory=GateSite)
     signing_key: Secret | None = None
     event_log: EventLogSite = field(default_factory=EventLogSite)
+    notify: Mapping[str, Route] = field(default_factory=dict)
+    access: AccessSite | None = None
 
 
-ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
-URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 URL_PATH: Final = Text(expected="a path such as /health/ready", pattern=r"/\S*")
 COLOURS: Final = (Colour.BLUE.value, Colour.GREEN.value)
-VALUE: Final = Text(expected="a value", pattern=r"(?s).*")
+VALUE: Final = Text(expected="a value", pattern=ANYTHING)
 DIRECTORY: Final = Text(expected="a folder")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """A folder, meant from another one."""
+
+    folder: Path
+
+    def read(self, node: yaml.Node, file: str) -> Path:
+        return self.folder / DIRECTORY.read(node, file)
+
+    def schema(self) -> dict[str, object]:
+        return DIRECTORY.schema()
 
 
 def _identity(*, place: Place, **values: str) -> Identity:  # noqa: ARG001 - every record is given its place
@@ -178,6 +218,18 @@ def _prometheus(*, place: Place, **values: Any) -> PrometheusSite:  # noqa: ARG0
     return PrometheusSite(**values)
 
 
+def _scanner(*, place: Place, command: tuple[str, ...], **values: Any) -> ScannerSite:
+    words = {name for word in command for name in PLACEHOLDER.findall(word)}
+    if "version" not in words:
+        told = "a scan of what? '{version}' is missing in the scanner's command"
+        raise MissingKey(place, f"{told}; name what it scans by the version")
+    unknown = sorted(words - {"version", "report"})
+    if unknown:
+        told = f"a scanner's command knows {{version}} and {{report}}, found {{{unknown[0]}}}"
+        raise WrongValue(place, f"{told}; write it out")
+    return ScannerSite(command=command, **values)
+
+
 def _shape(folder: Path) -> Record[Site]:
     """The declaration of the whole file; `folder` is what relative directories are meant from."""
 
@@ -203,6 +255,9 @@ def _shape(folder: Path) -> Record[Site]:
             **values,  # type: ignore[arg-type]  # read by kind
         )
 
+    def access(*, place: Place, tokens: str) -> AccessSite:  # noqa: ARG001 - as above
+        return AccessSite(tokens=folder / tokens)
+
     def site(*, place: Place, state_directory: str, **values: object) -> Site:  # noqa: ARG001 - as above
         return Site(state_directory=folder / state_directory, **values)  # type: ignore[arg-type]  # read by kind
 
@@ -219,10 +274,15 @@ def _shape(folder: Path) -> Record[Site]:
             "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
             "event_log": Key(Record(_event_log, event_log), "where the event log is", EventLogSite()),
             "signing_key": Key(SecretKind(folder), "signs the evidence: an ed25519 private key, PEM", None),
+            "access": Key(
+                Record(access, ACCESS), "asks whoever comes for a token; else nobody is asked", None
+            ),
+            "notify": Key(routes_of(folder), "who is told the news, and how, by name", {}),
         },
     )
 
 
+ACCESS: Final = {"tokens": Key(Text(expected="a file"), "the file of tokens, made by 'tranche token create'")}
 IDENTITY: Final = {
     "issuer": Key(Text(), "the issuer whose tokens count"),
     "audience": Key(Text(), "the audience they must name"),
@@ -271,12 +331,19 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "url": Key(URL, "where it is asked, by POST"),
         "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
     }
+    scanner = {
+        "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words"),
+        "format": Key(Choice(FORMATS), "what its report is written in"),
+        "exits": Key(ListOf(Whole(most=255)), "the codes it ends with when it has looked", (0, 1)),
+    }
     target = ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
     return {
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
         "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
+        "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
+        "rehearsals": Key(MapOf(FolderKind(folder)), "state folders of sites that rehearse, by name", {}),
         "targets": Key(MapOf(target), "requests of load tests, by name", {}),
     }
 

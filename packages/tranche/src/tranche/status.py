@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tranche import budget
 from tranche.controller import Snapshot
 from tranche.decide import Hold, approval_readings, dwell_of
+from tranche.freeze import covering
 from tranche.observe import arms_from_json, remembered
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict
@@ -92,6 +94,9 @@ def status(
         "done_percent": done_percent(plan, progress, now),
         "staging": {"gates": _gates(plan.phases[0], progress, 0, now)},
         "phases": [_row(plan, progress, number, seen, now) for number in range(1, plan.last + 1)],
+        "freeze": _freeze(plan, progress, now),
+        "point_of_no_return": _point_of_no_return(plan, progress),
+        "harm_budget": _budget(plan, progress, seen),
         "verdict": _verdict(progress, seen),
         "limits": list(seen["limits"]) if seen and seen.get("limits") else [],
         "judge": _last_judge(progress, seen),
@@ -111,6 +116,41 @@ def status(
             "last_tick_at": seen.get("at") if seen else None,
         },
     }
+
+
+def _freeze(plan: Plan, progress: Progress, now: datetime) -> Json | None:
+    """Whether the plan freezes this time, and who declared a hotfix; None where it freezes nothing."""
+    if not plan.freezes:
+        return None
+    freeze = covering(plan.freezes, now)
+    return {"frozen": str(freeze) if freeze is not None else None, "hotfix_by": progress.hotfix_by}
+
+
+def _point_of_no_return(plan: Plan, progress: Progress) -> Json | None:
+    number = plan.point_of_no_return
+    if number is None:
+        return None
+    phase = plan.phases[number]
+    passed = [stay.requested_at for stay in progress.stays if stay.phase >= number]
+    told = {"phase": phase.name, "about": phase.point_of_no_return}
+    return told | {"passed_at": _iso(min(passed, default=None))}
+
+
+def _budget(plan: Plan, progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
+    """What green has cost of the harm budget, as it was last seen."""
+    if plan.harm_budget is None:
+        return None
+    checks = _last_checks(progress, seen)
+    numbers = checks.get(budget.NAME, {}).get("numbers", {})
+    return {"requests": plan.harm_budget, "spent": numbers.get("harm")}
+
+
+def _last_checks(progress: Progress, seen: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if progress.stay.measured is not None:
+        return progress.stay.measured.checks
+    if seen is None or seen.get("stay") != progress.stay.identifier:
+        return {}
+    return {check["name"]: check for check in seen.get("checks", [])}
 
 
 def _last_judge(progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
@@ -153,7 +193,9 @@ def done_percent(plan: Plan, progress: Progress, now: datetime) -> float:
 
 
 def _stays(progress: Progress, phase: int) -> list[Stay]:
-    return [stay for stay in progress.stays if stay.phase == phase]
+    """The stays in a phase: of the present version once it was there, before that of the one it replaced."""
+    stays = [stay for stay in progress.stays if stay.phase == phase]
+    return [stay for stay in stays if stay.version == progress.version] or stays
 
 
 def _arms(stay: Stay, seen: Mapping[str, Any] | None) -> dict[Arm, Counts]:

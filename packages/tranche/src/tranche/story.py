@@ -13,10 +13,12 @@ from tranche.events import (
     GateAnswered,
     GreenReady,
     Held,
+    HotfixDeclared,
     Measured,
     Paused,
     PhaseEntered,
     Resumed,
+    Retargeted,
     Retired,
     RollbackDecided,
     RolledBack,
@@ -72,6 +74,14 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "approved", f"{event.gate}, on {event.digest[:19]}, until {event.expires_at[:16]}{because}"
         case ApprovalRevoked():
             return "approval revoked", f"{event.gate} - {event.reason}"
+        case HotfixDeclared():
+            return "hotfix", event.reason
+        case Retargeted():
+            because = f" - {event.reason}" if event.reason else ""
+            return (
+                "retargeted",
+                f"to version {event.version}, by way of staging to phase {event.phase}{because}",
+            )
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():

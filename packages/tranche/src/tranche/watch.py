@@ -129,14 +129,21 @@ def _verdict(status: Mapping[str, Any]) -> RenderableType:
 def _note(status: Mapping[str, Any]) -> str:
     rollback = status["rollback"]
     if rollback is None:
-        return (
-            f"plan {status['plan']['name']}, started {clock(status['started_at'])} by {status['started_by']}"
-        )
+        told = f"plan {status['plan']['name']}, started {clock(status['started_at'])}"
+        return f"{told} by {status['started_by']}{_notices(status)}"
     if rollback["applied_at"] is None:
         return "the data plane has not confirmed the rollback yet"
     decided, applied = (datetime.fromisoformat(rollback[key]) for key in ("decided_at", "applied_at"))
     took_ms = (applied - decided).total_seconds() * 1000
     return f"decided by {rollback['actor']}; all users were back on blue {took_ms:.0f} ms later"
+
+
+def _notices(status: Mapping[str, Any]) -> str:
+    point, freeze = status["point_of_no_return"], status["freeze"]
+    told = "; past the point of no return" if point is not None and point["passed_at"] else ""
+    if freeze is not None and freeze["frozen"]:
+        told += f"; frozen, but {freeze['hotfix_by']}'s hotfix" if freeze["hotfix_by"] else "; frozen"
+    return told
 
 
 def clock(at: str) -> str:

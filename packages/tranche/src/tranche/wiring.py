@@ -5,29 +5,59 @@ Adapters of the data plane and of the environment are imported where they are bu
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tranche import record, status
+from stamina.instrumentation import set_on_retry_hooks
+
+from tranche import language, record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
+from tranche.adapters.courier import Courier
+from tranche.adapters.drill import DrillGate
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
+from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
+from tranche.adapters.mail import MailSender
+from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
+from tranche.adapters.scanner import ScanGate
+from tranche.adapters.slack import SlackSender
+from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
+from tranche.adapters.successor import start_controller
 from tranche.adapters.threads import ThreadWorkers
-from tranche.adapters.webhook import WebhookGate
+from tranche.adapters.tokens import TokenFile
+from tranche.adapters.webhook import WebhookGate, WebhookSender
 from tranche.controller import Controller, Snapshot, World
-from tranche.desk import ControlLock, Desk
+from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
+from tranche.door import Door
 from tranche.gate_kinds import GATE_KINDS
 from tranche.gates import Declared
-from tranche.ports import Colour, Environment, EventLog, Gate, Recorded, Signer, Split, Traffic
+from tranche.lint import Finding, lint, lint_here, refuse
+from tranche.news import News, Sender
+from tranche.plan import OWN_VARIABLES, Plan
+from tranche.ports import (
+    Colour,
+    Environment,
+    EventLog,
+    Gate,
+    Notifier,
+    NotTold,
+    Recorded,
+    Signer,
+    Split,
+    Traffic,
+)
 from tranche.progress import Progress
 from tranche.reconcile import Lock
+from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
 from tranche.secret import Secret
 from tranche.site import Site
 
@@ -38,17 +68,21 @@ LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
 STATUS_FILE = "status.json"
 RECORD_FILE = "record.md"
+CONTROLLER_LOG = "controller.log"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
 LEASE_TICKS = 1.5
 """How long a lease lasts: more than a tick, and so little that another controller takes over within two."""
 FIRST_LEASE_S = 5.0
 """Before the plan, and its tick, is known."""
+CLOSE_WITHIN_S = 20.0
+CLOSE_AT_ONCE_S = 2.0
+"""How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A site with its parts built."""
+    """A site with its parts built. `actor` is who asks, by the command line."""
 
     site: Site
     folder: Folder
@@ -57,6 +91,7 @@ class Installation:
     desk: Desk
     signer: Signer | None = None
     shared: "SharedLog | None" = None
+    actor: str = ""
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -132,7 +167,12 @@ def signer(site: Site) -> Signer | None:
     return Ed25519Signer(site.signing_key)
 
 
-def controller(here: Installation, progress: Progress, on_event: Callable[[Recorded], None]) -> Controller:
+def controller(
+    here: Installation,
+    progress: Progress,
+    on_event: Callable[[Recorded], None],
+    notifier: Notifier | None = None,
+) -> Controller:
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
 
@@ -151,7 +191,7 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
         gates=gates(here.site),
         variables=variables(here.site),
         clock=WallClock(),
-        notifier=ConsoleNotifier(),
+        notifier=notifier or ConsoleNotifier(),
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
         signer=here.signer,
@@ -167,13 +207,217 @@ def controller(here: Installation, progress: Progress, on_event: Callable[[Recor
     )
 
 
+def courier(here: Installation, progress: Progress) -> Courier:
+    """Whoever tells this rollout's news to the routes of its plan. Close it.
+
+    Raises:
+        UnknownRoute: the plan names a route that the site does not have.
+    """
+    plan = here.desk.plan(progress)
+    routes = chosen(here.site.notify, plan)
+    set_on_retry_hooks(())  # it says itself what did not arrive
+    return Courier(
+        plan=plan,
+        rollout=progress.rollout,
+        begun_at=progress.position if progress.position > 1 else 0,
+        ways={name: (route, sender(route)) for name, route in routes.items()},
+        folder=here.folder,
+        console=ConsoleNotifier(),
+    )
+
+
+def sender(route: Route) -> Sender:
+    """What a route sends by."""
+    match route.to:
+        case SlackTo():
+            return SlackSender(route.to)
+        case PagerDutyTo():
+            return PagerDutySender(route.to)
+        case EmailTo():
+            return MailSender(route.to)
+        case WebhookTo():
+            return WebhookSender(route.to)
+
+
+def send_test(site: Site, name: str) -> list[News]:
+    """Send a test message on this route, and what was sent. An incident is also ended.
+
+    Raises:
+        UnknownRoute: there is none of this name.
+        NotTold, SecretMissing: it was not sent.
+    """
+    route = named(site.notify, name)
+    at = WallClock().now()
+    key = f"test/{int(at.timestamp())}"
+    begun = News(
+        key=key,
+        rollout="test",
+        topic=Topic.FAULT,
+        severity=route.severity,
+        title="test: a message to try this route",
+        text=f"somebody ran 'tranche notify test {name}'; nothing needs to be done",
+        at=at,
+        matter=key,
+    )
+    sent = [begun]
+    if isinstance(route.to, PagerDutyTo):
+        sent.append(replace(begun, key=f"{key}/over", is_over=True))
+    for news in sent:
+        try:
+            sender(route).send(news)
+        except NotTold as fault:
+            raise NotTold(f"route '{name}': {fault}") from None
+    return sent
+
+
+def run(
+    here: Installation, progress: Progress, on_event: Callable[[Recorded], None]
+) -> tuple[Progress, bool]:
+    """Control this rollout to its end, and have people told; whether the lease was lost before it came to it.
+
+    The caller holds the control lock.
+    """
+    news, within_s = courier(here, progress), CLOSE_AT_ONCE_S
+
+    def tell(recorded: Recorded) -> None:
+        news.follow(recorded)
+        on_event(recorded)
+
+    try:
+        made = controller(here, progress, tell, news)
+        ended = made.run()
+        if not made.has_lost_lease:
+            within_s = CLOSE_WITHIN_S
+        return ended, made.has_lost_lease
+    finally:
+        news.close(within_s=within_s)
+
+
+def roll_back(here: Installation, *, reason: str, actor: str, force: bool = False) -> Progress:
+    """Take all users back to blue. What a controller would write and tell is written and told when there is none."""
+    reversal = here.desk.roll_back(
+        reason=reason,
+        force=force,
+        actor=actor,
+        traffic=here.traffic(),
+        environment=here.environment(),
+        lock=here.traffic_lock(),
+    )
+    if reversal.finished:
+        write_record(here)
+        tell_news(here)
+    return reversal.progress
+
+
+def retire(here: Installation, *, reason: str, actor: str) -> Progress:
+    """Stop blue for good, and write and tell it."""
+    progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
+    write_record(here)
+    tell_news(here)
+    return progress
+
+
+def start(
+    here: Installation,
+    site_file: str,
+    *,
+    plan: str,
+    version: str,
+    actor: str,
+    token: str | None,
+    hotfix: str = "",
+) -> Progress:
+    """Record a new rollout and start a controller for it, a process of its own.
+
+    Raises:
+        FileRefused, ControllerRunning: it cannot be started so; and what `Desk.start` raises.
+        NotAllowed: a hotfix, by who may not declare one.
+        ControllerFault: it is recorded, and its controller did not come up.
+    """
+    read = language.parse(plan, file="plan")
+    refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
+    if hotfix:
+        door(here.site).admit("hotfix", token=token, otherwise=actor)
+    lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
+    if not lock.acquire(wait_s=0.2):
+        raise ControllerRunning
+    try:
+        here.desk.start(read, text=plan, file="plan", version=version, actor=actor, hotfix=hotfix or None)
+    finally:
+        lock.release()
+    return control(here, site_file, actor=actor, token=token)
+
+
+def control(here: Installation, site_file: str, *, actor: str, token: str | None) -> Progress:
+    """Start a controller of the latest rollout, a process of its own that outlives this one.
+
+    Raises:
+        ControllerRunning, NothingToControl: there is one, or none is needed.
+        ControllerFault: it did not come up.
+    """
+    progress = here.desk.progress()
+    if progress.is_finished:
+        raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
+    if here.control.is_held_elsewhere():
+        raise ControllerRunning
+    own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
+    start_controller(
+        site_file, here.folder.path / CONTROLLER_LOG, {**kept, **own}, here.control.is_held_elsewhere
+    )
+    return here.desk.progress()
+
+
+def api(
+    here: Installation, site_file: str, *, host: str, port: int
+) -> Callable[[Callable[[str], None]], None]:
+    """A server of the API, which runs when it is called; it calls what it is given when it listens.
+
+    Raises:
+        Exposed: others could reach it, and this site asks for no tokens.
+        ModuleNotFoundError: the extra 'api' is not installed.
+    """
+    from tranche.adapters.api import Api, Hands, check_address
+    from tranche.adapters.uvicorn import serve
+
+    check_address(host, has_access=here.site.access is not None)
+    hands = Hands(
+        start=partial(start, here, site_file),
+        control=partial(control, here, site_file),
+        roll_back=partial(roll_back, here),
+        retire=partial(retire, here),
+    )
+    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
+    return partial(serve, made.application(), host, port)
+
+
+def tell_news(here: Installation) -> None:
+    """Tell what is new in the log, for when no controller does."""
+    if here.site.notify:
+        news = courier(here, here.desk.progress())
+        for recorded in here.desk.events():
+            news.follow(recorded)
+        news.close(within_s=CLOSE_WITHIN_S)
+
+
+def door(site: Site) -> Door:
+    """Who is let in."""
+    return Door(store=TokenFile(site.access.tokens) if site.access else None, clock=WallClock())
+
+
 def gates(site: Site) -> Mapping[str, Gate]:
     """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
+        "drill": DrillGate(
+            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
+        ),
         "http": HttpGate(),
+        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
         "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "query": QueryGate(site.gates.prometheus),
+        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
+        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
     return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
@@ -187,6 +431,13 @@ def variables(site: Site) -> dict[str, str]:
         "traffic_url": f"http://{site.traffic.listen}",
         **site.gates.variables,
     }
+
+
+def findings(plan: Plan, site: Site) -> list[Finding]:
+    """What the plan needs and this installation lacks."""
+    lent = frozenset({*variables(site), *OWN_VARIABLES})
+    paths = site.gates.environment.get("PATH")
+    return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
 
 
 class Publisher:

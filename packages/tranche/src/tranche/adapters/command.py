@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tranche.adapters.program import NotEnded, environment_of, run_program, words
-from tranche.gates import LARGEST_EVIDENCE, brief
+from tranche.gates import small
 from tranche.ports import GateAnswer, Verdict
 
 VERDICTS: Final = {0: Verdict.PASS, 1: Verdict.FAIL, 75: Verdict.NOT_YET}
@@ -38,7 +38,7 @@ def answer_of(code: int, output: str, errors: str) -> GateAnswer:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     told: dict[str, Any] = {}
     for text in (output, lines[-1] if lines else ""):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             loaded = json.loads(text)
             told = loaded if isinstance(loaded, dict) else {}
             break
@@ -46,13 +46,10 @@ def answer_of(code: int, output: str, errors: str) -> GateAnswer:
     spoken = told.get("reason") or (lines[-1] if lines and not told else "")
     if verdict is not Verdict.PASS and not spoken and complaint:
         spoken = complaint[-1]
-    reason = brief(spoken) or f"exit {code}"
+    reason = str(spoken) or f"exit {code}"
     if code not in VERDICTS:
         reason = f"exit {code}: {reason}"
-    return GateAnswer(verdict=verdict, reason=reason, evidence=_evidence(told, code))
-
-
-def _evidence(told: Mapping[str, Any], code: int) -> dict[str, object]:
-    found = told.get("evidence", {key: value for key, value in told.items() if key != "reason"})
-    small = len(json.dumps(found)) <= LARGEST_EVIDENCE
-    return {"exit": code} | ({"output": found} if found and small else {})
+    found = small(told.get("evidence", {key: value for key, value in told.items() if key != "reason"}))
+    return GateAnswer(
+        verdict=verdict, reason=reason, evidence={"exit": code} | ({"output": found} if found else {})
+    )

@@ -75,10 +75,7 @@ class FileLock:
         """
         if self._handle is not None:
             return True
-        try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise LogFault(f"the lock {self._path} cannot be opened ({error}); look at the folder") from error
+        handle = self._open()
         deadline = time.monotonic() + wait_s
         while True:
             try:
@@ -99,9 +96,20 @@ class FileLock:
             self._handle = None
 
     def is_held_elsewhere(self) -> bool:
-        """Whether another process has it now."""
+        """Whether another process has it now. Whoever only asks shares, so that two who ask do not see each other."""
         if self._handle is not None:
             return False
-        taken = self.acquire(wait_s=0)
-        self.release()
-        return not taken
+        handle = self._open()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise LogFault(f"the lock {self._path} cannot be opened ({error}); look at the folder") from error

@@ -30,7 +30,7 @@ class LoadGate:
             told = f"the site has no target '{target}'; add it under 'gates.targets'"
             return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
         try:
-            requests = [_readable(request) for request in self._targets.get(target) or values["requests"]]
+            requests = [readable(request) for request in self._targets.get(target) or values["requests"]]
         except SecretMissing as fault:
             return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=str(fault))
         job = {
@@ -64,11 +64,22 @@ def bounds_of(settings: Mapping[str, Any]) -> Bounds:
     )
 
 
-def _readable(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The request with its secrets in it. Raises SecretMissing."""
+def readable(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The request with its secrets in it.
+
+    Raises:
+        SecretMissing: there is nothing, or what no header can hold.
+    """
     headers = {
-        name: value.read() if isinstance(value, Secret) else value
+        name: _of_header(value) if isinstance(value, Secret) else value
         for name, value in request["headers"].items()
     }
     body = request["body"]
     return {**request, "headers": headers, "body": body.read() if isinstance(body, Secret) else body}
+
+
+def _of_header(secret: Secret) -> str:
+    value = secret.read()
+    if not value.isprintable():
+        raise SecretMissing(f"the secret in {secret} is no line of text, so no header can hold it; mend it")
+    return value

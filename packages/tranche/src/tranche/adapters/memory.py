@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tranche.access import Tokens
 from tranche.ports import (
     Arm,
     ArmCounters,
@@ -185,7 +186,7 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
 
-    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:  # noqa: ARG002 - the port
+    def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:  # noqa: ARG002 - the port
         self.told.append((severity, title, text))
 
 
@@ -254,3 +255,16 @@ class MemoryLease:
 
     def is_held_elsewhere(self) -> bool:
         return bool(self._held) and self._held[0][0] is not self and self._now_s() < self._held[0][1]
+
+
+class MemoryTokens:
+    """Tokens that are forgotten with their process."""
+
+    def __init__(self) -> None:
+        self._tokens: Tokens = ()
+
+    def read(self) -> Tokens:
+        return self._tokens
+
+    def change(self, by: Callable[[Tokens], Tokens]) -> None:
+        self._tokens = by(self._tokens)

@@ -44,7 +44,9 @@ def run_program(
             output, errors = process.communicate(told.encode() if told else None, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             _end_group(process.pid)
-            process.communicate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                # A child that has left the group keeps the pipes open, and is not waited for.
+                process.communicate(timeout=1)
             return NotEnded(reason=f"'{command[0]}' did not end within {timeout_s:g} s")
     return Ended(
         code=process.returncode,

@@ -10,21 +10,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-
-import urllib3
+from urllib.parse import urlencode
 
 from tranche import promql
+from tranche.adapters.exchange import NoAnswer, exchange, json_of
 from tranche.gate_kinds import Threshold
 from tranche.plan import duration
-from tranche.ports import Fault, GateAnswer, Verdict
+from tranche.ports import GateAnswer, Verdict
 from tranche.secret import SecretMissing
 from tranche.site import PrometheusSite
 
 LONGEST_COMPLAINT: Final = 200
-
-
-class NoAnswer(Fault):
-    """Prometheus did not answer, or not with something that can be judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +107,10 @@ class _Asked:
             if not found:
                 raise NoAnswer(f"{selector} has no samples, so nothing can be told")
             age_s = found[0].at - found[0].value
-            if not age_s <= stale_after_s:
-                told = f"{selector} has a sample {duration(max(0, round(age_s)))} old"
+            if not math.isfinite(age_s):
+                raise NoAnswer(f"{selector} has a sample of no known time, so nothing can be told")
+            if age_s > stale_after_s:
+                told = f"{selector} has a sample {duration(round(age_s))} old"
                 raise NoAnswer(f"{told}, at most {duration(stale_after_s)}; is it still being scraped?")
             oldest = max(oldest or 0.0, age_s)
         return oldest
@@ -127,19 +125,17 @@ class _Asked:
         if left_s <= 0:
             raise NoAnswer("Prometheus did not answer in time")
         fields = {"query": query, "timeout": f"{max(1, round(left_s * 1000))}ms"}
+        headers = self._headers | {"content-type": "application/x-www-form-urlencoded"}
         try:
-            with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=left_s)) as pool:
-                response = pool.request(
-                    "POST", self._url, fields=fields, encode_multipart=False, headers=self._headers
-                )
-                answer = response.json()
-        except urllib3.exceptions.HTTPError as error:
-            raise NoAnswer(f"Prometheus does not answer ({type(error).__name__})") from None
-        except ValueError:
-            raise NoAnswer(
-                f"Prometheus answers {response.status} and no JSON; is this its address?"
-            ) from None
-        return _read(answer)
+            body = urlencode(fields).encode()
+            answer = exchange("POST", self._url, body=body, headers=headers, timeout_s=left_s)
+        except NoAnswer as fault:
+            raise NoAnswer(f"Prometheus {fault}") from None
+        try:
+            told = json_of(answer.body)
+        except NoAnswer:
+            raise NoAnswer(f"Prometheus answers {answer.status} and no JSON; is this its address?") from None
+        return _read(told)
 
 
 def _read(answer: Any) -> list[Sample]:

@@ -34,14 +34,19 @@ begin select raise(abort, 'events are never removed'); end;
 class SqliteLog:
     """A connection an operation: no state to lose, safe to share between threads."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or create the file; `read_only` never makes or changes one.
 
         Raises:
             LogFault: it cannot be opened, is damaged, or is from a newer release.
         """
-        self._path = path
+        self._path, self._read_only = path, read_only
         with self._connection() as connection:
+            if read_only:
+                (found,) = connection.execute("pragma user_version").fetchone()
+                if found != FORMAT:
+                    raise LogFault(f"{path} has format {found}, this tranche reads {FORMAT}; update tranche")
+                return
             connection.execute("pragma journal_mode = wal")
             connection.execute("begin immediate")
             (found,) = connection.execute("pragma user_version").fetchone()
@@ -100,7 +105,8 @@ class SqliteLog:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection in autocommit mode whose errors are faults of the log."""
         try:
-            connection = sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)
+            name = f"{self._path.resolve().as_uri()}?mode={'ro' if self._read_only else 'rwc'}"
+            connection = sqlite3.connect(name, uri=True, timeout=BUSY_S, isolation_level=None)
             try:
                 connection.execute("pragma synchronous = full")
                 yield connection

@@ -478,5 +478,5 @@ class LockHandle:
 class Silence:
     """A notifier that tells nobody."""
 
-    def tell(self, *, title: str, text: str, severity: str, key: str) -> None:
+    def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:
         """Keep it to oneself."""
