@@ -518,6 +518,40 @@ def test_a_controller_killed_at_any_record_or_act_goes_on_where_it_was(
     assert kills > 25
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_past_the_point_of_no_return_a_controller_killed_anywhere_stops_and_never_goes_back(
+    make_bed: Callable[..., Bed], after: bool
+) -> None:
+    text = make_bed().text.replace("{name: half,", "{name: half, point_of_no_return: dropped,")
+    kills = 0
+    for kill_at in range(1, 200):
+        bed = make_bed(text)
+        scene = Scene(bed, kill_at, after=after)
+        try:
+            run_until_stopped(bed, scene.controller())
+        except Killed:
+            kills += 1
+            run_until_stopped(bed, bed.controller())
+        if scene.count < kill_at:
+            break
+        assert bed.progress.rollback is None, kill_at
+        assert bed.weights == sorted(bed.weights), kill_at
+        assert bed.progress.paused_by == "controller", kill_at
+        stops = [event for event in bed.log.read("small-1") if event.type == "paused/1"]
+        assert len(stops) == 1, kill_at
+    assert kills > 12
+
+
+def run_until_stopped(bed: Bed, controller: Controller) -> None:
+    for _ in range(300):
+        if controller.progress.paused_by is not None:
+            return
+        if entered("half")(controller.progress):
+            bed.errors = {Arm.GREEN: 0.2}
+        bed.step(controller)
+    raise AssertionError(f"it never stopped: {bed.snapshots[-1].decision}")
+
+
 def test_two_writers_never_both_win(bed: Bed) -> None:
     controller = bed.controller()
     bed.until(controller, entered("few"))

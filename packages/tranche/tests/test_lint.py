@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -168,9 +167,8 @@ NEEDS = [
 
 
 @pytest.fixture(autouse=True)
-def tool(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_VARIABLE", raising=False)
-    return iter(())
 
 
 def here(gate: str, tmp_path: Path, lends: str = "") -> list[Finding]:
