@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from receivers import MailServer, Receiver, Reply, receiving, receiving_mail
 
-from tranche import cli, site
+from tranche import cli, site, wiring
 from tranche.adapters.courier import FILE, MOST_WAITING, Courier, Patience
 from tranche.adapters.folder import Folder
 from tranche.adapters.mail import MailSender
@@ -23,7 +23,8 @@ from tranche.adapters.memory import MemoryNotifier
 from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.slack import SlackSender
 from tranche.adapters.webhook import WebhookSender
-from tranche.events import Held, RollbackDecided, encode
+from tranche.events import Completed, Held, RollbackDecided, encode
+from tranche.language import parse
 from tranche.news import News, Sender
 from tranche.plan import Plan
 from tranche.ports import Arm, NotTold, Recorded
@@ -458,7 +459,6 @@ def test_a_whole_rollout_reaches_every_kind_of_route_and_no_secret_is_seen(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Half of the answers are refusals, which is when libraries like to say where they have been."""
-    from tranche import wiring
     from tranche.adapters.console import ConsoleNotifier
 
     caplog.set_level(logging.DEBUG)
@@ -603,3 +603,38 @@ def test_the_document_names_every_kind_every_topic_and_how_much_they_matter() ->
 
     assert {row.strip("`") for row in rows} == {"slack", "pagerduty", "email", "webhook", *Topic}
     assert not [severity for severity in Severity if f"{severity}" not in text]
+
+
+def completed(here: wiring.Installation) -> None:
+    plan = "name: small\nphases: [{name: all, weight: 100 %, dwell: 1h}]\n"
+    here.desk.start(parse(plan, file="p"), text=plan, file="p", version="1.1.0", actor="ann")
+    done = encode(Completed(reason="every gate is met"), at=AT, actor="controller")
+    here.log.append("small-1", after=1, events=[done])
+
+
+def test_what_is_asked_for_without_a_controller_is_told_by_who_asked_and_not_waited_for(
+    site_file: Path, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blue is retired by hand; the receiver answers only when the command has said what it did."""
+    site_file.write_text(
+        site_file.read_text().replace("url: {file: slack}}", "url: {file: slack}, severity: info}")
+    )
+    completed(wiring.installation(site.load(site_file)))
+    answered = threading.Event()
+    receiver.answer = lambda request: Reply(waits_for=answered)
+    ended: list[int] = []
+    arguments = ["retire", "--reason", "a week is over", "--site", str(site_file)]
+    command = threading.Thread(target=lambda: ended.append(cli.run(arguments)))
+    command.start()
+    receiver.wait()
+    said = ""
+    while "small-1: completed" not in said:
+        said += capsys.readouterr().out
+    assert ended == [], "it waits for its news, when it has said what was asked"
+    answered.set()
+    command.join()
+    assert cli.run(arguments) == 0
+
+    assert ended == [0]
+    (request,) = receiver.requests
+    assert "retired: blue: a week is over" in json.loads(request.body)["text"]

@@ -291,7 +291,9 @@ def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
     from tranche import wiring
 
     here = _here(site_file)
-    _report(wiring.retire(here, reason=reason, actor=here.actor), as_json)
+    news = wiring.telling(here)
+    _report(wiring.retire(here, reason=reason, actor=here.actor, tell=news.start), as_json)
+    news.join()
 
 
 @cli.command()
@@ -339,8 +341,10 @@ def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) ->
     from tranche import wiring
 
     here = _here(site_file)
-    taken_back = wiring.roll_back(here, reason=reason, force=force, actor=here.actor)
-    _report(taken_back, as_json)
+    news = wiring.telling(here)
+    _report(wiring.roll_back(here, reason=reason, force=force, actor=here.actor, tell=news.start), as_json)
+    if news.ident is not None:
+        news.join()
 
 
 def _report(progress: Progress, as_json: bool) -> None:

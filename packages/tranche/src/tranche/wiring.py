@@ -6,35 +6,29 @@ Adapters of the data plane and of the environment are imported where they are bu
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stamina.instrumentation import set_on_retry_hooks
-
 from tranche import language, record, status
 from tranche.adapters.clock import WallClock
 from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.courier import Courier
 from tranche.adapters.drill import DrillGate
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.http import HttpGate
 from tranche.adapters.incidents import IncidentGate
 from tranche.adapters.load_test import LoadGate
-from tranche.adapters.mail import MailSender
-from tranche.adapters.pagerduty import PagerDutySender
 from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.scanner import ScanGate
-from tranche.adapters.slack import SlackSender
 from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
-from tranche.adapters.successor import start_controller
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
-from tranche.adapters.webhook import WebhookGate, WebhookSender
+from tranche.adapters.webhook import WebhookGate
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
@@ -47,6 +41,7 @@ from tranche.ports import (
     Colour,
     Environment,
     EventLog,
+    Fault,
     Gate,
     Notifier,
     NotTold,
@@ -57,11 +52,13 @@ from tranche.ports import (
 )
 from tranche.progress import Progress
 from tranche.reconcile import Lock
+from tranche.refusal import Refused
 from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
 from tranche.secret import Secret
 from tranche.site import Site
 
 if TYPE_CHECKING:
+    from tranche.adapters.courier import Courier
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
 
 LOG_FILE = "rollout.sqlite"
@@ -75,6 +72,8 @@ LEASE_TICKS = 1.5
 """How long a lease lasts: more than a tick, and so little that another controller takes over within two."""
 FIRST_LEASE_S = 5.0
 """Before the plan, and its tick, is known."""
+NEWS_LOCK = "news.lock"
+ASKED_BY_HAND = ("rollback-decided/1", "retired/1")
 CLOSE_WITHIN_S = 20.0
 CLOSE_AT_ONCE_S = 2.0
 """How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
@@ -207,19 +206,25 @@ def controller(
     )
 
 
-def courier(here: Installation, progress: Progress) -> Courier:
+def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courier":
     """Whoever tells this rollout's news to the routes of its plan. Close it.
+
+    A route of which nothing is noted is told what stands behind position `begun_at` of the log.
 
     Raises:
         UnknownRoute: the plan names a route that the site does not have.
     """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    from tranche.adapters.courier import Courier
+
     plan = here.desk.plan(progress)
     routes = chosen(here.site.notify, plan)
     set_on_retry_hooks(())  # it says itself what did not arrive
     return Courier(
         plan=plan,
         rollout=progress.rollout,
-        begun_at=progress.position if progress.position > 1 else 0,
+        begun_at=begun_at,
         ways={name: (route, sender(route)) for name, route in routes.items()},
         folder=here.folder,
         console=ConsoleNotifier(),
@@ -230,12 +235,20 @@ def sender(route: Route) -> Sender:
     """What a route sends by."""
     match route.to:
         case SlackTo():
+            from tranche.adapters.slack import SlackSender
+
             return SlackSender(route.to)
         case PagerDutyTo():
+            from tranche.adapters.pagerduty import PagerDutySender
+
             return PagerDutySender(route.to)
         case EmailTo():
+            from tranche.adapters.mail import MailSender
+
             return MailSender(route.to)
         case WebhookTo():
+            from tranche.adapters.webhook import WebhookSender
+
             return WebhookSender(route.to)
 
 
@@ -277,7 +290,8 @@ def run(
 
     The caller holds the control lock.
     """
-    news, within_s = courier(here, progress), CLOSE_AT_ONCE_S
+    begun_at = progress.position if progress.position > 1 else 0  # what is long over is no news
+    news, within_s = courier(here, progress, begun_at=begun_at), CLOSE_AT_ONCE_S
 
     def tell(recorded: Recorded) -> None:
         news.follow(recorded)
@@ -293,8 +307,10 @@ def run(
         news.close(within_s=within_s)
 
 
-def roll_back(here: Installation, *, reason: str, actor: str, force: bool = False) -> Progress:
-    """Take all users back to blue. What a controller would write and tell is written and told when there is none."""
+def roll_back(
+    here: Installation, *, reason: str, actor: str, force: bool = False, tell: Callable[[], None]
+) -> Progress:
+    """Take all users back to blue. Without a controller, what it would write and `tell` is written and told."""
     reversal = here.desk.roll_back(
         reason=reason,
         force=force,
@@ -305,16 +321,24 @@ def roll_back(here: Installation, *, reason: str, actor: str, force: bool = Fals
     )
     if reversal.finished:
         write_record(here)
-        tell_news(here)
+        tell()
     return reversal.progress
 
 
-def retire(here: Installation, *, reason: str, actor: str) -> Progress:
-    """Stop blue for good, and write and tell it."""
+def retire(here: Installation, *, reason: str, actor: str, tell: Callable[[], None]) -> Progress:
+    """Stop blue for good, write it and `tell` it."""
     progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
     write_record(here)
-    tell_news(here)
+    tell()
     return progress
+
+
+def telling(here: Installation) -> threading.Thread:
+    """Tells what is new in the log, for when no controller does; start it, and wait for it if there is time.
+
+    Who has asked for a rollback is answered before a receiver is, however slow that is.
+    """
+    return threading.Thread(target=tell_news, args=(here,), name="news", daemon=True)
 
 
 def start(
@@ -362,6 +386,8 @@ def control(here: Installation, site_file: str, *, actor: str, token: str | None
         raise ControllerRunning
     own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
     kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
+    from tranche.adapters.successor import start_controller
+
     start_controller(
         site_file, here.folder.path / CONTROLLER_LOG, {**kept, **own}, here.control.is_held_elsewhere
     )
@@ -384,8 +410,8 @@ def api(
     hands = Hands(
         start=partial(start, here, site_file),
         control=partial(control, here, site_file),
-        roll_back=partial(roll_back, here),
-        retire=partial(retire, here),
+        roll_back=partial(roll_back, here, tell=lambda: telling(here).start()),
+        retire=partial(retire, here, tell=lambda: telling(here).start()),
     )
     made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
     return partial(serve, made.application(), host, port)
@@ -393,11 +419,21 @@ def api(
 
 def tell_news(here: Installation) -> None:
     """Tell what is new in the log, for when no controller does."""
-    if here.site.notify:
-        news = courier(here, here.desk.progress())
-        for recorded in here.desk.events():
+    if not here.site.notify:
+        return
+    lock = FileLock(here.folder.path / NEWS_LOCK)  # two who tell at once would tell it twice
+    lock.acquire(wait_s=CLOSE_WITHIN_S)
+    try:
+        events = here.desk.events()
+        asked = next((event.position for event in reversed(events) if event.type in ASKED_BY_HAND), 1)
+        news = courier(here, here.desk.progress(), begun_at=asked - 1)
+        for recorded in events:
             news.follow(recorded)
         news.close(within_s=CLOSE_WITHIN_S)
+    except (Refused, Fault) as error:
+        ConsoleNotifier().tell(title="news", text=f"nobody was told: {error}", severity="warning", key="news")
+    finally:
+        lock.release()
 
 
 def door(site: Site) -> Door:

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import stamina
-
 from tranche.adapters.folder import Folder
 from tranche.news import News, Reader, Sender, is_wanted, read_on
 from tranche.plan import Plan
@@ -181,6 +179,8 @@ class Courier:
 
     def _send(self, each: Round, news: News) -> str | None:
         """Try for a while; None when it arrived, otherwise why not."""
+        import stamina  # a twentieth of a second: commands that tell nothing do without
+
         if each.unsaid:
             news = replace(news, text=f"{news.text} ({each.unsaid} messages before this one were lost)")
         patience = self._patience
