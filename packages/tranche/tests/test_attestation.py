@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from tranche import audit, controller
 from tranche.adapters.ed25519 import Ed25519Signer, read_public, verify
 from tranche.adapters.postgres_log import PostgresLog
 from tranche.adapters.sqlite import SqliteLog
-from tranche.attestation import NO_KEY, pre_authentication, sealed
+from tranche.attestation import ENGINE, NO_KEY, pre_authentication, sealed
 from tranche.canonical import canonical, plain, typed
 from tranche.decide import Hold, decide
 from tranche.events import Attested, WeightRequested, decode
@@ -257,6 +258,10 @@ def test_another_key_is_not_the_key(bed: Bed, signer: Ed25519Signer, tmp_path: P
     with pytest.raises(audit.OtherKey, match=r"entry at position \d+ is signed by ed25519:"):
         audit.verified(data, verify=verify, keys=[other.key])
     assert audit.verified(data, verify=verify, keys=[other.key, signer.key]).keys == (signer.key,)
+
+
+def test_the_release_in_an_entry_is_the_one_that_is_installed() -> None:
+    assert f"tranche {metadata.version('tranche')}" == ENGINE
 
 
 def test_a_signature_is_that_of_the_pre_authentication_encoding() -> None:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from importlib import metadata
 from typing import Any, Final, assert_never
 
+from tranche import __version__
 from tranche.canonical import canonical, digest, event_json, plain, written
 from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack
 from tranche.events import Attested, encode
@@ -33,7 +33,7 @@ from tranche.progress import Progress
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "urn:tranche:rollout-decision:v1"
-ENGINE: Final = f"tranche {metadata.version('tranche')}"
+ENGINE: Final = f"tranche {__version__}"
 NO_KEY: Final = "the site names no key"
 NO_VERSION_DIGEST: Final = "the environment does not tell the digest of a version"
 
