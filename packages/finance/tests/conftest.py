@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +25,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
-from finance import chart
+from finance import chart, invoice, journal, payment
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
@@ -32,12 +33,14 @@ from finance.adapters.postgres.views import Views
 from finance.graphql.permission import NEEDED
 from finance.handle import Books
 from finance.ids import new_id
+from finance.money import Money
 from finance.ports import Caller, MasterDataUnavailable
 from kit.database import migrate, open_pool, tenant_transaction
 from laptop.ports import HOST, free_ports
 from laptop.postgres import SUPERUSER, Cluster
 from laptop.supervisor import Program, Running, Supervisor, answers
 
+TODAY = date(2026, 11, 23)
 PROGRAM = str(Path(sys.executable).with_name("finance"))
 
 
@@ -173,6 +176,50 @@ class Desk:
         assert sum(one.debit_minor - one.credit_minor for one in found) == 0
         held = {one.account.code: one.debit_minor - one.credit_minor for one in found}
         return {code: minor for code, minor in held.items() if minor}
+
+    def sale(self, minor: int = 5, day: date = TODAY) -> journal.Create:
+        """An entry: cash against sales."""
+        return journal.Create(
+            journal_id="",
+            journal_date=day,
+            journal_type="GENERAL",
+            description="A sale",
+            currency="BDT",
+            lines=(
+                journal.Line(account_id=self.account("1000"), debit_minor=minor),
+                journal.Line(account_id=self.account("4000"), credit_minor=minor),
+            ),
+        )
+
+    async def invoice_drafted(self, minor: int = 100_00, day: date = TODAY) -> invoice.Invoice:
+        """An invoice of one line, and 15 % VAT on it."""
+        line = invoice.line(
+            description="Rice",
+            quantity=Decimal(1),
+            unit_price=Money(minor, "BDT"),
+            vat_category="STANDARD",
+            product_id=None,
+        )
+        terms = invoice.Terms(customer_id=self.customer, invoice_date=day, due_date=day, lines=(line,))
+        return await self.books.create_invoice(self.caller, str(uuid4()), currency="BDT", terms=terms)
+
+    async def invoice_approved(self, minor: int = 100_00, day: date = TODAY) -> invoice.Invoice:
+        made = await self.invoice_drafted(minor, day)
+        return await self.books.approve_invoice(self.caller, str(uuid4()), made.id)
+
+    async def payment_completed(self, invoice_id: str, minor: int, day: date = TODAY) -> payment.Payment:
+        command = payment.Create(
+            payment_id="",
+            number="",
+            invoice_id=invoice_id,
+            amount=Money(minor, "BDT"),
+            payment_date=day,
+            details=payment.Details(method="BANK_TRANSFER"),
+        )
+        made = await self.books.create_payment(self.caller, str(uuid4()), command)
+        return await self.books.complete_payment(
+            self.caller, str(uuid4()), made.id, transaction_reference="TRX-1"
+        )
 
 
 @pytest.fixture

@@ -156,6 +156,19 @@ async def test_two_replays_give_equal_read_models(ledger: Ledger, monkeypatch: p
             assert kept[0] or table in {"invoice", "payment"}
 
 
+async def test_read_models_made_to_another_plan_are_made_anew(ledger: Ledger) -> None:
+    await write(ledger, entry(ledger.tenant, 5))
+    old = await ledger.replayed()
+    ledger.as_superuser("ALTER TABLE finance_read_test.balance DROP COLUMN credit_minor;")
+    ledger.as_superuser("COMMENT ON SCHEMA finance_read_test IS 'an older plan';")
+    views = Views(ledger.app, await ledger.replayed())
+    cash = chart.account_id(ledger.tenant, chart.CASH)
+    assert await views.holdings(ledger.tenant, [cash]) == {cash: 5}
+    ledger.as_superuser("CREATE TABLE finance_read_test.kept ();")
+    await old.prepare()
+    ledger.as_superuser("DROP TABLE finance_read_test.kept;")
+
+
 async def test_each_release_has_a_read_schema_of_its_own(ledger: Ledger) -> None:
     assert schema_of("1.1.0-rc.2") == "finance_read_1_1_0_rc_2"
     old, new = await ledger.replayed("1.0.0"), await ledger.replayed("1.1.0")

@@ -30,6 +30,8 @@ STANDARD: Final = (
     ("5900", "Other expenses", "EXPENSE"),
 )
 CURRENCY: Final = "BDT"
+TAXES: Final = (VAT_PAYABLE,)
+"""Accounts whose entries are part of a tax return."""
 
 
 def account_id(tenant_id: str, code: str) -> str:

@@ -8,16 +8,18 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment
+from finance import account, invoice, journal, payment, period, policy
 
-Event = account.Event | invoice.Event | journal.Event | payment.Event
-State = account.Account | invoice.Invoice | journal.Journal | payment.Payment
+Event = account.Event | invoice.Event | journal.Event | payment.Event | period.Event | policy.Event
+State = account.Account | invoice.Invoice | journal.Journal | payment.Payment | period.Period | policy.Policy
 
 KINDS: Final[dict[str, Any]] = {
     "account": account,
     "invoice": invoice,
     "journal": journal,
     "payment": payment,
+    "period": period,
+    "policy": policy,
 }
 TYPES: Final[dict[str, type[Any]]] = {
     kind.__struct_config__.tag: kind for module in KINDS.values() for kind in module.Event.__args__

@@ -91,8 +91,11 @@ class PaymentWithdrawn(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.p
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.cancelled/1"):
+    """`cancelled_on` is the day of the reversing entry; None is the invoice's own, or that there was none."""
+
     reason: str
     reversing_journal_id: str | None = None
+    cancelled_on: date | None = None
 
 
 Event = Created | Updated | Approved | PaymentRecorded | PaymentWithdrawn | Cancelled
@@ -174,6 +177,7 @@ class WithdrawPayment(msgspec.Struct, frozen=True, kw_only=True):
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     reversing_journal_id: str | None
+    cancelled_on: date | None = None
 
 
 Command = Create | Update | Approve | RecordPayment | WithdrawPayment | Cancel
@@ -305,7 +309,11 @@ def _cancel(invoice: Invoice, command: Cancel) -> Cancelled:
     if invoice.paid_minor:
         raise InvoiceHasPayments(f"Paid are {Money(invoice.paid_minor, invoice.currency)}.")
     reason = sized(command.reason, "reason", 3, 500)
-    return Cancelled(reason=reason, reversing_journal_id=command.reversing_journal_id)
+    return Cancelled(
+        reason=reason,
+        reversing_journal_id=command.reversing_journal_id,
+        cancelled_on=command.cancelled_on,
+    )
 
 
 def evolve(invoice: Invoice | None, event: Event) -> Invoice:

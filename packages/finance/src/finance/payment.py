@@ -71,8 +71,11 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reconci
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reversed/1"):
+    """`reversed_on` is the day of the reversing entry; None is the payment's own."""
+
     reason: str
     reversing_journal_id: str
+    reversed_on: date | None = None
 
 
 Event = Created | Updated | Completed | Failed | Reconciled | Reversed
@@ -136,6 +139,7 @@ class Reconcile(msgspec.Struct, frozen=True, kw_only=True):
 class Reverse(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     reversing_journal_id: str
+    reversed_on: date | None = None
 
 
 Command = Create | Update | Complete | Fail | Reconcile | Reverse
@@ -166,7 +170,8 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
         case Reverse():
             _completed(payment, also_reconciled=True)
             reason = sized(command.reason, "reason", 10, 500)
-            return [Reversed(reason=reason, reversing_journal_id=command.reversing_journal_id)]
+            mirror, day = command.reversing_journal_id, command.reversed_on
+            return [Reversed(reason=reason, reversing_journal_id=mirror, reversed_on=day)]
         case _:
             assert_never(command)
 

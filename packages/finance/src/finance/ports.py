@@ -102,8 +102,8 @@ class Book(Protocol):
     async def hold_stream(self, stream_id: str) -> None:
         """Wait until nobody else holds this stream, and hold it until this transaction ends."""
 
-    async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
-        """Wait until nobody deactivates these accounts (or, exclusively, posts to them), and keep it so."""
+    async def hold(self, ids: Sequence[str], *, exclusively: bool) -> None:
+        """Wait until nobody changes these (or, exclusively, relies on them), and keep it so until the end."""
 
     async def holding_minor(self, account_id: str) -> int:
         """Debits less credits posted to an account."""

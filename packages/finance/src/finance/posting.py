@@ -8,6 +8,7 @@
 Taking a document back posts the mirror image of its entry (`journal.mirror`).
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from finance import chart, journal
@@ -69,3 +70,9 @@ def of_payment(tenant_id: str, payment: Payment, *, journal_id: str) -> journal.
         reference=payment.number,
         document_id=payment.id,
     )
+
+
+def touches_tax(tenant_id: str, lines: Iterable[Line]) -> bool:
+    """Whether an entry is part of a tax return: a line is on a tax account, or carries a tax code."""
+    accounts = {chart.account_id(tenant_id, code) for code in chart.TAXES}
+    return any(line.tax_code is not None or line.account_id in accounts for line in lines)

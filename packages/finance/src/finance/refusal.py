@@ -225,3 +225,45 @@ class WalletNumberMalformed(Refused):
     """A mobile number is 01, a digit from 3 to 9, and eight digits; +880 may stand before it."""
 
     code = "wallet-number-malformed"
+
+
+class PeriodMalformed(Refused):
+    """A fiscal period is written with its year and number, July being the first."""
+
+    code = "period-malformed"
+
+
+class PeriodSoftClosed(Refused):
+    """The fiscal period is soft-closed: only those who may close it can still post into it."""
+
+    code = "period-soft-closed"
+
+
+class PeriodClosed(Refused):
+    """The fiscal period is closed; post into an open one, or have it reopened."""
+
+    code = "period-closed"
+
+
+class PeriodNotClosed(Refused):
+    """The fiscal period is not closed."""
+
+    code = "period-not-closed"
+
+
+class PeriodLocked(Refused):
+    """The fiscal period is locked for good."""
+
+    code = "period-locked"
+
+
+class TaxesLocked(Refused):
+    """A tax return that covers this day was filed; choose a later day, or have the taxes unlocked."""
+
+    code = "taxes-locked"
+
+
+class TaxLockOutOfOrder(Refused):
+    """A tax lock goes forward by locking and back by unlocking."""
+
+    code = "tax-lock-out-of-order"

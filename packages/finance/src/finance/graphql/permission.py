@@ -21,6 +21,8 @@ NEEDED: Final = {
     "journals": "journal:read",
     "journalsByPeriod": "journal:read",
     "unpostedJournals": "journal:read",
+    "fiscalPeriods": "account:read",
+    "bookPolicy": "account:read",
     "createAccount": "account:create",
     "updateAccount": "account:update",
     "deactivateAccount": "account:deactivate",
@@ -39,6 +41,10 @@ NEEDED: Final = {
     "updateJournal": "journal:update",
     "postJournal": "journal:post",
     "reverseJournal": "journal:reverse",
+    "closePeriod": "period:close",
+    "reopenPeriod": "period:reopen",
+    "lockTaxes": "period:close",
+    "unlockTaxes": "period:reopen",
 }
 
 

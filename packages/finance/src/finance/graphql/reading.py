@@ -6,11 +6,11 @@ from typing import Any
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
-from finance import fiscal
+from finance import fiscal, period, policy
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
-from finance.refusal import DateMalformed
+from finance.refusal import DateMalformed, PeriodMalformed
 
 query = QueryType()
 account_type = ObjectType("Account")
@@ -169,6 +169,24 @@ async def journals_by_period(
 @query.field("unpostedJournals")
 async def unposted_journals(_: object, info: Info, *, limit: int, offset: int) -> Any:
     return [shape.journal(s) for s in await page(info, "journal", limit=limit, offset=offset, status="DRAFT")]
+
+
+@query.field("fiscalPeriods")
+async def fiscal_periods(_: object, info: Info, *, fiscalYear: str) -> Any:
+    context = allowed(info)
+    try:
+        names = fiscal.periods(fiscalYear)
+    except ValueError as error:
+        raise PeriodMalformed(str(error)) from None
+    ids = {name: period.stream(context.caller.tenant_id, name) for name in names}
+    found = await context.service.views.find(context.caller.tenant_id, "period", list(ids.values()))
+    return [shape.period(name, found.get(one)) for name, one in ids.items()]
+
+
+@query.field("bookPolicy")
+async def book_policy(_: object, info: Info) -> Any:
+    tenant = info.context.caller.tenant_id
+    return shape.policy(await one(info, "policy", policy.stream(tenant)) or policy.NONE_YET)
 
 
 def last_day(fiscal_year: str, as_of: date | None) -> date:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from ariadne import ScalarType, UnionType, make_executable_schema
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
 from finance.graphql.reading import account_type, invoice_line_type, invoice_type, journal_line_type, query
 from finance.graphql.writing import mutation
@@ -54,12 +54,14 @@ def schema_text() -> str:
 
 
 def build() -> GraphQLSchema:
+    text = schema_text()
     unions = [
-        UnionType(name, shown_type)
-        for name in ("AccountResult", "InvoiceResult", "PaymentResult", "JournalResult")
+        UnionType(one.name.value, shown_type)
+        for one in parse(text).definitions
+        if isinstance(one, UnionTypeDefinitionNode)
     ]
     return make_executable_schema(
-        schema_text(),
+        text,
         query,
         mutation,
         account_type,

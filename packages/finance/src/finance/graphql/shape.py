@@ -10,6 +10,8 @@ from finance.invoice import Invoice
 from finance.journal import Journal
 from finance.money import plain
 from finance.payment import Payment
+from finance.period import OPEN, Period
+from finance.policy import Policy
 from finance.refusal import Refused
 
 Shown = dict[str, Any]
@@ -133,6 +135,28 @@ def journal(state: Journal) -> Shown:
         "reversedByJournalId": state.reversed_by_id,
         "postedAt": state.posted_at,
         "postedBy": state.posted_by,
+        "version": state.version,
+    }
+
+
+def period(name: str, state: Period | None) -> Shown:
+    """A fiscal period; one nobody ever closed has no state and is open."""
+    first, last = fiscal.days_of(name)
+    return {
+        "__typename": "FiscalPeriod",
+        "name": name,
+        "firstDay": first,
+        "lastDay": last,
+        "status": state.status if state else OPEN,
+        "reason": state.reason if state else None,
+        "version": state.version if state else 0,
+    }
+
+
+def policy(state: Policy) -> Shown:
+    return {
+        "__typename": "BookPolicy",
+        "taxesLockedThrough": state.taxes_locked_through,
         "version": state.version,
     }
 

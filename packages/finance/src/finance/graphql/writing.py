@@ -139,9 +139,16 @@ async def approve_invoice(
 
 @command("cancelInvoice")
 async def cancel_invoice(
-    context: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
+    context: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    reason: str,
+    reversingDate: date | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason)
+    cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason, on=reversingDate)
     return shape.invoice(cancelled, context.now.date())
 
 
@@ -217,9 +224,18 @@ async def reconcile_payment(
 
 @command("reversePayment")
 async def reverse_payment(
-    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    input: Given,
+    reversingDate: date | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    return shape.payment(await books.reverse_payment(caller, idempotencyKey, id, reason=input["reason"]))
+    return shape.payment(
+        await books.reverse_payment(caller, idempotencyKey, id, reason=input["reason"], on=reversingDate)
+    )
 
 
 # Journal entries
@@ -298,3 +314,43 @@ async def reverse_journal(
     _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
 ) -> shape.Shown:
     return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))
+
+
+# Closing
+
+
+@command("closePeriod")
+async def close_period(
+    _: Context, books: Books, caller: Caller, *, period: str, to: str, idempotencyKey: str
+) -> shape.Shown:
+    closed = await books.closing.close_period(caller, idempotencyKey, period, to=to)
+    return shape.period(period, closed)
+
+
+@command("reopenPeriod")
+async def reopen_period(
+    _: Context, books: Books, caller: Caller, *, period: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    reopened = await books.closing.reopen_period(caller, idempotencyKey, period, reason=reason)
+    return shape.period(period, reopened)
+
+
+@command("lockTaxes")
+async def lock_taxes(
+    _: Context, books: Books, caller: Caller, *, through: date, idempotencyKey: str
+) -> shape.Shown:
+    return shape.policy(await books.closing.lock_taxes(caller, idempotencyKey, through=through))
+
+
+@command("unlockTaxes")
+async def unlock_taxes(
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    reason: str,
+    through: date | None = None,
+    idempotencyKey: str,
+) -> shape.Shown:
+    unlocked = await books.closing.unlock_taxes(caller, idempotencyKey, through=through, reason=reason)
+    return shape.policy(unlocked)

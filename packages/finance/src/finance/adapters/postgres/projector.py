@@ -6,6 +6,7 @@ Rows hold the state that the aggregates' own `evolve` makes; there is no second 
 """
 
 import asyncio
+import hashlib
 import re
 import time
 from collections import defaultdict
@@ -48,6 +49,8 @@ COLUMNS = {
     "invoice": ("status", "customer_id", "due_date"),
     "payment": ("status", "invoice_id", "method"),
     "journal": ("status", "journal_type", "fiscal_period"),
+    "period": ("name",),
+    "policy": (),
 }
 
 
@@ -65,6 +68,10 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.status, state.terms.customer_id, state.terms.due_date)
         case "payment":
             return (state.status, state.invoice_id, state.details.method)
+        case "period":
+            return (state.name,)
+        case "policy":
+            return ()
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
 
@@ -83,11 +90,18 @@ class Projector:
         self._moved = asyncio.Condition()
 
     async def prepare(self) -> None:
-        """Make the schema if it is not there."""
+        """Make the schema if it is not there; one that was made to another plan is thrown away and made anew."""
         text = (files("finance.adapters.postgres") / "read.sql").read_text(encoding="utf-8")
+        plan = hashlib.sha256(text.encode()).hexdigest()
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", self.schema)
+            made = await connection.fetchval(
+                "SELECT obj_description(to_regnamespace($1), 'pg_namespace')", self.schema
+            )
+            if made != plan:
+                await connection.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
             await connection.execute(text.replace("{schema}", self.schema))
+            await connection.execute(f"COMMENT ON SCHEMA {self.schema} IS '{plan}'")
 
     async def run(self) -> None:
         """Follow the log until cancelled. Whatever interrupts it is said, makes it not ready, and is tried again."""
@@ -172,10 +186,10 @@ class Projector:
         positions: dict[tuple[str, str], int],
     ) -> None:
         names = ("version", "state", *COLUMNS[kind])
-        marks = ", ".join(f"${number}" for number in range(6, 6 + len(COLUMNS[kind])))
+        marks = "".join(f", ${number}" for number in range(6, 6 + len(COLUMNS[kind])))
         await connection.executemany(
             f"INSERT INTO {self.schema}.{kind} (tenant_id, id, position, {', '.join(names)})"  # noqa: S608 - as above
-            f" VALUES ($1, $2, $3, $4, $5::text::jsonb, {marks}) ON CONFLICT (tenant_id, id) DO UPDATE SET "
+            f" VALUES ($1, $2, $3, $4, $5::text::jsonb{marks}) ON CONFLICT (tenant_id, id) DO UPDATE SET "
             + ", ".join(f"{name} = excluded.{name}" for name in names),
             [
                 (*key, positions[key], state.version, encoded(state), *columns_of(kind, state))

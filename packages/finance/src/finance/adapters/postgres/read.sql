@@ -38,6 +38,17 @@ CREATE TABLE IF NOT EXISTS {schema}.journal (
 CREATE INDEX IF NOT EXISTS journal_newest ON {schema}.journal (tenant_id, position);
 CREATE INDEX IF NOT EXISTS journal_by_period ON {schema}.journal (tenant_id, fiscal_period, position);
 
+CREATE TABLE IF NOT EXISTS {schema}.period (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.policy (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 -- What was posted to each account on each day, in minor units. No sum of entries is too large for it: one tenant's
 -- figures must not stop the read models of all.
 CREATE TABLE IF NOT EXISTS {schema}.balance (
@@ -49,7 +60,7 @@ CREATE TABLE IF NOT EXISTS {schema}.balance (
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'balance'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

@@ -129,7 +129,7 @@ class PostgresBook:
     async def hold_stream(self, stream_id: str) -> None:
         await self._connection.execute(HOLD.format(shared=""), [f"{self._tenant_id}/stream/{stream_id}"])
 
-    async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
+    async def hold(self, ids: Sequence[str], *, exclusively: bool) -> None:
         query = HOLD.format(shared="" if exclusively else "_shared")
         await self._connection.execute(query, sorted(f"{self._tenant_id}/{one}" for one in ids))
 
