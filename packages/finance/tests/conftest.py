@@ -210,7 +210,6 @@ class Desk:
     async def payment_completed(self, invoice_id: str, minor: int, day: date = TODAY) -> payment.Payment:
         command = payment.Create(
             payment_id="",
-            number="",
             invoice_id=invoice_id,
             amount=Money(minor, "BDT"),
             payment_date=day,

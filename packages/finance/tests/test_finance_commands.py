@@ -69,7 +69,6 @@ async def approved(desk: Desk, **changes: Any) -> invoice.Invoice:
 async def pending(desk: Desk, invoice_id: str, minor: int, currency: str = "BDT") -> payment.Payment:
     command = payment.Create(
         payment_id="",
-        number="",
         invoice_id=invoice_id,
         amount=Money(minor, currency),
         payment_date=DAY,

@@ -118,6 +118,22 @@ def test_an_invoice_goes_from_draft_to_paid_and_the_trial_balance_follows(servin
     assert [line["account"]["accountCode"] for line in entry["lines"]] == ["1020", "1200"]
 
 
+def test_an_auditor_sees_that_no_number_is_missing_and_none_came_twice(
+    world: World, serving: Serving
+) -> None:
+    approved(serving)
+    query = """{ numberSeries(fiscalYear: "FY2026-2027") { series fiscalYear count last
+        missing { first last } repeated } }"""
+    found = {one["series"]: one for one in serving.ask(query).data}
+    assert {"INV", "SJ"} <= set(found)
+    assert found["INV"]["count"] == found["INV"]["last"] > 0
+    assert all(one["missing"] == one["repeated"] == [] for one in found.values())
+    clerk = f"Bearer {world.token(permissions=['invoice:read'])}"
+    answer = serving.post(orjson.dumps({"query": query}), authorization=clerk)
+    assert (answer.status, answer.code) == (403, "permission-missing")
+    assert serving.ask('{ numberSeries(fiscalYear: "2026") { series } }').code == "date-malformed"
+
+
 def balances(serving: Serving, as_of: str = "2027-06-30") -> dict[str, int]:
     """Minor units by account code; the summary must tie."""
     found = serving.ask(

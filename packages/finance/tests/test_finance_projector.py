@@ -5,17 +5,18 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from finance import account, chart, journal
+from finance import account, chart, invoice, journal
 from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.adapters.postgres.views import Views
 from finance.events import DECODERS, encode
-from finance.money import LARGEST_MINOR
+from finance.money import LARGEST_MINOR, Money
 from finance.ports import Append, StoreUnavailable
 from finance.refusal import TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
@@ -147,7 +148,7 @@ async def test_two_replays_give_equal_read_models(ledger: Ledger, monkeypatch: p
     monkeypatch.setattr("finance.adapters.postgres.projector.BATCH", 3)
     await ledger.replayed("1.1.0")
     async with ledger.replay.acquire() as connection:
-        for table in ("account", "invoice", "payment", "journal", "balance", "checkpoint"):
+        for table in ("account", "invoice", "payment", "journal", "number", "balance", "checkpoint"):
             kept = [
                 await connection.fetch(f"SELECT t::text FROM {schema_of(release)}.{table} t ORDER BY 1")
                 for release in ("1.0.0", "1.1.0")
@@ -167,6 +168,38 @@ async def test_read_models_made_to_another_plan_are_made_anew(ledger: Ledger) ->
     ledger.as_superuser("CREATE TABLE finance_read_test.kept ();")
     await old.prepare()
     ledger.as_superuser("DROP TABLE finance_read_test.kept;")
+
+
+def approval(number: str) -> list[Append]:
+    stream, day = str(uuid4()), DAY
+    approved = invoice.Approved(number=number, journal_id="j", approved_by="rahim")
+    line = invoice.line(
+        description="Rice",
+        quantity=Decimal(1),
+        unit_price=Money(5, "BDT"),
+        vat_category="EXEMPT",
+        product_id=None,
+    )
+    terms = invoice.Terms(customer_id="c", invoice_date=day, due_date=day, lines=(line,))
+    created = invoice.Created(invoice_id=stream, currency="BDT", terms=terms)
+    return [
+        Append(kind="invoice", stream_id=stream, version=version, event=event)
+        for version, event in enumerate((created, approved), start=1)
+    ]
+
+
+async def test_a_number_that_is_missing_and_one_that_came_twice_are_reported(ledger: Ledger) -> None:
+    for number in ("000002", "000003", "000003", "000007", "many"):
+        await write(ledger, approval(f"INV-2026-11-23-{number}"))
+    await write(ledger, approval("INV-2027-07-01-000001"))
+    views = Views(ledger.app, await ledger.replayed())
+    [found] = await views.number_series(ledger.tenant, "FY2026-2027")
+    assert (found["series"], found["count"], found["last"]) == ("INV", 4, 7)
+    assert found["missing"] == [{"first": 1, "last": 1}, {"first": 4, "last": 6}]
+    assert found["repeated"] == [3]
+    [next_year] = await views.number_series(ledger.tenant, "FY2027-2028")
+    assert (next_year["missing"], next_year["repeated"]) == ([], [])
+    assert await views.number_series(ledger.other_tenant, "FY2026-2027") == []
 
 
 async def test_each_release_has_a_read_schema_of_its_own(ledger: Ledger) -> None:

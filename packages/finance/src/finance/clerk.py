@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from finance import fiscal, journal, period, policy, posting
+from finance import fiscal, journal, numbering, period, policy, posting
 from finance.events import KINDS
 from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, MasterData, Store
 from finance.refusal import AccountInactive, AccountUnknown, CurrencyMismatch, DateMalformed, NotFound
@@ -93,13 +93,11 @@ class Sheet:
 
     async def number(self, prefix: str, day: date) -> str:
         """Draw the next number of a series: INV-2026-11-23-000042, counted per fiscal year."""
-        drawn = await self._draw(prefix, day)
-        return f"{prefix}-{day.isoformat()}-{drawn:06d}"
+        return numbering.of_document(prefix, day, await self._draw(prefix, day))
 
     async def journal_number(self, entry: journal.Journal) -> str:
-        prefix = journal.PREFIXES[entry.journal_type]
-        drawn = await self._draw(prefix, entry.journal_date)
-        return f"{prefix}-{entry.journal_date.isoformat()[:7]}-{drawn:06d}"
+        kind, day = entry.journal_type, entry.journal_date
+        return numbering.of_entry(kind, day, await self._draw(journal.PREFIXES[kind], day))
 
     async def _draw(self, series: str, day: date) -> int:
         self.numbered = True

@@ -284,9 +284,7 @@ class Books:
             paid: invoice.Invoice = await sheet.load("invoice", command.invoice_id)
             invoice.payable(paid, command.amount)
             payment_id = self._new_id()
-            complete = msgspec.structs.replace(
-                command, payment_id=payment_id, number=await sheet.number("PMT", command.payment_date)
-            )
+            complete = msgspec.structs.replace(command, payment_id=payment_id)
             return "payment", sheet.decide("payment", payment_id, complete)
 
         found: payment.Payment = await self._run(caller, key, ["create_payment", command], work)
@@ -311,11 +309,16 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             pending: payment.Payment = await sheet.load("payment", payment_id)
-            journal_id = self._new_id()
-            command = payment.Complete(transaction_reference=transaction_reference, journal_id=journal_id)
-            day = pending.payment_date
-            completed = sheet.decide("payment", payment_id, command, effective=day)
             await sheet.load("invoice", pending.invoice_id)
+            journal_id = self._new_id()
+            day = pending.payment_date
+            await sheet.admit(day, taxed=False)
+            command = payment.Complete(
+                transaction_reference=transaction_reference,
+                journal_id=journal_id,
+                number=None if pending.number else await sheet.number("PMT", day),
+            )
+            completed = sheet.decide("payment", payment_id, command, effective=day)
             record = invoice.RecordPayment(payment_id=payment_id, amount=pending.amount)
             sheet.decide("invoice", pending.invoice_id, record, effective=day)
             await self._clerk.enter(

@@ -39,13 +39,15 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="payment.created/1"):
+    """`number` was drawn here until 1.1.0; since then a payment has none before it is completed."""
+
     payment_id: str
-    number: str
     invoice_id: str
     amount_minor: int
     currency: str
     payment_date: date
     details: Details
+    number: str | None = None
     reference: str | None = None
 
 
@@ -57,8 +59,11 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="payment.updated/1"
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.completed/1"):
+    """`number` is None when the payment has one from its creation."""
+
     transaction_reference: str
     journal_id: str
+    number: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.failed/1"):
@@ -85,13 +90,13 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """`version` counts its events."""
 
     id: str
-    number: str
     invoice_id: str
     amount_minor: int
     currency: str
     payment_date: date
     details: Details
     status: str
+    number: str | None = None
     reference: str | None = None
     transaction_reference: str | None = None
     journal_id: str | None = None
@@ -105,7 +110,6 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
     payment_id: str
-    number: str
     invoice_id: str
     amount: Money
     payment_date: date
@@ -123,8 +127,11 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Complete(msgspec.Struct, frozen=True, kw_only=True):
+    """`number` is drawn by whoever asks, unless the payment has one."""
+
     transaction_reference: str
     journal_id: str
+    number: str | None = None
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +166,11 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
         case Complete():
             _pending(payment)
             reference = sized(command.transaction_reference, "transaction reference", 5, 255)
-            return [Completed(transaction_reference=reference, journal_id=command.journal_id)]
+            return [
+                Completed(
+                    transaction_reference=reference, journal_id=command.journal_id, number=command.number
+                )
+            ]
         case Fail():
             _pending(payment)
             return [Failed(reason=sized(command.reason, "reason", 10, 500))]
@@ -209,7 +220,6 @@ def complete_details(details: Details) -> Details:
 def _create(command: Create) -> Created:
     return Created(
         payment_id=command.payment_id,
-        number=command.number,
         invoice_id=command.invoice_id,
         amount_minor=command.amount.positive("the payment").minor,
         currency=command.amount.currency,
@@ -261,6 +271,7 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 status="COMPLETED",
                 transaction_reference=event.transaction_reference,
                 journal_id=event.journal_id,
+                **({} if event.number is None else {"number": event.number}),
             )
         case Failed():
             return _next(payment, status="FAILED")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from finance import fiscal, invoice, journal, payment
+from finance import journal, numbering
 from finance.money import plain
 
 
@@ -94,7 +94,7 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
     match stored.event:
         case Unreadable(why):
             found.faults.append(f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
-        case journal.Posted(number=number, journal_date=day, currency=currency, lines=lines):
+        case journal.Posted(number=number, currency=currency, lines=lines):
             sums = found.sums[stored.tenant_id, currency]
             for line in lines:
                 sums[0] += line.debit_minor
@@ -103,13 +103,11 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
                 found.lines[place] += line.debit_minor - line.credit_minor
             if sum(line.debit_minor - line.credit_minor for line in lines):
                 found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
-            _number(found, numbers, stored, number, day)
-        case invoice.Approved(number=number):
-            _number(found, numbers, stored, number, None)
-        case payment.Created(number=number, payment_date=day):
-            _number(found, numbers, stored, number, day)
         case _:
             pass
+    carried = numbering.carried(stored.event)
+    if carried is not None:
+        _number(found, numbers, stored, *carried)
 
 
 def _number(
@@ -119,10 +117,9 @@ def _number(
     number: str,
     day: date | None,
 ) -> None:
-    """Note a number such as INV-2026-11-23-000042; `day` is the one in the number when none is given."""
-    series, _, rest = number.partition("-")
+    """Note a number; `day` is the document's where the number alone does not tell it."""
     try:
-        year = fiscal.year(day or date.fromisoformat(rest[:10]))
-        numbers[stored.tenant_id, series, year].append(int(rest.rpartition("-")[2]))
+        drawn = numbering.read(number, day)
+        numbers[stored.tenant_id, drawn.series, drawn.fiscal_year].append(drawn.sequence)
     except ValueError:
         found.faults.append(f"stream {stored.stream_id}: number '{number[:40]}' cannot be read")

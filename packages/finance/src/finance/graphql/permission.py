@@ -23,6 +23,7 @@ NEEDED: Final = {
     "unpostedJournals": "journal:read",
     "fiscalPeriods": "account:read",
     "bookPolicy": "account:read",
+    "numberSeries": "audit:read",
     "createAccount": "account:create",
     "updateAccount": "account:update",
     "deactivateAccount": "account:deactivate",

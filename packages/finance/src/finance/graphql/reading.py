@@ -189,6 +189,13 @@ async def book_policy(_: object, info: Info) -> Any:
     return shape.policy(await one(info, "policy", policy.stream(tenant)) or policy.NONE_YET)
 
 
+@query.field("numberSeries")
+async def number_series(_: object, info: Info, *, fiscalYear: str) -> Any:
+    context = allowed(info)
+    last_day(fiscalYear, None)
+    return await context.service.views.number_series(context.caller.tenant_id, fiscalYear)
+
+
 def last_day(fiscal_year: str, as_of: date | None) -> date:
     """The day a trial balance ends with.
 

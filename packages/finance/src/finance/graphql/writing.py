@@ -161,7 +161,6 @@ async def create_payment(
 ) -> shape.Shown:
     asked = payment.Create(
         payment_id="",
-        number="",
         invoice_id=input["invoiceId"],
         amount=Money.parse(input["amount"], input["currency"]),
         payment_date=input["paymentDate"],

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from finance import fiscal, journal
+from finance import fiscal, journal, numbering
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
 from finance.ports import Position, StoreUnavailable
@@ -74,6 +74,16 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return ()
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
+
+
+def number_of(event: Any) -> numbering.Drawn | None:
+    """The number an event gives to its document. One that cannot be read stops nobody: `finance verify` names it."""
+    carried = numbering.carried(event)
+    try:
+        return None if carried is None else numbering.read(*carried)
+    except ValueError:
+        log().error("a number cannot be read", number=str(carried and carried[0])[:40])
+        return None
 
 
 class Projector:
@@ -147,6 +157,7 @@ class Projector:
         touched: dict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
         positions: dict[tuple[str, str], int] = {}
         balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0])
+        numbers: list[tuple[str, str, str, int, str]] = []
         for kind in {row["kind"] for row in rows}:
             ids = {row["stream_id"] for row in rows if row["kind"] == kind}
             touched[kind] = await self._states(connection, kind, ids)
@@ -161,12 +172,19 @@ class Projector:
                     day = balances[row["tenant_id"], line.account_id, event.currency, event.journal_date]
                     day[0] += line.debit_minor
                     day[1] += line.credit_minor
+            drawn = number_of(event)
+            if drawn is not None:
+                numbers.append((key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1]))
             APPLIED.labels(row["kind"]).inc()
         changed = {(row["kind"], row["tenant_id"], row["stream_id"]) for row in rows}
         for kind, states in touched.items():
             kept = [(key, state) for key, state in states.items() if (kind, *key) in changed]
             await self._save(connection, kind, kept, positions)
         await self._add(connection, balances)
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.number VALUES ($1, $2, $3, $4, $5)",  # noqa: S608 - as above
+            numbers,
+        )
 
     async def _states(
         self, connection: "Connection", kind: str, ids: Iterable[str]

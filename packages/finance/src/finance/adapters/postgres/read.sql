@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS {schema}.policy (
     PRIMARY KEY (tenant_id, id)
 );
 
+-- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
+CREATE TABLE IF NOT EXISTS {schema}.number (
+    tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, fiscal_year, series, sequence, document_id)
+);
+
 -- What was posted to each account on each day, in minor units. No sum of entries is too large for it: one tenant's
 -- figures must not stop the read models of all.
 CREATE TABLE IF NOT EXISTS {schema}.balance (
@@ -60,7 +66,7 @@ CREATE TABLE IF NOT EXISTS {schema}.balance (
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'number', 'balance'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

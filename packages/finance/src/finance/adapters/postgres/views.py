@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import orjson
 
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from kit.database import Pool
 
 PAGE_LIMIT = 200
+
+SERIES = """
+SELECT series, count(*) AS count, max(sequence) AS last,
+    coalesce(jsonb_agg(jsonb_build_array(before + 1, sequence - 1) ORDER BY sequence)
+        FILTER (WHERE sequence > before + 1), '[]')::text AS missing,
+    coalesce(jsonb_agg(sequence) FILTER (WHERE sequence = before), '[]')::text AS repeated
+FROM (
+    SELECT series, sequence, lag(sequence, 1, 0) OVER (PARTITION BY series ORDER BY sequence) AS before
+    FROM {schema}.number WHERE fiscal_year = $1
+) n
+GROUP BY series ORDER BY series
+"""
 
 
 def page_of(limit: int, offset: int) -> tuple[int, int]:
@@ -157,3 +170,18 @@ class Views:
             list(account_ids),
         )
         return {row["account_id"]: int(row["holding"]) for row in rows}
+
+    async def number_series(self, tenant_id: str, fiscal_year: str) -> list[dict[str, Any]]:
+        """Of each series of a fiscal year: how many numbers it has, the last, the missing and the repeated."""
+        rows = await self._fetch(tenant_id, SERIES, fiscal_year)
+        return [
+            {
+                "series": row["series"],
+                "fiscalYear": fiscal_year,
+                "count": row["count"],
+                "last": row["last"],
+                "missing": [{"first": first, "last": last} for first, last in orjson.loads(row["missing"])],
+                "repeated": sorted(set(orjson.loads(row["repeated"]))),
+            }
+            for row in rows
+        ]
