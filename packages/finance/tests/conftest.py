@@ -35,6 +35,7 @@ from finance.handle import Books
 from finance.ids import new_id
 from finance.money import Money
 from finance.ports import Caller, MasterDataUnavailable
+from finance.rate import Quote
 from kit.database import migrate, open_pool, tenant_transaction
 from laptop.ports import HOST, free_ports
 from laptop.postgres import SUPERUSER, Cluster
@@ -169,10 +170,12 @@ class Desk:
             rows = await connection.fetch("SELECT type FROM finance_log.events WHERE actor <> 'opening'")
         return Counter(row["type"].partition("/")[0] for row in rows)
 
-    async def balances(self, first: date | None = None, last: date | None = None) -> dict[str, int]:
+    async def balances(
+        self, first: date | None = None, last: date | None = None, currency: str = "BDT"
+    ) -> dict[str, int]:
         """Debits less credits by account code, from read models made anew; zeros are left out."""
         views = Views(self.ledger.app, await self.ledger.replayed())
-        found = await views.balances(self.ledger.tenant, currency="BDT", first=first, last=last)
+        found = await views.balances(self.ledger.tenant, currency=currency, first=first, last=last)
         assert sum(one.debit_minor - one.credit_minor for one in found) == 0
         held = {one.account.code: one.debit_minor - one.credit_minor for one in found}
         return {code: minor for code, minor in held.items() if minor}
@@ -191,27 +194,37 @@ class Desk:
             ),
         )
 
-    async def invoice_drafted(self, minor: int = 100_00, day: date = TODAY) -> invoice.Invoice:
+    async def rate_set(self, rate: str, since: date = TODAY, currency: str = "EUR") -> Any:
+        quote = Quote(valid_from=since, rate=Decimal(rate))
+        return await self.books.tables.set_rate(self.caller, str(uuid4()), currency, quote)
+
+    async def invoice_drafted(
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT"
+    ) -> invoice.Invoice:
         """An invoice of one line, and 15 % VAT on it."""
         line = invoice.line(
             description="Rice",
             quantity=Decimal(1),
-            unit_price=Money(minor, "BDT"),
+            unit_price=Money(minor, currency),
             vat_category="STANDARD",
             product_id=None,
         )
         terms = invoice.Terms(customer_id=self.customer, invoice_date=day, due_date=day, lines=(line,))
-        return await self.books.create_invoice(self.caller, str(uuid4()), currency="BDT", terms=terms)
+        return await self.books.create_invoice(self.caller, str(uuid4()), currency=currency, terms=terms)
 
-    async def invoice_approved(self, minor: int = 100_00, day: date = TODAY) -> invoice.Invoice:
-        made = await self.invoice_drafted(minor, day)
+    async def invoice_approved(
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT"
+    ) -> invoice.Invoice:
+        made = await self.invoice_drafted(minor, day, currency)
         return await self.books.approve_invoice(self.caller, str(uuid4()), made.id)
 
-    async def payment_completed(self, invoice_id: str, minor: int, day: date = TODAY) -> payment.Payment:
+    async def payment_completed(
+        self, invoice_id: str, minor: int, day: date = TODAY, currency: str = "BDT"
+    ) -> payment.Payment:
         command = payment.Create(
             payment_id="",
             invoice_id=invoice_id,
-            amount=Money(minor, "BDT"),
+            amount=Money(minor, currency),
             payment_date=day,
             details=payment.Details(method="BANK_TRANSFER"),
         )

@@ -159,13 +159,6 @@ async def test_an_invoice_whose_account_is_inactive_is_not_approved_and_nothing_
     assert await desk.ledger.seen(desk.ledger.tenant, "SELECT count(*) FROM finance_log.counters") == 0
 
 
-async def test_an_invoice_in_a_currency_the_books_are_not_kept_in_is_not_approved(desk: Desk) -> None:
-    made = await desk.books.create_invoice(desk.caller, key(), currency="EUR", terms=terms(desk))
-    with pytest.raises(CurrencyMismatch):
-        await desk.books.approve_invoice(desk.caller, key(), made.id)
-    assert (await desk.types()).keys() == {"invoice.created"}
-
-
 async def test_a_payment_taken_back_reopens_its_invoice_and_reverses_its_entry(desk: Desk) -> None:
     one = await approved(desk)
     paid = await completed(desk, one.id, 115_00)

@@ -23,6 +23,7 @@ NAMES = {
     *(f"payment.{name}/1" for name in ("reconciled", "reversed")),
     *(f"journal.{name}/1" for name in ("created", "line-added", "updated", "posted", "reversed")),
     *(f"period.{name}/1" for name in ("soft-closed", "closed", "locked", "reopened")),
+    "rate.set/1",
     *(f"policy.taxes-{name}/1" for name in ("locked", "unlocked")),
 }
 """Names that lie in logs: one may be added, none may go or change."""

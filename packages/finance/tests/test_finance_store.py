@@ -290,3 +290,21 @@ async def test_books_are_opened_once(ledger: Ledger) -> None:
     assert await ledger.events(ledger.tenant) == before == len(chart.STANDARD)
     [tenant] = fresh
     assert await ledger.events(tenant) == len(chart.STANDARD)
+
+
+async def test_books_opened_by_an_older_release_get_the_standard_accounts_they_lack(ledger: Ledger) -> None:
+    gains, cash = (chart.account_id(ledger.tenant, code) for code in (chart.EXCHANGE_GAINS, chart.CASH))
+    ledger.as_superuser(
+        "ALTER TABLE finance_log.events DISABLE TRIGGER USER;"
+        f"DELETE FROM finance_log.events WHERE stream_id = '{gains}';"
+        f"DELETE FROM finance_log.claims WHERE stream_id = '{gains}';"
+        "ALTER TABLE finance_log.events ENABLE TRIGGER USER;"
+    )
+    before = await ledger.events(ledger.tenant)
+    async with asyncpg.create_pool(ledger.url("finance_owner"), min_size=1, max_size=1) as owner:
+        for _ in range(2):
+            assert await open_books(owner, {ledger.tenant: "Padma Traders"}) == 0
+    async with ledger.store.book(ledger.tenant) as book:
+        found = await book.load("account", [gains, cash])
+    assert {one.code for one in found.values()} == {chart.EXCHANGE_GAINS, chart.CASH}
+    assert await ledger.events(ledger.tenant) == before + 1

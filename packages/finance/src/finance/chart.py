@@ -7,9 +7,11 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from finance import account
+from finance.money import BASE
 
 CASH, BANK, WALLET = "1000", "1010", "1020"
 RECEIVABLE, VAT_PAYABLE, REVENUE = "1200", "2200", "4000"
+EXCHANGE_GAINS, EXCHANGE_LOSSES = "4900", "5950"
 
 STANDARD: Final = (
     (CASH, "Cash", "ASSET"),
@@ -28,8 +30,10 @@ STANDARD: Final = (
     ("5100", "Salaries", "EXPENSE"),
     ("5200", "Rent", "EXPENSE"),
     ("5900", "Other expenses", "EXPENSE"),
+    (EXCHANGE_GAINS, "Exchange gains", "REVENUE"),
+    (EXCHANGE_LOSSES, "Exchange losses", "EXPENSE"),
 )
-CURRENCY: Final = "BDT"
+CURRENCY: Final = BASE
 TAXES: Final = (VAT_PAYABLE,)
 """Accounts whose entries are part of a tax return."""
 

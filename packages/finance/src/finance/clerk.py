@@ -8,14 +8,23 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from finance import fiscal, journal, numbering, period, policy, posting
+from finance import fiscal, journal, numbering, period, policy, posting, rate
 from finance.events import KINDS
+from finance.money import BASE
 from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, MasterData, Store
-from finance.refusal import AccountInactive, AccountUnknown, CurrencyMismatch, DateMalformed, NotFound
+from finance.refusal import (
+    AccountInactive,
+    AccountUnknown,
+    CurrencyMismatch,
+    DateMalformed,
+    NotFound,
+    RateMissing,
+)
 
 ATTEMPTS = 12
 PAUSE_S = 0.004
@@ -91,6 +100,19 @@ class Sheet:
         if taxed:
             policy.admit(await self.find("policy", policy.stream(tenant)), day)
 
+    async def rate(self, currency: str, day: date) -> Decimal | None:
+        """What a unit of the currency is worth on a day; None for that of the books. Asked before numbers are drawn.
+
+        Raises:
+            RateMissing: the table has none for this day.
+        """
+        if currency == BASE:
+            return None
+        found: rate.Rate | None = await self.find("rate", rate.stream(self.book.tenant_id, currency))
+        if found is None:
+            raise RateMissing(f"Expected one of {currency} on {day} or before.")
+        return found.on(day)
+
     async def number(self, prefix: str, day: date) -> str:
         """Draw the next number of a series: INV-2026-11-23-000042, counted per fiscal year."""
         return numbering.of_document(prefix, day, await self._draw(prefix, day))
@@ -137,7 +159,7 @@ class Clerk:
         raise Contended(f"{ATTEMPTS} attempts were not enough")
 
     async def check_accounts(self, sheet: Sheet, journal_id: str) -> None:
-        """That every line's account is there, active and of the entry's currency, and stays so until the end."""
+        """That every line's account is there, active and takes the entry's currency, and stays so until the end."""
         entry: journal.Journal = sheet.states[journal_id]
         ids = sorted({line.account_id for line in entry.lines})
         await sheet.book.hold(ids, exclusively=False)
@@ -148,20 +170,24 @@ class Clerk:
                 raise AccountUnknown(f"Found {account_id[:40]}.")
             if not one.active:
                 raise AccountInactive(f"It is {one.code}.")
-            if one.currency != entry.currency:
+            if one.currency not in {entry.currency, BASE}:
                 raise CurrencyMismatch(f"{one.code} is in {one.currency}, the entry in {entry.currency}.")
 
     async def post(self, sheet: Sheet, journal_id: str) -> journal.Journal:
         """Number a draft and post it, into a period that is open."""
         entry: journal.Journal = sheet.states[journal_id]
         draft = entry.status == "DRAFT"  # a refusal needs no number
+        worth = entry.rate
         if draft:
             taxed = posting.touches_tax(sheet.book.tenant_id, entry.lines)
             await sheet.admit(entry.journal_date, taxed=taxed)
+            if worth is None and any(journal.unvalued(line) for line in entry.lines):
+                worth = await sheet.rate(entry.currency, entry.journal_date)
         command = journal.Post(
             number=await sheet.journal_number(entry) if draft else "",
             posted_at=self.clock.now(),
             posted_by=sheet.caller.user_id,
+            rate=worth,
         )
         posted: journal.Journal = sheet.decide("journal", journal_id, command, effective=entry.journal_date)
         await self.check_accounts(sheet, journal_id)

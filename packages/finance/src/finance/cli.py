@@ -166,13 +166,15 @@ def _event(event_type: str, data: str) -> object:
 async def _compare(connection: Any, release: str, findings: Findings) -> None:
     """Hold a release's balances against the log's. Only meaningful while nobody writes."""
     rows = await connection.fetch(
-        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor) AS holding"  # noqa: S608 - made of a release's letters and digits
+        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor) AS holding,"  # noqa: S608 - made of a release's letters and digits
+        " sum(base_debit_minor - base_credit_minor) AS worth"
         f" FROM {schema_of(release)}.balance GROUP BY tenant_id, account_id, currency"
     )
-    shown = {(row["tenant_id"], row["account_id"], row["currency"]): int(row["holding"]) for row in rows}
-    for place_, holding in findings.lines.items():
-        if shown.pop(place_, 0) != holding:
-            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")
-    for place_, holding in shown.items():
-        if holding:
-            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not in the log")
+    for column, held in (("holding", findings.lines), ("worth", findings.base_lines)):
+        shown = {(row["tenant_id"], row["account_id"], row["currency"]): int(row[column]) for row in rows}
+        for place_, holding in held.items():
+            if shown.pop(place_, 0) != holding:
+                findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")
+        for place_, holding in shown.items():
+            if holding:
+                findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not in the log")

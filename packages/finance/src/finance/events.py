@@ -8,10 +8,20 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy
+from finance import account, invoice, journal, payment, period, policy, rate
 
-Event = account.Event | invoice.Event | journal.Event | payment.Event | period.Event | policy.Event
-State = account.Account | invoice.Invoice | journal.Journal | payment.Payment | period.Period | policy.Policy
+Event = (
+    account.Event | invoice.Event | journal.Event | payment.Event | period.Event | policy.Event | rate.Event
+)
+State = (
+    account.Account
+    | invoice.Invoice
+    | journal.Journal
+    | payment.Payment
+    | period.Period
+    | policy.Policy
+    | rate.Rate
+)
 
 KINDS: Final[dict[str, Any]] = {
     "account": account,
@@ -20,9 +30,12 @@ KINDS: Final[dict[str, Any]] = {
     "payment": payment,
     "period": period,
     "policy": policy,
+    "rate": rate,
 }
 TYPES: Final[dict[str, type[Any]]] = {
-    kind.__struct_config__.tag: kind for module in KINDS.values() for kind in module.Event.__args__
+    kind.__struct_config__.tag: kind
+    for module in KINDS.values()
+    for kind in getattr(module.Event, "__args__", (module.Event,))
 }
 ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}

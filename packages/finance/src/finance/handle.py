@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from finance import account, invoice, journal, payment, posting
+from finance import account, chart, invoice, journal, payment, posting
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
 from finance.ports import Caller, Claimed, Clock, Fault, MasterData, Store
 from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown
+from finance.tables import Tables
 
 DEEPEST_CHART = 10
 CHART = "chart"
@@ -37,6 +38,7 @@ class Books:
         self._new_id = new_id
         self._run = self._clerk.run
         self.closing = Closing(self._clerk)
+        self.tables = Tables(self._clerk)
 
     async def _create(self, caller: Caller, key: str, kind: str, command: Any, request: Sequence[Any]) -> Any:
         async def work(sheet: Sheet) -> tuple[str, Any]:
@@ -240,16 +242,24 @@ class Books:
 
     async def approve_invoice(self, caller: Caller, key: str, invoice_id: str) -> invoice.Invoice:
         """Number it, and post its entry in the same transaction."""
+        tenant = caller.tenant_id
+        receivable = chart.account_id(tenant, chart.RECEIVABLE)
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             draft: invoice.Invoice = await sheet.load("invoice", invoice_id)
             journal_id = self._new_id()
             day = draft.terms.invoice_date
             await sheet.admit(day, taxed=True)
+            rate = await sheet.rate(draft.currency, day)
             number = await sheet.number("INV", day) if draft.status == "DRAFT" else ""
-            command = invoice.Approve(number=number, journal_id=journal_id, approved_by=caller.user_id)
+            entry = posting.of_invoice(tenant, draft, journal_id=journal_id, number=number, rate=rate)
+            command = invoice.Approve(
+                number=number,
+                journal_id=journal_id,
+                approved_by=caller.user_id,
+                base_minor=None if rate is None else posting.worth(entry, receivable),
+            )
             approved = sheet.decide("invoice", invoice_id, command, effective=day)
-            entry = posting.of_invoice(caller.tenant_id, approved, journal_id=journal_id, number=number)
             await self._clerk.enter(sheet, entry)
             return "invoice", approved
 
@@ -309,21 +319,25 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             pending: payment.Payment = await sheet.load("payment", payment_id)
-            await sheet.load("invoice", pending.invoice_id)
+            paid: invoice.Invoice = await sheet.load("invoice", pending.invoice_id)
             journal_id = self._new_id()
             day = pending.payment_date
             await sheet.admit(day, taxed=False)
+            rate = await sheet.rate(pending.currency, day)
+            owed = paid.worth_minor(pending.amount_minor)
             command = payment.Complete(
                 transaction_reference=transaction_reference,
                 journal_id=journal_id,
                 number=None if pending.number else await sheet.number("PMT", day),
+                base_minor=None if rate is None else owed,
             )
             completed = sheet.decide("payment", payment_id, command, effective=day)
             record = invoice.RecordPayment(payment_id=payment_id, amount=pending.amount)
             sheet.decide("invoice", pending.invoice_id, record, effective=day)
-            await self._clerk.enter(
-                sheet, posting.of_payment(caller.tenant_id, completed, journal_id=journal_id)
+            entry = posting.of_payment(
+                caller.tenant_id, completed, journal_id=journal_id, owed_base_minor=owed, rate=rate
             )
+            await self._clerk.enter(sheet, entry)
             return "payment", completed
 
         request = ["complete_payment", payment_id, transaction_reference]
@@ -369,7 +383,9 @@ class Books:
                 mirror_id = mirror.id
             command = payment.Reverse(reason=reason, reversing_journal_id=mirror_id, reversed_on=day)
             taken_back = sheet.decide("payment", payment_id, command)
-            withdraw = invoice.WithdrawPayment(payment_id=payment_id, amount=completed.amount)
+            withdraw = invoice.WithdrawPayment(
+                payment_id=payment_id, amount=completed.amount, base_minor=completed.base_minor
+            )
             sheet.decide("invoice", completed.invoice_id, withdraw)
             return "payment", taken_back
 

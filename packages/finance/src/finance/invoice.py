@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from finance.money import LARGEST_MINOR, Money
+from finance.money import BASE, LARGEST_MINOR, Money, share
 from finance.refusal import (
     AmountMalformed,
     AmountNotPositive,
@@ -75,19 +75,26 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.updated/1"
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.approved/1"):
+    """`base_minor` is what the total was worth in the currency of the books; None for an invoice in the latter."""
+
     number: str
     journal_id: str
     approved_by: str
+    base_minor: int | None = None
 
 
 class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.payment-recorded/1"):
+    """`base_minor` is the part of the invoice's worth that was paid, whatever the money was worth."""
+
     payment_id: str
     amount_minor: int
+    base_minor: int | None = None
 
 
 class PaymentWithdrawn(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.payment-withdrawn/1"):
     payment_id: str
     amount_minor: int
+    base_minor: int | None = None
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.cancelled/1"):
@@ -111,6 +118,8 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     number: str | None = None
     journal_id: str | None = None
     paid_minor: int = 0
+    base_minor: int | None = None
+    base_paid_minor: int = 0
     cancelled: bool = False
     version: int = 1
 
@@ -129,6 +138,17 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open_minor(self) -> int:
         return self.total_minor - self.paid_minor
+
+    @property
+    def base_open_minor(self) -> int:
+        """What is open, as the books value it; nothing before approval."""
+        if self.currency == BASE:
+            return self.open_minor if self.number else 0
+        return (self.base_minor or 0) - self.base_paid_minor
+
+    def worth_minor(self, minor: int) -> int:
+        """What a part of the open amount is worth in the books; the last part takes what is left."""
+        return share(self.base_open_minor, minor, self.open_minor) if self.open_minor else 0
 
     @property
     def status(self) -> str:
@@ -162,6 +182,7 @@ class Approve(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     journal_id: str
     approved_by: str
+    base_minor: int | None = None
 
 
 class RecordPayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,8 +191,11 @@ class RecordPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WithdrawPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """`base_minor` is what was recorded with the payment."""
+
     payment_id: str
     amount: Money
+    base_minor: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,13 +263,17 @@ def decide(invoice: Invoice | None, command: Command) -> list[Event]:
             Money(draft.total_minor, draft.currency).positive("the total")
             return [
                 Approved(
-                    number=command.number, journal_id=command.journal_id, approved_by=command.approved_by
+                    number=command.number,
+                    journal_id=command.journal_id,
+                    approved_by=command.approved_by,
+                    base_minor=command.base_minor,
                 )
             ]
         case RecordPayment():
             return [_record(_existing(invoice), command)]
         case WithdrawPayment():
-            return [PaymentWithdrawn(payment_id=command.payment_id, amount_minor=command.amount.minor)]
+            amount, base = command.amount.minor, command.base_minor
+            return [PaymentWithdrawn(payment_id=command.payment_id, amount_minor=amount, base_minor=base)]
         case Cancel():
             return [_cancel(_existing(invoice), command)]
         case _:
@@ -284,7 +312,9 @@ def _draft(invoice: Invoice | None) -> Invoice:
 
 def _record(invoice: Invoice, command: RecordPayment) -> PaymentRecorded:
     payable(invoice, command.amount)
-    return PaymentRecorded(payment_id=command.payment_id, amount_minor=command.amount.minor)
+    minor = command.amount.minor
+    worth = None if invoice.currency == BASE else invoice.worth_minor(minor)
+    return PaymentRecorded(payment_id=command.payment_id, amount_minor=minor, base_minor=worth)
 
 
 def payable(invoice: Invoice, amount: Money) -> None:
@@ -328,20 +358,26 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
         case Updated():
             return _next(invoice, terms=event.terms)
         case Approved():
-            return _next(invoice, number=event.number, journal_id=event.journal_id)
+            return _next(
+                invoice, number=event.number, journal_id=event.journal_id, base_minor=event.base_minor
+            )
         case PaymentRecorded():
-            return _paid(invoice, event.amount_minor)
+            return _paid(invoice, event.amount_minor, event.base_minor or 0)
         case PaymentWithdrawn():
-            return _paid(invoice, -event.amount_minor)
+            return _paid(invoice, -event.amount_minor, -(event.base_minor or 0))
         case Cancelled():
             return _next(invoice, cancelled=True)
         case _:
             assert_never(event)
 
 
-def _paid(invoice: Invoice | None, amount_minor: int) -> Invoice:
+def _paid(invoice: Invoice | None, amount_minor: int, base_minor: int) -> Invoice:
     assert invoice is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
-    return _next(invoice, paid_minor=invoice.paid_minor + amount_minor)
+    return _next(
+        invoice,
+        paid_minor=invoice.paid_minor + amount_minor,
+        base_paid_minor=invoice.base_paid_minor + base_minor,
+    )
 
 
 def _next(invoice: Invoice | None, **changes: object) -> Invoice:

@@ -59,11 +59,12 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="payment.updated/1"
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.completed/1"):
-    """`number` is None when the payment has one from its creation."""
+    """`number` is None when the payment has one from its creation. `base_minor` is what it paid off in the books."""
 
     transaction_reference: str
     journal_id: str
     number: str | None = None
+    base_minor: int | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.failed/1"):
@@ -97,6 +98,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     details: Details
     status: str
     number: str | None = None
+    base_minor: int | None = None
     reference: str | None = None
     transaction_reference: str | None = None
     journal_id: str | None = None
@@ -132,6 +134,7 @@ class Complete(msgspec.Struct, frozen=True, kw_only=True):
     transaction_reference: str
     journal_id: str
     number: str | None = None
+    base_minor: int | None = None
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +171,10 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
             reference = sized(command.transaction_reference, "transaction reference", 5, 255)
             return [
                 Completed(
-                    transaction_reference=reference, journal_id=command.journal_id, number=command.number
+                    transaction_reference=reference,
+                    journal_id=command.journal_id,
+                    number=command.number,
+                    base_minor=command.base_minor,
                 )
             ]
         case Fail():
@@ -271,6 +277,7 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 status="COMPLETED",
                 transaction_reference=event.transaction_reference,
                 journal_id=event.journal_id,
+                base_minor=event.base_minor,
                 **({} if event.number is None else {"number": event.number}),
             )
         case Failed():

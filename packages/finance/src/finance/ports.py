@@ -106,7 +106,7 @@ class Book(Protocol):
         """Wait until nobody changes these (or, exclusively, relies on them), and keep it so until the end."""
 
     async def holding_minor(self, account_id: str) -> int:
-        """Debits less credits posted to an account."""
+        """The largest difference of debits and credits that an account has in any currency; 0 when it holds nothing."""
 
     async def active_children(self, account_id: str) -> int:
         """How many active accounts are directly below this one."""

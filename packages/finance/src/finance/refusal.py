@@ -30,7 +30,7 @@ class AmountNotPositive(Refused):
 
 
 class CurrencyMismatch(Refused):
-    """All amounts of a document and its accounts must be of one currency."""
+    """All amounts of a document must be of one currency, and its accounts of this or that of the books."""
 
     code = "currency-mismatch"
 
@@ -267,3 +267,15 @@ class TaxLockOutOfOrder(Refused):
     """A tax lock goes forward by locking and back by unlocking."""
 
     code = "tax-lock-out-of-order"
+
+
+class RateMalformed(Refused):
+    """An exchange rate is more than zero, of another currency than that of the books."""
+
+    code = "rate-malformed"
+
+
+class RateMissing(Refused):
+    """There is no exchange rate for this day; enter one first."""
+
+    code = "rate-missing"

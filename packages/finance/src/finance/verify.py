@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from finance import journal, numbering
-from finance.money import plain
+from finance.money import BASE, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,16 @@ class Unreadable:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What the log adds up to. Sums are debits and credits in minor units."""
+    """What the log adds up to, in minor units. `sums` are debits and credits; the others debits less credits.
+
+    Those with `base` are in the currency of the books.
+    """
 
     events: int = 0
     sums: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    base_sums: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    base_lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +89,10 @@ def examine(log: Iterable[Stored]) -> Findings:
         if debit != credit:
             difference = plain(debit - credit, currency)
             found.faults.append(f"tenant {tenant}: debits less credits is {difference} {currency}")
+    for tenant, difference_minor in found.base_sums.items():
+        if difference_minor:
+            difference = plain(difference_minor, BASE)
+            found.faults.append(f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
     for (tenant, series, year), drawn in numbers.items():
         if sorted(drawn) != list(range(1, len(drawn) + 1)):
             found.faults.append(f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
@@ -101,7 +110,11 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
                 sums[1] += line.credit_minor
                 place = (stored.tenant_id, line.account_id, currency)
                 found.lines[place] += line.debit_minor - line.credit_minor
-            if sum(line.debit_minor - line.credit_minor for line in lines):
+                debit, credit = journal.base(line, currency)
+                found.base_sums[stored.tenant_id] += debit - credit
+                found.base_lines[place] += debit - credit
+            in_base = [debit - credit for debit, credit in (journal.base(line, currency) for line in lines)]
+            if sum(line.debit_minor - line.credit_minor for line in lines) or sum(in_base):
                 found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
         case _:
             pass

@@ -24,6 +24,7 @@ NEEDED: Final = {
     "fiscalPeriods": "account:read",
     "bookPolicy": "account:read",
     "numberSeries": "audit:read",
+    "exchangeRates": "account:read",
     "createAccount": "account:create",
     "updateAccount": "account:update",
     "deactivateAccount": "account:deactivate",
@@ -44,6 +45,7 @@ NEEDED: Final = {
     "reverseJournal": "journal:reverse",
     "closePeriod": "period:close",
     "reopenPeriod": "period:reopen",
+    "setExchangeRate": "account:update",
     "lockTaxes": "period:close",
     "unlockTaxes": "period:reopen",
 }

@@ -6,7 +6,7 @@ from typing import Any
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
-from finance import fiscal, period, policy
+from finance import fiscal, period, policy, rate
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
@@ -187,6 +187,12 @@ async def fiscal_periods(_: object, info: Info, *, fiscalYear: str) -> Any:
 async def book_policy(_: object, info: Info) -> Any:
     tenant = info.context.caller.tenant_id
     return shape.policy(await one(info, "policy", policy.stream(tenant)) or policy.NONE_YET)
+
+
+@query.field("exchangeRates")
+async def exchange_rates(_: object, info: Info, *, currency: str) -> Any:
+    stream_id = rate.stream(info.context.caller.tenant_id, currency)
+    return shape.rates(await one(info, "rate", stream_id), currency)
 
 
 @query.field("numberSeries")

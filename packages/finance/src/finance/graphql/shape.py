@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from finance import fiscal
 from finance.account import DEBIT_NORMAL, Account
 from finance.invoice import Invoice
-from finance.journal import Journal
-from finance.money import plain
+from finance.journal import Journal, base
+from finance.money import BASE, plain
 from finance.payment import Payment
 from finance.period import OPEN, Period
 from finance.policy import Policy
+from finance.rate import Rate
 from finance.refusal import Refused
 
 Shown = dict[str, Any]
@@ -19,6 +21,10 @@ Shown = dict[str, Any]
 
 def money(minor: int, currency: str) -> Shown:
     return {"amount": plain(minor, currency), "currency": currency}
+
+
+def amount(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
 
 
 def refusal(error: Refused) -> Shown:
@@ -49,6 +55,7 @@ def balance(account_type: str, currency: str, holding_minor: int) -> Shown:
 
 def invoice(state: Invoice, today: date) -> Shown:
     terms, currency = state.terms, state.currency
+    base_total = state.total_minor if currency == BASE else state.base_minor or 0
     return {
         "__typename": "Invoice",
         "id": state.id,
@@ -77,6 +84,7 @@ def invoice(state: Invoice, today: date) -> Shown:
         "grandTotal": money(state.total_minor, currency),
         "paidAmount": money(state.paid_minor, currency),
         "balanceDue": money(state.open_minor, currency),
+        "baseTotal": None if state.number is None else money(base_total, BASE),
         "journalId": state.journal_id,
         "version": state.version,
     }
@@ -105,6 +113,8 @@ def payment(state: Payment) -> Shown:
 
 
 def journal(state: Journal) -> Shown:
+    posted = state.status != "DRAFT"
+    worth = [base(line, state.currency) for line in state.lines]
     return {
         "__typename": "Journal",
         "id": state.id,
@@ -120,14 +130,17 @@ def journal(state: Journal) -> Shown:
                 "accountId": line.account_id,
                 "debit": money(line.debit_minor, state.currency),
                 "credit": money(line.credit_minor, state.currency),
+                "baseDebit": money(debit, BASE) if posted else None,
+                "baseCredit": money(credit, BASE) if posted else None,
                 "description": line.description,
                 "costCenter": line.cost_center,
                 "project": line.project,
                 "reference": line.reference,
                 "taxCode": line.tax_code,
             }
-            for line in state.lines
+            for line, (debit, credit) in zip(state.lines, worth, strict=True)
         ],
+        "exchangeRate": amount(state.rate),
         "totalDebit": money(state.debit_minor, state.currency),
         "totalCredit": money(state.credit_minor, state.currency),
         "isReversing": state.original_id is not None,
@@ -149,6 +162,17 @@ def period(name: str, state: Period | None) -> Shown:
         "lastDay": last,
         "status": state.status if state else OPEN,
         "reason": state.reason if state else None,
+        "version": state.version if state else 0,
+    }
+
+
+def rates(state: Rate | None, currency: str) -> Shown:
+    """A table of exchange rates, oldest first; one nobody entered anything in is empty."""
+    quotes = state.quotes if state else ()
+    return {
+        "__typename": "ExchangeRateTable",
+        "currency": currency,
+        "rates": [{"validFrom": one.valid_from, "rate": amount(one.rate)} for one in quotes],
         "version": state.version if state else 0,
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 from ariadne import MutationType
 from graphql import GraphQLResolveInfo
 
-from finance import invoice, journal, payment
+from finance import invoice, journal, payment, rate
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
@@ -313,6 +313,18 @@ async def reverse_journal(
     _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
 ) -> shape.Shown:
     return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))
+
+
+# Tables
+
+
+@command("setExchangeRate")
+async def set_exchange_rate(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    currency = input["currency"]
+    quote = rate.Quote(valid_from=input["validFrom"], rate=exact(input["rate"]))
+    return shape.rates(await books.tables.set_rate(caller, idempotencyKey, currency, quote), currency)
 
 
 # Closing

@@ -51,6 +51,7 @@ COLUMNS = {
     "journal": ("status", "journal_type", "fiscal_period"),
     "period": ("name",),
     "policy": (),
+    "rate": (),
 }
 
 
@@ -70,7 +71,7 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.status, state.invoice_id, state.details.method)
         case "period":
             return (state.name,)
-        case "policy":
+        case "policy" | "rate":
             return ()
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
@@ -156,7 +157,7 @@ class Projector:
     async def _apply(self, connection: "Connection", rows: Sequence[asyncpg.Record]) -> None:
         touched: dict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
         positions: dict[tuple[str, str], int] = {}
-        balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0])
+        balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         numbers: list[tuple[str, str, str, int, str]] = []
         for kind in {row["kind"] for row in rows}:
             ids = {row["stream_id"] for row in rows if row["kind"] == kind}
@@ -170,8 +171,9 @@ class Projector:
             if isinstance(event, journal.Posted):
                 for line in event.lines:
                     day = balances[row["tenant_id"], line.account_id, event.currency, event.journal_date]
-                    day[0] += line.debit_minor
-                    day[1] += line.credit_minor
+                    sides = (line.debit_minor, line.credit_minor, *journal.base(line, event.currency))
+                    for place, minor in enumerate(sides):
+                        day[place] += minor
             drawn = number_of(event)
             if drawn is not None:
                 numbers.append((key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1]))
@@ -219,10 +221,12 @@ class Projector:
         self, connection: "Connection", balances: dict[tuple[str, str, str, date], list[int]]
     ) -> None:
         await connection.executemany(
-            f"INSERT INTO {self.schema}.balance AS b VALUES ($1, $2, $3, $4, $5, $6)"  # noqa: S608 - as above
+            f"INSERT INTO {self.schema}.balance AS b VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608 - as above
             " ON CONFLICT (tenant_id, account_id, currency, effective_date) DO UPDATE SET"
             " debit_minor = b.debit_minor + excluded.debit_minor,"
-            " credit_minor = b.credit_minor + excluded.credit_minor",
+            " credit_minor = b.credit_minor + excluded.credit_minor,"
+            " base_debit_minor = b.base_debit_minor + excluded.base_debit_minor,"
+            " base_credit_minor = b.base_credit_minor + excluded.base_credit_minor",
             [(*key, *sums) for key, sums in sorted(balances.items())],
         )
 

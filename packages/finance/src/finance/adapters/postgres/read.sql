@@ -49,24 +49,30 @@ CREATE TABLE IF NOT EXISTS {schema}.policy (
     PRIMARY KEY (tenant_id, id)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.rate (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 -- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
 CREATE TABLE IF NOT EXISTS {schema}.number (
     tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
     PRIMARY KEY (tenant_id, fiscal_year, series, sequence, document_id)
 );
 
--- What was posted to each account on each day, in minor units. No sum of entries is too large for it: one tenant's
+-- What was posted to each account on each day, in minor units of its currency and of that of the books. No sum of entries is too large for it: one tenant's
 -- figures must not stop the read models of all.
 CREATE TABLE IF NOT EXISTS {schema}.balance (
     tenant_id uuid, account_id text, currency text, effective_date date,
     debit_minor numeric(38) NOT NULL, credit_minor numeric(38) NOT NULL,
+    base_debit_minor numeric(38) NOT NULL, base_credit_minor numeric(38) NOT NULL,
     PRIMARY KEY (tenant_id, account_id, currency, effective_date)
 );
 
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'number', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'rate', 'number', 'balance'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

@@ -11,6 +11,7 @@ import orjson
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
+from finance.money import BASE
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 
 PAGE_LIMIT = 200
 
+IN_BASE = """
+SELECT a.state::text, coalesce(sum(b.base_debit_minor), 0) AS debit, coalesce(sum(b.base_credit_minor), 0) AS credit
+FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
+    AND ($1::date IS NULL OR b.effective_date >= $1) AND ($2::date IS NULL OR b.effective_date <= $2)
+GROUP BY a.state, a.code ORDER BY a.code
+"""
+IN_CURRENCY = """
+SELECT a.state::text, coalesce(sum(b.debit_minor), 0) AS debit, coalesce(sum(b.credit_minor), 0) AS credit
+FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
+    AND b.currency = $1 AND ($2::date IS NULL OR b.effective_date >= $2)
+    AND ($3::date IS NULL OR b.effective_date <= $3)
+WHERE a.state->>'currency' = $1
+    OR EXISTS (SELECT FROM {schema}.balance o WHERE o.tenant_id = a.tenant_id
+        AND o.account_id = a.id::text AND o.currency = $1)
+GROUP BY a.state, a.code ORDER BY a.code
+"""
+BALANCES = {True: IN_BASE, False: IN_CURRENCY}
+HOLDINGS = """
+SELECT b.account_id, sum(CASE WHEN a.state->>'currency' = $2 THEN b.base_debit_minor - b.base_credit_minor
+    WHEN b.currency = a.state->>'currency' THEN b.debit_minor - b.credit_minor END) AS holding
+FROM {schema}.balance b JOIN {schema}.account a ON a.tenant_id = b.tenant_id AND a.id::text = b.account_id
+WHERE b.account_id = ANY($1::text[]) GROUP BY b.account_id
+"""
 SERIES = """
 SELECT series, count(*) AS count, max(sequence) AS last,
     coalesce(jsonb_agg(jsonb_build_array(before + 1, sequence - 1) ORDER BY sequence)
@@ -139,18 +163,12 @@ class Views:
     async def balances(
         self, tenant_id: str, *, currency: str, first: date | None, last: date | None
     ) -> list[Balance]:
-        """What was posted to every account of a currency, of days between `first` and `last`, both included."""
+        """What was posted to every account, of days between `first` and `last`, both included.
+
+        In the currency of the books: everything, at its worth. In another: what was posted in it.
+        """
         rows = await self._fetch(
-            tenant_id,
-            "SELECT a.state::text, coalesce(sum(b.debit_minor), 0) AS debit,"
-            " coalesce(sum(b.credit_minor), 0) AS credit"
-            " FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id"
-            " AND b.account_id = a.id::text AND b.currency = $1"
-            " AND ($2::date IS NULL OR b.effective_date >= $2) AND ($3::date IS NULL OR b.effective_date <= $3)"
-            " WHERE a.state->>'currency' = $1 GROUP BY a.state, a.code ORDER BY a.code",
-            currency,
-            first,
-            last,
+            tenant_id, BALANCES[currency == BASE], *(() if currency == BASE else (currency,)), first, last
         )
         return [
             Balance(
@@ -162,13 +180,8 @@ class Views:
         ]
 
     async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
-        """Debits less credits of these accounts, in minor units."""
-        rows = await self._fetch(
-            tenant_id,
-            "SELECT account_id, sum(debit_minor - credit_minor) AS holding FROM {schema}.balance"
-            " WHERE account_id = ANY($1::text[]) GROUP BY account_id",
-            list(account_ids),
-        )
+        """Debits less credits of these accounts, in minor units of each account's currency."""
+        rows = await self._fetch(tenant_id, HOLDINGS, list(account_ids), BASE)
         return {row["account_id"]: int(row["holding"]) for row in rows}
 
     async def number_series(self, tenant_id: str, fiscal_year: str) -> list[dict[str, Any]]:
