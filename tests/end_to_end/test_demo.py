@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(360)]
+
+PLANS = Path(__file__).resolve().parents[2] / "plans"
 
 KEYS = {
     "outcome",
@@ -34,11 +36,11 @@ ROLLBACK_KEYS = {
 }
 
 
-def demo(machine: Any, plan: Path, *options: str) -> tuple[dict[str, Any], str, str]:
+def demo(machine: Any, plan: Path, *options: str, users: int = 900) -> tuple[dict[str, Any], str, str]:
     """Run it; the figures, the record, and what it said."""
     state, file = machine.folder / "demo", machine.folder / "figures.json"
-    arguments = ("--plan", str(plan), "--state", str(state), "--json", str(file), "--users", "900")
-    done = machine.run("laptop", "demo", *arguments, *options, within_s=220)
+    arguments = ("--plan", str(plan), "--state", str(state), "--json", str(file), "--users", str(users))
+    done = machine.run("laptop", "demo", *arguments, *options, within_s=340)
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
     figures: dict[str, Any] = json.loads(file.read_text())
     assert set(figures) == KEYS
@@ -46,8 +48,9 @@ def demo(machine: Any, plan: Path, *options: str) -> tuple[dict[str, Any], str, 
     return figures, (state / "tranche" / "record.md").read_text(), done.stdout + done.stderr
 
 
-def test_a_good_release_reaches_everybody_and_nobody_notices(machine: Any, quick: Path) -> None:
-    figures, record, said = demo(machine, quick)
+def test_a_good_release_reaches_everybody_and_nobody_notices(machine: Any) -> None:
+    # The very demonstration: of fewer users, whom the salt picks, the share strays by more than three points.
+    figures, record, said = demo(machine, PLANS / "finance-demo.yaml", users=3000)
     assert figures["outcome"] == "completed"
     assert [phase["weight_percent"] for phase in figures["phases"]] == [10, 30, 60, 100]
     for phase in figures["phases"]:
@@ -75,3 +78,5 @@ def test_a_bad_release_comes_back_by_itself(machine: Any, quick: Path, bad: str)
     assert figures["trial_balance_difference"] == 0
     assert figures["acknowledged_writes"] > 50
     assert f"finance 1.1.0-{bad} was taken back" in said
+    if bad != "crash":
+        assert "| cause | judge: " in record, "the judge is quicker than the limits, which are its backstop"

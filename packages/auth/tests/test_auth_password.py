@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auth import wiring
-from auth.attempts import Attempts
+from auth.attempts import Attempts, key_of
 from auth.password import OWASP_MEMORY_KIB, OWASP_TIME_COST, Passwords
 from auth.wiring import Settings
 from kit.serve import ServiceFault
@@ -124,6 +124,19 @@ def test_memory_is_bounded_and_the_oldest_is_forgotten_first() -> None:
         attempts.begun(key, 0.0)
     assert [attempts.wait_s(key, 1.0) > 0 for key in "abcd"] == [False, True, True, True]
     assert len(attempts._failed) == 3
+
+
+def test_when_memory_is_full_a_further_attempt_forgets_nobody() -> None:
+    attempts = Attempts(most=2, keys=2)
+    for key in "abab":
+        attempts.begun(key, 0.0)
+    assert [attempts.wait_s(key, 1.0) > 0 for key in "ab"] == [True, True]
+
+
+@given(st.lists(st.text(), max_size=4), st.lists(st.text(), max_size=4))
+def test_a_key_is_short_and_of_its_parts_alone(some: list[str], others: list[str]) -> None:
+    assert (key_of(*some) == key_of(*others)) == (some == others)
+    assert len(key_of(*some, "x" * 10_000)) == 64
 
 
 def test_whoever_has_waited_is_not_kept_in_memory() -> None:

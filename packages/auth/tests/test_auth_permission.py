@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth.permission import EVERYTHING, ROLES, permissions_of
+from finance.graphql.permission import NEEDED
 
 ROLE = st.sampled_from(sorted(ROLES)) | st.text(max_size=5)
 
@@ -15,7 +16,17 @@ def test_a_finance_manager_may_do_everything() -> None:
 def test_an_auditor_sees_everything_and_changes_nothing() -> None:
     allowed = permissions_of(["auditor"])
     assert {name.rpartition(":")[2] for name in allowed} == {"read", "view"}
-    for kind in ("account", "invoice", "payment", "journal", "report", "audit"):
+    for kind in (
+        "account",
+        "invoice",
+        "payment",
+        "journal",
+        "report",
+        "audit",
+        "customer",
+        "vendor",
+        "product",
+    ):
         assert f"{kind}:read" in allowed
     assert "finance:trial-balance:view" in allowed
 
@@ -39,6 +50,17 @@ def test_an_accountant_posts_entries_and_touches_no_payments() -> None:
     assert not {name for name in allowed if name.startswith(("payment:", "invoice:", "period:"))}
 
 
+def test_whoever_sees_documents_sees_the_names_on_them() -> None:
+    for role in ROLES:
+        assert {"customer:read", "vendor:read", "product:read"} <= set(permissions_of([role])), role
+
+
+def test_who_handles_documents_and_money_makes_no_partners() -> None:
+    for kind in ("customer", "vendor", "product"):
+        makers = {role for role in ROLES if f"{kind}:create" in permissions_of([role])}
+        assert makers == {"finance_manager", "accountant"}
+
+
 def test_only_the_manager_closes_and_reopens_periods() -> None:
     for right in ("period:close", "period:reopen", "template:manage"):
         assert [role for role in ROLES if right in permissions_of([role])] == ["finance_manager"]
@@ -55,6 +77,11 @@ def test_several_roles_may_do_what_each_may_and_no_more(some: list[str], others:
     assert set(both) == {*permissions_of(some), *permissions_of(others)}
     assert both == sorted(both)
     assert set(both) <= EVERYTHING
+
+
+def test_whatever_finance_asks_for_somebody_has() -> None:
+    assert len(NEEDED) > 20
+    assert set(NEEDED.values()) <= EVERYTHING
 
 
 def test_every_role_allows_something_that_exists() -> None:

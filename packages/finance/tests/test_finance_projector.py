@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.adapters.postgres.views import Views
 from finance.events import DECODERS, encode
+from finance.graphql.reading import one
 from finance.money import LARGEST_MINOR, Money
 from finance.ports import Append, StoreUnavailable
 from finance.refusal import TenantUnknown, TextMalformed
@@ -300,3 +303,29 @@ async def test_what_is_no_id_is_found_nowhere(ledger: Ledger) -> None:
     cash = chart.account_id(ledger.tenant, chart.CASH)
     asked = [cash, cash.upper(), f"urn:uuid:{cash}", f"{{{cash}}}", "", "INV-1"]
     assert list(await views.find(ledger.tenant, "account", asked)) == [cash]
+
+
+async def test_what_the_other_colour_has_just_written_is_found_by_its_id(ledger: Ledger, desk: Any) -> None:
+    behind = Views(ledger.app, await ledger.replayed("behind"))
+    made = await desk.books.create_account(
+        desk.caller,
+        str(uuid4()),
+        code="1003",
+        name="Till",
+        account_type="ASSET",
+        currency="BDT",
+        parent_id=None,
+    )
+    assert await behind.find(ledger.tenant, "account", [made.id]) == {}
+    service = SimpleNamespace(views=behind, books=desk.books)
+    reader = replace(desk.caller, permissions=frozenset({"account:read"}))
+    stranger = replace(reader, tenant_id=ledger.other_tenant)
+
+    async def read(caller: Any, record_id: str) -> Any:
+        context = SimpleNamespace(caller=caller, service=service)
+        return await one(SimpleNamespace(context=context, field_name="chartOfAccount"), "account", record_id)  # type: ignore[arg-type]
+
+    assert await read(reader, made.id) == made
+    assert await read(stranger, made.id) is None
+    assert await read(reader, str(uuid4())) is None
+    assert await read(reader, "no-identifier") is None

@@ -35,6 +35,8 @@ name: small
 tick: 1s
 stale_after: 5s
 share_tolerance: 5 %
+warm_up: 0s
+judge: {false_safety: 40 %}
 health: {ready_within: 30s, unhealthy_for: 4s, restarts: 2}
 limits:
   - {limit: errors > 1 %, sustained: 8s, minimum_requests: 30, answer: roll_back}

@@ -63,8 +63,8 @@ def test_blue_is_retired_only_when_the_plan_says_so_and_only_at_the_end(make_bed
 @pytest.mark.parametrize(
     ("trouble", "cause"),
     [
-        (lambda bed: bed.errors.update({Arm.GREEN: 0.05, Arm.INTERNAL: 0.05}), "limit: errors > 1 % for 8s"),
-        (lambda bed: bed.latency_ms.update({Arm.GREEN: 800.0}), "limit: latency_p95 > 500 ms for 8s"),
+        (lambda bed: bed.errors.update({Arm.GREEN: 0.05, Arm.INTERNAL: 0.05}), "errors"),
+        (lambda bed: bed.latency_ms.update({Arm.GREEN: 800.0}), "latency_p95"),
         (lambda bed: setattr(bed.environment, "restarts", 3), "restarts"),
         (lambda bed: setattr(bed.environment, "stage", Stage.FAILED), "failed"),
         (lambda bed: bed.signals.healthy_hosts.update({Colour.GREEN: 0}), "health"),
@@ -83,7 +83,7 @@ def test_a_bad_version_is_taken_back_from_every_phase(
 
     assert progress.state is State.ROLLED_BACK
     assert progress.rollback is not None
-    assert progress.rollback.cause == cause
+    assert cause in progress.rollback.cause
     assert progress.rollback.first_bad_at is not None
     assert progress.rollback.first_bad_at >= began
     assert bed.weights[-1] == 0
@@ -503,3 +503,70 @@ def test_two_writers_never_both_win(bed: Bed) -> None:
     stale.tick()
 
     assert stale.progress.position == bed.progress.position
+
+
+def test_the_judge_takes_a_version_back_before_a_limit_would(make_bed: Callable[..., Bed]) -> None:
+    bed = make_bed(
+        make_bed().text.replace("sustained: 8s", "sustained: 60s").replace("dwell: 20s", "dwell: 200s")
+    )
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    began = bed.clock.now()
+    bed.errors = {Arm.GREEN: 0.03}
+    progress = bed.until(controller, finished)
+
+    assert progress.rollback is not None
+    assert progress.rollback.cause.startswith("judge: errors")
+    assert progress.rollback.first_bad_at is not None
+    assert began <= progress.rollback.first_bad_at < progress.rollback.decided_at
+    assert (progress.rollback.decided_at - began).total_seconds() < 30
+    assert progress.rollback.numbers["evidence"] >= progress.rollback.numbers["line"]
+
+
+def test_trouble_of_both_versions_is_held_and_somebody_is_called(make_bed: Callable[..., Bed]) -> None:
+    bed = make_bed(make_bed().text.replace("errors > 1 %", "errors > 50 %"))
+    controller = bed.controller()
+    bed.until(controller, entered("half"))
+    bed.errors = {Arm.GREEN: 0.2, Arm.BLUE: 0.2, Arm.CONTROL: 0.2}
+    bed.step(controller, 120)
+
+    assert not bed.progress.is_finished
+    assert bed.progress.stay.name == "half"
+    assert any("misses 'errors < 0.5 %' too" in text for _, _, text in bed.notifier.told)
+
+
+def test_while_green_warms_up_the_judge_does_not_listen_and_nothing_goes_forward(
+    make_bed: Callable[..., Bed],
+) -> None:
+    bed = make_bed(make_bed().text.replace("warm_up: 0s", "warm_up: 60s"))
+    controller = bed.controller()
+    bed.until(controller, lambda progress: progress.has_users)
+    began = bed.clock.now()
+    bed.until(controller, entered("few"))
+
+    assert (bed.clock.now() - began).total_seconds() >= 60
+
+
+def test_evidence_outlives_its_controller_and_a_change_of_weight(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    bed.errors = {Arm.GREEN: 0.003, Arm.BLUE: 0.002}
+    bed.until(controller, entered("half"))
+    bed.step(controller, 3)
+    assert bed.snapshots[-1].evidence.harm is not None
+    before = bed.snapshots[-1].seen.judgement
+    again = bed.controller()
+
+    assert before is not None
+    assert again.seen.judgement is not None
+    assert (again.seen.judgement.state.wealth == before.state.wealth).all()
+    assert (again.seen.judgement.state.placed > 0.5).all()
+
+
+def test_a_judge_whose_memory_is_damaged_begins_anew(bed: Bed) -> None:
+    controller = bed.controller()
+    bed.until(controller, entered("few"))
+    assert bed.memory is not None
+    bed.memory["judgement"]["state"]["wealth"] = [[[1.0]]]
+
+    assert bed.controller().seen.judgement is None

@@ -1,6 +1,14 @@
 """How often somebody may fail to log in before having to wait."""
 
 from collections import deque
+from hashlib import sha256
+
+import orjson
+
+
+def key_of(*parts: str) -> str:
+    """A key that no other parts have, and that is short however long they are."""
+    return sha256(orjson.dumps(parts)).hexdigest()
 
 
 class Attempts:
@@ -17,7 +25,7 @@ class Attempts:
 
     def begun(self, key: str, now: float) -> None:
         """Count an attempt as failed until it has succeeded."""
-        if len(self._failed) >= self._keys:
+        if key not in self._failed and len(self._failed) >= self._keys:
             del self._failed[next(iter(self._failed))]
         self._failed.setdefault(key, deque()).append(now)
 

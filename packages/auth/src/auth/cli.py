@@ -10,12 +10,16 @@ import orjson
 
 from auth import seed
 from auth.token import generate_key
-from auth.user import Users
+from auth.user import Tenant, User, Users
 from auth.wiring import Settings, build, passwords
+from kit.database import UNREACHABLE, open_pool
 from kit.database import migrate as run_migrations
-from kit.database import open_pool
 from kit.serve import FAULT, REFUSED, ServiceFault, fail, run
 from kit.settings import SettingsRefused, read
+
+OWNER = "AUTH_OWNER_DATABASE_URL"
+SHORTEST = 8
+"""NIST SP 800-63B (2017), section 5.1.1.2: a password has at least eight characters."""
 
 
 def main() -> None:
@@ -44,9 +48,7 @@ def migrate() -> None:
     """Bring the database to this version. Safe to repeat."""
     settings = read(Settings, "AUTH")
     folder = files("auth") / "migrations"
-    done = asyncio.run(
-        run_migrations(settings.owner_database_url, folder, setting="AUTH_OWNER_DATABASE_URL", schema="auth")
-    )
+    done = asyncio.run(run_migrations(settings.owner_database_url, folder, setting=OWNER, schema="auth"))
     print(f"auth: {len(done)} migrations run")
 
 
@@ -59,15 +61,8 @@ def seed_users(tenants: int, users: int, password_file: Path, out: Path) -> None
     """Add demo tenants and users that all have the password of the file. Safe to repeat."""
     settings = read(Settings, "AUTH")
     companies = seed.tenants(tenants)
-    people = list(seed.users(companies, users, passwords(settings).hash(password_file.read_text().strip())))
-
-    async def add() -> None:
-        url = settings.owner_database_url
-        pool = await open_pool(url, setting="AUTH_OWNER_DATABASE_URL", name="auth seed")
-        await Users(pool).add(companies, people)
-        await pool.close()
-
-    asyncio.run(add())
+    people = list(seed.users(companies, users, passwords(settings).hash(password_of(password_file))))
+    asyncio.run(add(settings, companies, people))
     shown = {
         "tenants": [{"id": str(tenant.id), "name": tenant.name} for tenant in companies],
         "users": [
@@ -83,6 +78,37 @@ def seed_users(tenants: int, users: int, password_file: Path, out: Path) -> None
     }
     out.write_bytes(orjson.dumps(shown))
     print(f"auth: {len(people)} users of {len(companies)} tenants")
+
+
+def password_of(file: Path) -> str:
+    """The password of this file, without the end of its line.
+
+    Raises:
+        SettingsRefused: it is too short, or no text.
+    """
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsRefused(f"{file}: expected a password ({error})") from error
+    if len(password) < SHORTEST:
+        told = f"expected a password of at least {SHORTEST} characters, found {len(password)}"
+        raise SettingsRefused(f"{file}: {told}; choose a longer one")
+    return password
+
+
+async def add(settings: Settings, companies: list[Tenant], people: list[User]) -> None:
+    """Write them to the database.
+
+    Raises:
+        ServiceFault: it does not answer, or was not migrated.
+    """
+    pool = await open_pool(settings.owner_database_url, setting=OWNER, name="auth seed")
+    try:
+        await Users(pool).add(companies, people)
+    except UNREACHABLE as error:
+        raise ServiceFault(f"{OWNER}: cannot add users ({error}); did 'auth migrate' run?") from error
+    finally:
+        await pool.close()
 
 
 @commands.command()

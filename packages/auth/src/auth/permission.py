@@ -1,4 +1,8 @@
-"""What each role may do. The names are those of the finance service's operations."""
+"""What each role may do. The names are those of the operations of finance and of master data.
+
+Who writes invoices or pays them does not make the customers and vendors they are for: that is the accountant's and
+the manager's.
+"""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,6 +13,7 @@ EVERYTHING: Final = frozenset(
         *(f"invoice:{verb}" for verb in ("create", "read", "update", "approve", "cancel")),
         *(f"payment:{verb}" for verb in ("create", "read", "update", "process", "reconcile", "refund")),
         *(f"journal:{verb}" for verb in ("create", "read", "update", "post", "reverse")),
+        *(f"{kind}:{verb}" for kind in ("customer", "vendor", "product") for verb in ("create", "read")),
         "finance:trial-balance:view",
         "report:read",
         "report:export",
@@ -26,11 +31,16 @@ def of(*prefixes: str) -> frozenset[str]:
 
 READING: Final = frozenset(name for name in EVERYTHING if name.endswith((":read", ":view")))
 
+NAMES: Final = of("customer:read", "vendor:read", "product:read")
+"""Invoices and payments are shown with names, which are looked up for whoever reads them."""
+
 ROLES: Final = {
     "finance_manager": EVERYTHING,
-    "accountant": of("account:", "journal:", "report:", "finance:trial-balance:view"),
-    "accounts_receivable": of("invoice:", "payment:", "account:read"),
-    "accounts_payable": of("payment:", "account:read", "invoice:read"),
+    "accountant": of(
+        "account:", "journal:", "report:", "customer:", "vendor:", "product:", "finance:trial-balance:view"
+    ),
+    "accounts_receivable": of("invoice:", "payment:", "account:read") | NAMES,
+    "accounts_payable": of("payment:", "account:read", "invoice:read") | NAMES,
     "auditor": READING,
 }
 

@@ -4,10 +4,11 @@ import os
 import stat
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from auth.permission import permissions_of
@@ -15,7 +16,8 @@ from auth.user import User
 from kit.serve import ServiceFault
 from kit.tokens import AUDIENCE, SIGNATURES
 
-ALGORITHM = "EdDSA"
+ALGORITHM: Final = "EdDSA"
+CURVE: Final = "Ed25519"
 
 
 def generate_key(path: Path) -> None:
@@ -24,7 +26,7 @@ def generate_key(path: Path) -> None:
     Raises:
         ServiceFault: the file is there already, or cannot be written.
     """
-    key = OKPKey.generate_key("Ed25519", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
+    key = OKPKey.generate_key(CURVE, {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
@@ -37,15 +39,19 @@ def load_key(path: Path) -> OKPKey:
     """The private key of this file.
 
     Raises:
-        ServiceFault: it is missing, readable by others, or no Ed25519 key.
+        ServiceFault: it is missing, readable by others, encrypted, or no private Ed25519 key.
     """
+    expected = f"AUTH_SIGNING_KEY_FILE: expected a private Ed25519 key in {path}"
+    made = "make one with 'auth keygen FILE'"
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise ServiceFault(f"AUTH_SIGNING_KEY_FILE: {path} can be read by others; chmod 600 it")
         key = OKPKey.import_key(path.read_text(encoding="utf-8"), {"use": "sig", "alg": ALGORITHM})
-    except (OSError, ValueError) as error:
-        told = f"AUTH_SIGNING_KEY_FILE: no Ed25519 key in {path} ({error})"
-        raise ServiceFault(f"{told}; make one with 'auth keygen FILE'") from error
+    except (OSError, ValueError, TypeError, JoseError) as error:
+        raise ServiceFault(f"{expected} ({error}); {made}") from error
+    if not key.is_private or key.curve_name != CURVE:
+        found = f"a {'private' if key.is_private else 'public'} {key.curve_name} key"
+        raise ServiceFault(f"{expected}, found {found}; {made}")
     key.ensure_kid()
     return key
 

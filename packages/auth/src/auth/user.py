@@ -6,8 +6,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import asyncpg
+
 if TYPE_CHECKING:
     from kit.database import Pool
+
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+)
+"""What the driver raises when the database is not reached, is full, or stops; a wrong statement is a bug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +47,18 @@ class Users:
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
 
-    async def find(self, tenant: str, username: str) -> User | None:
-        """The user of this tenant (by id or by name) with this name, or None."""
-        row = await self._pool.fetchrow(
-            "SELECT u.* FROM auth.users u JOIN auth.tenants t ON t.id = u.tenant_id"
-            " WHERE (t.id::text = $1 OR t.name = $1) AND u.username = $2",
+    async def tenant_id(self, tenant: str) -> UUID | None:
+        """The tenant with this id or this name, or None. An id goes before a name that looks like one."""
+        found: UUID | None = await self._pool.fetchval(
+            "SELECT id FROM auth.tenants WHERE id::text = $1 OR name = $1 ORDER BY id::text <> $1 LIMIT 1",
             tenant,
-            username,
+        )
+        return found
+
+    async def find(self, tenant_id: UUID | None, username: str) -> User | None:
+        """The user of this tenant with this name, or None."""
+        row = await self._pool.fetchrow(
+            "SELECT * FROM auth.users WHERE tenant_id = $1 AND username = $2", tenant_id, username
         )
         if row is None:
             return None

@@ -18,6 +18,12 @@ from kit.settings import secret
 from kit.telemetry import configure_logging
 from kit.tokens import TokenVerifier
 
+LIFETIME_S = (60, 86_400)
+"""A token lives a minute at least, or it is over before it is used; a day at most: services that check tokens
+by signature alone believe one that was taken back until it has expired."""
+ARGON2_LEAST_KIB = 8
+"""RFC 9106, section 3.1: eight KiB for each lane, and there is one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -36,11 +42,20 @@ class Settings:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what must not run in production.
+    """Refuse what cannot work anywhere, and what must not run in production.
 
     Raises:
         ServiceFault: naming the setting.
     """
+    if not settings.issuer:
+        raise ServiceFault("AUTH_ISSUER: expected a name, found nothing; set it")
+    shortest, longest = LIFETIME_S
+    if not shortest <= settings.token_lifetime_s <= longest:
+        told = f"expected {shortest} to {longest} seconds, found {settings.token_lifetime_s}; choose between them"
+        raise ServiceFault(f"AUTH_TOKEN_LIFETIME_S: {told}")
+    if settings.argon2_memory_kib < ARGON2_LEAST_KIB or settings.argon2_time_cost < 1:
+        told = f"argon2 needs {ARGON2_LEAST_KIB} KiB and a pass at least; raise them"
+        raise ServiceFault(f"AUTH_ARGON2_MEMORY_KIB, AUTH_ARGON2_TIME_COST: {told}")
     if settings.deployment != "production":
         return
     if settings.argon2_memory_kib < OWASP_MEMORY_KIB or settings.argon2_time_cost < OWASP_TIME_COST:
@@ -63,13 +78,14 @@ async def build(settings: Settings) -> ASGIApp:
     for name in ("database_url", "signing_key_file"):
         if not getattr(settings, name):
             raise ServiceFault(f"AUTH_{name.upper()} is missing; set it")
+    hashing = passwords(settings)
     key = load_key(Path(settings.signing_key_file))
     pool = await open_pool(settings.database_url, setting="AUTH_DATABASE_URL", name="auth")
     jwks_url = f"http://{settings.host}:{settings.port}/auth/.well-known/jwks.json"
     return application(
         Auth(
             users=Users(pool),
-            passwords=passwords(settings),
+            passwords=hashing,
             attempts=Attempts(),
             key=key,
             verifier=TokenVerifier(issuer=settings.issuer, jwks_url=jwks_url),

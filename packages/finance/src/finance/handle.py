@@ -33,12 +33,18 @@ class Books:
         self, *, store: Store, masterdata: MasterData, clock: Clock, new_id: Callable[[], str]
     ) -> None:
         self._clerk = Clerk(store=store, masterdata=masterdata, clock=clock, new_id=new_id)
+        self._store = store
         self._masterdata = masterdata
         self._clock = clock
         self._new_id = new_id
         self._run = self._clerk.run
         self.closing = Closing(self._clerk)
         self.tables = Tables(self._clerk)
+
+    async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
+        """The present state of a document from the log itself; None when the tenant has none of this id."""
+        async with self._store.book(caller.tenant_id) as book:
+            return (await book.load(kind, [stream_id])).get(stream_id)
 
     async def _create(self, caller: Caller, key: str, kind: str, command: Any, request: Sequence[Any]) -> Any:
         async def work(sheet: Sheet) -> tuple[str, Any]:

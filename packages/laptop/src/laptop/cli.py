@@ -54,6 +54,7 @@ def new_state(state: Path | None) -> Path:
 @users_option
 def up(state: Path | None, port: int | None, users: int) -> None:
     """Start everything but green, print where it is, and keep it running until Ctrl-C."""
+    from laptop import keeper
     from laptop.show import addresses, starting, stopping
     from laptop.supervisor import Supervisor
     from laptop.topology import Size, prepare, start
@@ -70,6 +71,7 @@ def up(state: Path | None, port: int | None, users: int) -> None:
                 time.sleep(0.5)
         finally:
             with stopping() as tell:
+                keeper.stop_all(topology.state / "environment")
                 supervisor.stop(tell)
             topology.cluster.remove_scratch()
 

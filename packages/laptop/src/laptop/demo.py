@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from laptop import binaries, report, traffic
+from laptop import binaries, keeper, report, traffic
 from laptop.fault import LaptopFault
 from laptop.show import console, starting, stopping, summary
 from laptop.supervisor import Program, Running, Supervisor, environment_for_children, tail
@@ -65,6 +65,7 @@ class Demo:
                 found = report.report(status, self.records(), self.held())
             finally:
                 with stopping() as tell:
+                    keeper.stop_all(topology.state / "environment")
                     supervisor.stop(tell)
                 topology.cluster.remove_scratch()
         return self.judge(found, topology)

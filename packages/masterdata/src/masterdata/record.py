@@ -12,32 +12,23 @@ from uuid import UUID
 import asyncpg
 
 from kit.database import tenant_transaction
+from masterdata.refusal import Malformed, Taken
 
 if TYPE_CHECKING:
     from kit.database import Pool
 
+DATABASE_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+)
+"""What the driver raises when the database is not reached, is full, or stops; a wrong statement is a bug."""
 BATCH_LIMIT: Final = 100
 PAGE_LIMIT: Final = 200
 TENANT: Final = "masterdata.tenant"
 VAT_CATEGORIES: Final = ("STANDARD", "REDUCED", "TRUNCATED", "ZERO_RATED", "EXEMPT")
-
-
-class Refused(Exception):
-    """The request was understood and the rules say no; `code` is stable."""
-
-    code = "refused"
-
-
-class Malformed(Refused):
-    """A field is missing or is not what it must be."""
-
-    code = "record-malformed"
-
-
-class Taken(Refused):
-    """Another record of this tenant has this code."""
-
-    code = "record-exists"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +50,18 @@ class Kind:
         return " AND ".join(f"{column} = '{value}'" for column, value in (self.fixed or {}).items()) or "true"
 
 
-NAME: Final = r"(?s).{1,255}"
+NAME: Final = r"(?=.*\S)[^\x00-\x1f\x7f]{1,255}"
 CODE: Final = r"[A-Za-z0-9._-]{1,64}"
+UNIT: Final = r"(?=.*\S)[^\x00-\x1f\x7f]{1,20}"
+TIN, BIN = r"[0-9]{12}", r"[0-9]{13}"
+"""As the database checks them: of the digits 0 to 9, not of every digit that Unicode knows."""
 
 
 def partner(name: str) -> Kind:
     return Kind(
         name=name,
         table="masterdata.partners",
-        fields={"code": CODE, "name": NAME, "tin": r"\d{12}", "bin": r"\d{13}"},
+        fields={"code": CODE, "name": NAME, "tin": TIN, "bin": BIN},
         optional=frozenset({"tin", "bin"}),
         fixed={"kind": name},
     )
@@ -79,7 +73,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "products": Kind(
         name="product",
         table="masterdata.products",
-        fields={"sku": CODE, "name": NAME, "unit": r".{1,20}", "vat_category": "|".join(VAT_CATEGORIES)},
+        fields={"sku": CODE, "name": NAME, "unit": UNIT, "vat_category": "|".join(VAT_CATEGORIES)},
     ),
 }
 
@@ -114,8 +108,11 @@ class Records:
         self._pool = pool
 
     async def find(self, kind: Kind, tenant_id: str, ids: Sequence[UUID]) -> list[dict[str, Any]]:
-        """Those of `ids` that this tenant has, in one statement."""
-        return await self._read(kind, tenant_id, "id = ANY($1)", list(ids))
+        """Those of `ids` that this tenant has, each once and in the order asked for, in one statement."""
+        found = await self._read(kind, tenant_id, "id = ANY($1)", list(ids)) if ids else []
+        records = {record["id"]: record for record in found}
+        asked = (str(one) for one in dict.fromkeys(ids))
+        return [records[one] for one in asked if one in records]
 
     async def page(
         self, kind: Kind, tenant_id: str, *, limit: int, offset: int, search: str
@@ -163,6 +160,15 @@ class Records:
                 command,
                 [(tenant_id, key, *(kind.fixed or {}).values(), *values.values()) for key, values in rows],
             )
+
+    async def is_bound(self) -> bool:
+        """Whether row level security holds our role: it is no superuser, and cannot switch the policies off."""
+        free = (
+            "SELECT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user) OR bool_or("
+            "pg_has_role(current_user, relowner, 'USAGE') OR NOT relrowsecurity) FROM pg_class"
+            " WHERE oid IN ('masterdata.partners'::regclass, 'masterdata.products'::regclass)"
+        )
+        return not await self._pool.fetchval(free)
 
     async def answer(self) -> None:
         """Whether the database answers; for the health check."""

@@ -31,6 +31,7 @@ from tranche.observe import (
     Observations,
     begin_stay,
     gather,
+    judged,
     miss,
     miss_green,
     recalled,
@@ -119,7 +120,7 @@ class Controller:
         self.pid = pid
         self._show = show
         now = world.clock.now()
-        self.seen = recalled(memory, identifier=progress.stay.identifier, now=now)
+        self.seen = recalled(memory, plan=plan, progress=progress, now=now)
         self._span_s = max((limit.sustained_s for limit in plan.limits), default=0.0) * 2 + plan.tick_s
         self._bench = GateBench(
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
@@ -193,6 +194,7 @@ class Controller:
             self.seen = miss(self.seen, str(fault))
             return
         self.seen = see(self.seen, scrape, has_users=self.progress.has_users, span_s=self._span_s)
+        self.seen = judged(self.plan, self.progress, self.seen)
 
     def _drain(self) -> None:
         """Take in what ran beside the loop. Answers of gates are recorded later, behind any decision."""

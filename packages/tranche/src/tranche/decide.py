@@ -11,7 +11,7 @@ In this order, and the order is the point:
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -126,7 +126,10 @@ def _harm(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> 
     yield from _dying(plan, progress, evidence, now)
     if progress.has_users and evidence.harm is not None and evidence.harm.verdict is Verdict.FAIL:
         yield RollBack(
-            cause=f"judge: {evidence.harm.name}", reason=evidence.harm.reason, numbers=evidence.harm.numbers
+            cause=f"judge: {evidence.harm.name}",
+            reason=evidence.harm.reason,
+            first_bad_at=evidence.harm_since,
+            numbers=evidence.harm.numbers,
         )
     broken = [found for found in evidence.limits if found.reading.verdict is Verdict.FAIL]
     if not progress.has_users:
@@ -134,6 +137,10 @@ def _harm(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> 
     severity = list(Answer)
     for found in sorted(broken, key=lambda found: (found.blue_too, severity.index(found.limit.answer))):
         yield _answer(plan, progress, found)
+    if progress.has_users and evidence.shared is not None:
+        key = f"both: {evidence.shared.name}"
+        told = evidence.shared.reason
+        yield Hold(verdict=Verdict.FAIL, reason=told, key=key, page=True, lacking=(evidence.shared,))
     for gate in plan.phases[progress.stay.phase].gates if _knows(plan, progress) else ():
         answered = progress.stay.gates.get(gate.name)
         if gate.on_fail == "roll_back" and answered is not None and answered.verdict is Verdict.FAIL:
@@ -222,6 +229,8 @@ def checks(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) ->
     found += [limit.reading for limit in evidence.limits if limit.reading.verdict is Verdict.CANNOT_TELL]
     if evidence.share is not None:
         found.append(evidence.share)
+    if evidence.harm is not None:
+        found.append(replace(evidence.harm, name="judge"))
     found.append(_dwell(phase, stay, now))
     if stay.internal_only:
         return [*found, _internal(phase, evidence)]
@@ -319,7 +328,7 @@ def _internal(phase: Phase, evidence: Evidence) -> Reading:
     if not green.requests:
         return Reading(name=name, verdict=Verdict.NOT_YET, reason="no internal user was seen on green")
     for bound in phase.requirements:
-        if bound.is_counted and breached(bound, green):
+        if bound.is_counted and breached(bound, bad(bound, green)):
             many, all_of_them = bad(bound, green) or (0, 0)
             told = f"internal users met {many} bad of {all_of_them} requests ('{bound}')"
             return Reading(name=name, verdict=Verdict.NOT_YET, reason=told)

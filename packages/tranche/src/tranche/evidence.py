@@ -17,8 +17,9 @@ class Evidence:
     troubles say why not now. `unhealthy_since` is set while the data plane has no healthy green host although
     green has users; `trouble_since` is when green first restarted, failed or was unhealthy in this stay.
 
-    `harm` is the judge's finding (a FAIL rolls back), None while there is no judge. `safety` holds its answer
-    by requirement; where there is one it must pass besides the requirement itself.
+    `harm` is the judge's finding (a FAIL rolls back), None before green has users; `harm_since` is when the first
+    bad request came that it rests on. `shared` is an objective that blue surely misses, too. `safety` holds the
+    judge's answer by requirement; where there is one it must pass besides the requirement itself.
     """
 
     watched_since: datetime
@@ -36,4 +37,6 @@ class Evidence:
     requirements: tuple[Reading, ...] = ()
     share: Reading | None = None
     harm: Reading | None = None
+    harm_since: datetime | None = None
+    shared: Reading | None = None
     safety: Mapping[str, Reading] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from tranche.plan import (
     Answer,
     Bound,
     Health,
+    Judging,
     Limit,
     Metric,
     Phase,
@@ -217,6 +218,18 @@ def _health(*, place: Place, **values: object) -> Health:  # noqa: ARG001 - as _
     )
 
 
+def _judging(*, place: Place, **values: float) -> Judging:
+    for name, percent in values.items():
+        if percent == 0 and name.startswith("false"):
+            raise Unjudgeable(place, f"'{name}' of 0 % would need endless evidence; write at least 0.01 %")
+    return Judging(
+        false_rollback=values["false_rollback"] / 100,
+        false_safety=values["false_safety"] / 100,
+        tolerated_errors=1 + values["tolerated_errors"] / 100,
+        tolerated_slow=1 + values["tolerated_slow"] / 100,
+    )
+
+
 def _phase(*, place: Place, **values: object) -> Phase:
     return Phase(
         weight_percent=values.pop("weight"),  # type: ignore[arg-type]  # read by kind
@@ -227,12 +240,12 @@ def _phase(*, place: Place, **values: object) -> Phase:
     )
 
 
-def _staging(*, place: Place, gates: tuple[PlannedGate, ...], about: str) -> Phase:
+def _staging(*, place: Place, gates: tuple[PlannedGate, ...], about: str, dwell: float) -> Phase:
     return Phase(
         name=STAGING,
         about=about,
         weight_percent=0.0,
-        dwell_s=0.0,
+        dwell_s=dwell,
         minimum_requests=0,
         gates=gates,
         line=place.line,
@@ -245,7 +258,8 @@ def _plan(*, place: Place, staging: Phase | None, **values: object) -> Plan:
         tick_s=values.pop("tick"),  # type: ignore[arg-type]  # read by kind
         stale_after_s=values.pop("stale_after"),  # type: ignore[arg-type]  # read by kind
         share_tolerance_percent=values.pop("share_tolerance"),  # type: ignore[arg-type]  # read by kind
-        phases=(staging or _staging(place=place, gates=(), about=""), *phases),
+        warm_up_s=values.pop("warm_up"),  # type: ignore[arg-type]  # read by kind
+        phases=(staging or _staging(place=place, gates=(), about="", dwell=0.0), *phases),
         **values,  # type: ignore[arg-type]  # read by kind
     )
     _check_phases(plan, place)
@@ -266,8 +280,15 @@ HEALTH_KEYS: Final = {
     "unhealthy_for": Key(Duration(), "roll back after so long without a healthy green host", 30.0),
     "restarts": Key(Whole(), "roll back when green restarted more often than this", 3),
 }
+JUDGE_KEYS: Final = {
+    "false_rollback": Key(Percent(), "how probable it may be that a good version is taken back, ever", 1.0),
+    "false_safety": Key(Percent(), "how probable, per phase and question, that safe is said wrongly", 5.0),
+    "tolerated_errors": Key(Percent(), "how many more errors than blue are tolerated", 20.0),
+    "tolerated_slow": Key(Percent(), "how many more slow requests than blue are tolerated", 15.0),
+}
 STAGING_KEYS: Final = {
     "about": Key(WORDS, "what it is for", ""),
+    "dwell": Key(Duration(), "how long it lasts at least, while blue is measured against itself", 0.0),
     "gates": Key(GATES, "what green must pass before it has users", ()),
 }
 PHASE_KEYS: Final = {
@@ -289,6 +310,10 @@ PLAN_KEYS: Final = {
     "step_backs": Key(Whole(most=100), "how often a step back may happen before it is a rollback", 2),
     "retire_blue": Key(
         Choice(("never", "after")), "stop the old version once the rollout is complete", "never"
+    ),
+    "warm_up": Key(Duration(), "how long after its first users green is not judged against blue", 60.0),
+    "judge": Key(
+        Record(_judging, JUDGE_KEYS), "how sure the judge must be, and what it tolerates", Judging()
     ),
     "health": Key(Record(_health, HEALTH_KEYS), "when green counts as dying", Health()),
     "limits": Key(ListOf(Record(_limit, LIMIT_KEYS)), "lines that must not be crossed, in any phase", ()),

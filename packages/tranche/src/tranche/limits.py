@@ -58,9 +58,8 @@ def bad(bound: Bound, counts: Counts) -> tuple[int, int] | None:
     return None if slower is None else (slower, counts.timed)
 
 
-def breached(bound: Bound, counts: Counts) -> bool:
-    """Whether the plain share is above the line; nothing counted is no breach."""
-    found = bad(bound, counts)
+def breached(bound: Bound, found: tuple[int, int] | None) -> bool:
+    """Whether the plain share, of bad requests and all, is above the line; nothing counted is no breach."""
     return found is not None and found[1] > 0 and found[0] / found[1] > bound.bad_share
 
 
@@ -74,22 +73,22 @@ def within(intervals: Sequence[Interval], span_s: float) -> Sequence[Interval] |
     return [interval for interval in intervals if interval.end > start]
 
 
-def evaluations(bound: Bound, window: Sequence[Interval], arms: Sequence[Arm]) -> list[Counts]:
-    """The window in at most five parts, newest first, each long and full enough to show a breach."""
+def evaluations(bound: Bound, window: Sequence[Interval], arms: Sequence[Arm]) -> list[tuple[int, int]]:
+    """Bad requests and all, over the window in at most five parts, newest first, each long and full enough."""
     least_s = (window[-1].end - window[0].start).total_seconds() / EVALUATIONS
     least_requests = math.ceil(1 / bound.bad_share)
-    parts: list[Counts] = []
-    current, seconds = Counts(), 0.0
+    parts: list[tuple[int, int]] = []
+    many, requests, seconds = 0, 0, 0.0
     for interval in reversed(window):
-        current += pooled([interval], arms)
+        found = bad(bound, pooled([interval], arms)) or (0, 0)
+        many, requests = many + found[0], requests + found[1]
         seconds += (interval.end - interval.start).total_seconds()
-        found = bad(bound, current)
-        if seconds >= least_s - 1e-6 and found is not None and found[1] >= least_requests:
-            parts.append(current)
-            current, seconds = Counts(), 0.0
+        if seconds >= least_s - 1e-6 and requests >= least_requests:
+            parts.append((many, requests))
+            many, requests, seconds = 0, 0, 0.0
     if not parts:
-        return [current]
-    parts[-1] += current
+        return [(many, requests)]
+    parts[-1] = (parts[-1][0] + many, parts[-1][1] + requests)
     return parts
 
 
@@ -182,8 +181,8 @@ def first_bad(bound: Bound, intervals: Sequence[Interval], length: int) -> datet
     """
     start = len(intervals) - length
     while start > 0:
-        earlier = pooled([intervals[start - 1]], GREEN_ARMS)
-        if (bad(bound, earlier) or (0, 0))[1] and not breached(bound, earlier):
+        earlier = bad(bound, pooled([intervals[start - 1]], GREEN_ARMS)) or (0, 0)
+        if earlier[1] and not breached(bound, earlier):
             break
         start -= 1
     for interval in intervals[start:]:

@@ -6,12 +6,27 @@ a restart through `remembered` and `recalled`, because they were seen.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tranche.evidence import Evidence
+from tranche.judge import no_weight
+from tranche.judgement import (
+    Judgement,
+    calibrate,
+    case_of,
+    from_json,
+    harm,
+    hear,
+    no_tally,
+    opened,
+    safety,
+    shared_trouble,
+    to_json,
+    waited,
+)
 from tranche.limits import PhaseMeasure, Reading, read_limit, read_requirement
-from tranche.plan import Answer, Plan
+from tranche.plan import Answer, Phase, Plan
 from tranche.ports import Arm, Colour, ColourState, Scrape, Stage, Verdict
 from tranche.progress import Progress
 from tranche.signals import (
@@ -20,6 +35,8 @@ from tranche.signals import (
     NOTHING,
     Counts,
     Interval,
+    counts_from_json,
+    counts_json,
     increase,
     observed_share_percent,
 )
@@ -30,13 +47,18 @@ LEAST_FOR_SHARE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """`stay` is the identifier of the split that `arms`, `watched_s` and `healthy_s` belong to."""
+    """`stay` is the identifier of the split that `arms`, `watched_s` and `healthy_s` belong to.
+
+    `latest` is what came since the scrape before, None when nothing did.
+    """
 
     watched_since: datetime
     stay: str = ""
     last: Scrape | None = None
     scrape_trouble: str | None = None
+    latest: Interval | None = None
     intervals: tuple[Interval, ...] = ()
+    judgement: Judgement | None = None
     arms: Mapping[Arm, Counts] = field(default_factory=dict)
     watched_s: float = 0.0
     healthy_s: float = 0.0
@@ -50,13 +72,16 @@ class Observations:
 
 def see(seen: Observations, scrape: Scrape, *, has_users: bool, span_s: float) -> Observations:
     """One more complete scrape. Intervals that ended more than `span_s` ago are let go."""
+    latest = None
     if seen.last is not None:
-        seen = _count(seen, increase(seen.last, scrape), has_users=has_users, span_s=span_s)
+        latest = increase(seen.last, scrape)
+        seen = _count(seen, latest, has_users=has_users, span_s=span_s)
     is_unhealthy = has_users and scrape.healthy_hosts.get(Colour.GREEN) == 0
     since = (seen.unhealthy_since or scrape.at) if is_unhealthy else None
     return replace(
         seen,
         last=scrape,
+        latest=latest,
         scrape_trouble=None,
         unhealthy_since=since,
         trouble_since=seen.trouble_since or since,
@@ -85,7 +110,35 @@ def _count(seen: Observations, interval: Interval, *, has_users: bool, span_s: f
 
 def miss(seen: Observations, trouble: str) -> Observations:
     """A scrape that did not come: nothing is added, and the last one grows older."""
-    return replace(seen, scrape_trouble=trouble)
+    return replace(seen, latest=None, scrape_trouble=trouble)
+
+
+def judged(plan: Plan, progress: Progress, seen: Observations) -> Observations:
+    """With what came since the last scrape put before the judge: green's counts once it has users and is warm,
+    before that blue's, by which blue is measured against itself.
+    """
+    case = case_of(plan)
+    found = seen.judgement or opened(case)
+    stay, latest = progress.stay, seen.latest
+    if latest is None:
+        return replace(seen, judgement=found)
+    since = users_since(progress)
+    if not progress.has_users:
+        return replace(seen, judgement=calibrate(case, found, latest))
+    if since is None or stay.entered_at is None or latest.start < stay.entered_at:
+        return replace(seen, judgement=found)
+    if latest.start < since + timedelta(seconds=plan.warm_up_s):
+        return replace(seen, judgement=waited(found, latest))
+    restarts = seen.green.restarts if seen.green is not None else None
+    phase = plan.phases[min(max(stay.phase, 0), plan.last)]
+    heard = hear(case, found, latest, stay=stay.identifier, phase=phase, restarts=restarts)
+    return replace(seen, judgement=heard)
+
+
+def users_since(progress: Progress) -> datetime | None:
+    """When green got its first users."""
+    entered = (stay.entered_at for stay in progress.stays if stay.phase > 0 and stay.entered_at is not None)
+    return min(entered, default=None)
 
 
 def see_green(seen: Observations, green: ColourState, at: datetime) -> Observations:
@@ -137,7 +190,24 @@ def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
         else (),
         requirements=tuple(read_requirement(bound, phase, measure) for bound in phase.requirements),
         share=read_share(plan, progress, seen.arms),
+        **_found(plan, progress, seen, phase),
     )
+
+
+def _found(plan: Plan, progress: Progress, seen: Observations, phase: Phase) -> dict[str, Any]:
+    """What the judge says; nothing before there is anything to judge."""
+    if not progress.has_users or progress.stay.entered_at is None:
+        return {}
+    case = case_of(plan)
+    found = seen.judgement or opened(case)
+    if found.stay != progress.stay.identifier:
+        found = replace(found, heard_s=0.0, weighed=no_weight(case.design), tally=no_tally(case))
+    return {
+        "harm": harm(case, found),
+        "harm_since": found.bad_since,
+        "shared": shared_trouble(case, found, phase),
+        "safety": safety(case, found, phase),
+    }
 
 
 def read_share(plan: Plan, progress: Progress, arms: Mapping[Arm, Counts]) -> Reading | None:
@@ -157,26 +227,12 @@ def read_share(plan: Plan, progress: Progress, arms: Mapping[Arm, Counts]) -> Re
 
 
 def arms_json(arms: Mapping[Arm, Counts]) -> dict[str, Any]:
-    return {
-        arm.value: {
-            "requests": counts.requests,
-            "errors": counts.errors,
-            "faster": {str(edge): count for edge, count in sorted(counts.faster.items())},
-        }
-        for arm, counts in arms.items()
-    }
+    return {arm.value: counts_json(counts) for arm, counts in arms.items()}
 
 
 def arms_from_json(data: Mapping[str, Any]) -> dict[Arm, Counts]:
-    return {
-        Arm(name): Counts(
-            requests=int(counts["requests"]),
-            errors=int(counts["errors"]),
-            faster={int(edge): int(count) for edge, count in counts["faster"].items()},
-        )
-        for name, counts in data.items()
-        if name in {arm.value for arm in Arm}
-    }
+    known = {arm.value for arm in Arm}
+    return {Arm(name): counts_from_json(counts) for name, counts in data.items() if name in known}
 
 
 def remembered(seen: Observations) -> dict[str, Any]:
@@ -186,21 +242,33 @@ def remembered(seen: Observations) -> dict[str, Any]:
         "arms": arms_json(seen.arms),
         "watched_s": round(seen.watched_s, 3),
         "healthy_s": round(seen.healthy_s, 3),
+        "judgement": to_json(seen.judgement) if seen.judgement is not None else None,
     }
 
 
-def recalled(data: Mapping[str, Any] | None, *, identifier: str, now: datetime) -> Observations:
-    """The totals of the stay `identifier`, if these are they; windows and states begin anew."""
+def recalled(
+    data: Mapping[str, Any] | None, *, plan: Plan, progress: Progress, now: datetime
+) -> Observations:
+    """What an earlier controller of this rollout has counted; windows and states begin anew.
+
+    The totals are kept if they are those of the present stay. What the judge heard is kept for the whole rollout: one
+    bound holds over all of it. A file that is damaged is as good as none: fewer requests count, never more, and
+    the judge begins anew - each such loss allows a good version to be taken back with probability alpha once more.
+    """
     fresh = Observations(watched_since=now)
-    if not data or data.get("stay") != identifier:
+    if not data or data.get("rollout") != progress.rollout:
         return fresh
     try:
+        judgement = from_json(case_of(plan), data["judgement"]) if data.get("judgement") else None
+        if data.get("stay") != progress.stay.identifier:
+            return replace(fresh, judgement=judgement)
         return replace(
             fresh,
-            stay=identifier,
+            stay=progress.stay.identifier,
             arms=arms_from_json(data["arms"]),
             watched_s=float(data["watched_s"]),
             healthy_s=float(data["healthy_s"]),
+            judgement=judgement,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
-        return fresh  # a damaged file is as good as none: fewer requests count, never more
+        return fresh

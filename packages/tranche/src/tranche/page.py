@@ -1,10 +1,12 @@
 """What the command line prints for people: plain lines of at most a hundred columns."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
+from tranche.judgement import figure
 from tranche.plan import duration
 from tranche.ports import Recorded, Split
 from tranche.progress import Progress, percent_of
@@ -39,7 +41,35 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     for name, check in checks:
         text = f"  {MARKS[check['verdict']]} {name:<24} {check['reason']}"
         lines.append(textwrap.shorten(text, WIDTH, placeholder=" …") if len(text) > WIDTH else text)
+    if status["judge"]:
+        told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
+        lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+BARS = "▁▂▃▄▅▆▇█"
+SPARKS = 12
+
+
+def spark(values: Sequence[float], line: float) -> str:
+    """The way of evidence, by logarithm: the lowest bar is a thousandth of the line or less, the highest the line."""
+    every = max(1, -(-len(values) // SPARKS))
+    shown = [max(values[at : at + every]) for at in range(0, len(values), every)]
+    heights = [3 + math.log10(max(value / line, 1e-3)) for value in shown]
+    return "".join(BARS[min(7, int(height / 3 * 7))] for height in heights)
+
+
+def _judge_lines(judge: Mapping[str, Any]) -> list[str]:
+    """Every question with its evidence, where that came from, and what was counted."""
+    lines = [
+        "",
+        f"evidence against green: {figure(judge['evidence'])} of {judge['line']:g} that take it back",
+    ]
+    for number, one in enumerate(judge["questions"]):
+        past = spark([values[number] for _, values in judge["trace"]], judge["line"])
+        text = f"  {one['name']:<27} {figure(one['evidence']):>9}  {past:<{SPARKS}}  {one['words']}"
+        lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 55)
+    return lines
 
 
 def _phase_line(row: Mapping[str, Any], *, here: bool) -> str:
@@ -80,6 +110,7 @@ def explanation(
         "verdict": status["verdict"],
         "checks": list(seen["checks"]) if is_here and seen else [],
         "limits": list(seen["limits"]) if is_here and seen else [],
+        "judge": status["judge"],
         "decisions": [_decision(recorded, events) for recorded in decisions[-LATEST:]],
     }
 
@@ -114,6 +145,7 @@ def text_of_explanation(document: Mapping[str, Any]) -> str:
             lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 37)
             if isinstance(row["numbers"], Mapping) and "lower" in row["numbers"]:
                 lines.append(" " * 37 + _bounds(row["numbers"]))
+    lines += _judge_lines(document["judge"]) if document["judge"] else []
     lines += ["", "decisions"] if document["decisions"] else []
     for decision in document["decisions"]:
         text = f"  {decision['at'][11:19]}  {decision['decision']}: {decision['reason']}"

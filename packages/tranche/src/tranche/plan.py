@@ -112,6 +112,20 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """How sure the judge must be, as shares; and the odds ratios to blue that are tolerated.
+
+    `false_rollback`: the probability that a good version is taken back at any time of the whole rollout.
+    `false_safety`: the probability, per phase and question, that *safe* is said of what is not.
+    """
+
+    false_rollback: float = 0.01
+    false_safety: float = 0.05
+    tolerated_errors: float = 1.2
+    tolerated_slow: float = 1.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedGate:
     """A check that must pass before its phase may end. `settings` belong to the kind."""
 
@@ -149,7 +163,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole request. `phases[0]` is staging: green runs, passes its gates, and has no users."""
+    """The whole request. `phases[0]` is staging: green runs, passes its gates, and has no users.
+
+    The judge does not listen for `warm_up_s` after green has its first users: caches are cold, code is not compiled.
+    """
 
     name: str
     about: str
@@ -158,6 +175,8 @@ class Plan:
     retire_blue: Literal["never", "after"]
     share_tolerance_percent: float | None
     step_backs: int
+    warm_up_s: float
+    judge: Judging
     health: Health
     limits: tuple[Limit, ...]
     phases: tuple[Phase, ...]

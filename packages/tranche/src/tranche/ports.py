@@ -14,6 +14,9 @@ from typing import Protocol
 TOTAL_WEIGHT = 10_000
 """The constant sum of all weights: a changing sum would throw users back (Envoy takes hash % sum)."""
 
+LEAST_CONTROL = 1_000
+"""The control arm's weight while green has less: a tenth of blue, so that blue can be measured against itself."""
+
 
 class Fault(Exception):
     """The world did not do what was asked: the network, a disk, another program."""
@@ -68,9 +71,10 @@ class Colour(StrEnum):
 class Split:
     """What the data plane is to serve.
 
-    `green_weight` counts of TOTAL_WEIGHT. The control arm gets as much as green while there is room, from
-    the other end of the hash line. `identifier` is unique per change (`<rollout>/<number>`), and is what
-    the data plane shows when it has taken the split over.
+    `green_weight` counts of TOTAL_WEIGHT. The control arm gets as much as green while there is room, from the
+    other end of the hash line, and never less than LEAST_CONTROL: without green, blue is measured against itself.
+    `identifier` is unique per change (`<rollout>/<number>`), and is what the data plane shows when it has taken the
+    split over.
     """
 
     identifier: str
@@ -81,7 +85,7 @@ class Split:
     @property
     def control_weight(self) -> int:
         """As large as green, and never more than what green leaves."""
-        return min(self.green_weight, TOTAL_WEIGHT - self.green_weight)
+        return min(max(self.green_weight, LEAST_CONTROL), TOTAL_WEIGHT - self.green_weight)
 
 
 class Traffic(Protocol):

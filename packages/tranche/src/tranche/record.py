@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tranche.events import decode
+from tranche.judgement import figure
 from tranche.ports import Recorded
 from tranche.story import title_and_text, told
 
@@ -31,6 +32,8 @@ def markdown(status: Mapping[str, Any], events: Sequence[Recorded]) -> str:
         "## Evidence",
         _evidence(status["phases"]),
     ]
+    if status["judge"]:
+        parts += ["## The judge", f"{status['judge']['reason']}.", _judge(status["judge"])]
     if status["rollback"]:
         parts += ["## Rollback", _rollback(status["rollback"])]
     parts += [
@@ -132,6 +135,16 @@ def _evidence(phases: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _judge(judge: Mapping[str, Any]) -> str:
+    return table(
+        ("question", "evidence", "dispersion", "counted"),
+        (
+            (one["name"], figure(one["evidence"]), f"{one['dispersion']:.2f}", one["words"])
+            for one in judge["questions"]
+        ),
+    )
+
+
 def _rollback(rollback: Mapping[str, Any]) -> str:
     rows = [
         ("why", rollback["reason"]),
@@ -141,7 +154,8 @@ def _rollback(rollback: Mapping[str, Any]) -> str:
         ("decided", rollback["decided_at"]),
         ("confirmed by the data plane", rollback["applied_at"]),
     ]
-    rows += [(key, _number(value)) for key, value in rollback["numbers"].items()]
+    plain = {key: value for key, value in rollback["numbers"].items() if not isinstance(value, list)}
+    rows += [(key, _number(value)) for key, value in plain.items()]
     return table(("", ""), rows)
 
 

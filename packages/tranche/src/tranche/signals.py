@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tranche.ports import Arm, ArmCounters, Colour, Scrape
 
@@ -56,6 +57,22 @@ class Counts:
 
 
 NOTHING = Counts()
+
+
+def counts_json(counts: Counts) -> dict[str, Any]:
+    return {
+        "requests": counts.requests,
+        "errors": counts.errors,
+        "faster": {str(edge): count for edge, count in sorted(counts.faster.items())},
+    }
+
+
+def counts_from_json(data: Mapping[str, Any]) -> Counts:
+    return Counts(
+        requests=int(data["requests"]),
+        errors=int(data["errors"]),
+        faster={int(edge): int(count) for edge, count in data["faster"].items()},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +139,18 @@ def _positive(counters: ArmCounters) -> ArmCounters:
 def pooled(intervals: Iterable[Interval], arms: Iterable[Arm]) -> Counts:
     """Everything these arms met in these intervals."""
     wanted = tuple(arms)
-    return sum(
-        (interval.arms[arm] for interval in intervals for arm in wanted if arm in interval.arms), NOTHING
-    )
+    requests = errors = 0
+    faster: dict[int, int] = {}
+    for interval in intervals:
+        for arm in wanted:
+            counts = interval.arms.get(arm)
+            if counts is None:
+                continue
+            requests += counts.requests
+            errors += counts.errors
+            for edge, count in counts.faster.items():
+                faster[edge] = faster.get(edge, 0) + count
+    return Counts(requests=requests, errors=errors, faster=dict(sorted(faster.items())))
 
 
 def observed_share_percent(totals: Mapping[Arm, Counts]) -> float | None:

@@ -5,7 +5,7 @@ controller the document is still true, only older. Times are ISO 8601 in UTC.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tranche.controller import Snapshot
@@ -50,7 +50,17 @@ def seen_document(snapshot: Snapshot, *, pid: int) -> Json:
             }
             for found in snapshot.evidence.limits
         ],
+        "judge": _judge(snapshot),
     }
+
+
+def _judge(snapshot: Snapshot) -> Json | None:
+    """What the judge has against green, and had: `trace` is a list of [ISO time, evidence by question]."""
+    found, judgement = snapshot.evidence.harm, snapshot.seen.judgement
+    if found is None or judgement is None:
+        return None
+    trace = [[datetime.fromtimestamp(at, UTC).isoformat(), list(values)] for at, values in judgement.trace]
+    return {"verdict": found.verdict.value, "reason": found.reason, **found.numbers, "trace": trace}
 
 
 def status(
@@ -84,6 +94,7 @@ def status(
         "phases": [_row(plan, progress, number, seen) for number in range(1, plan.last + 1)],
         "verdict": _verdict(progress, seen),
         "limits": list(seen["limits"]) if seen and seen.get("limits") else [],
+        "judge": _last_judge(progress, seen),
         "rollback": _rollback(progress),
         "weight_changes": [
             {
@@ -100,6 +111,17 @@ def status(
             "last_tick_at": seen.get("at") if seen else None,
         },
     }
+
+
+def _last_judge(progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
+    """What the controller last wrote; without it what was measured when the last stay ended."""
+    if seen is not None and seen.get("judge"):
+        return dict(seen["judge"])
+    for stay in reversed(progress.stays):
+        check = stay.measured.checks.get("judge") if stay.measured is not None else None
+        if check:
+            return {"verdict": check["verdict"], "reason": check["reason"], **check["numbers"], "trace": []}
+    return None
 
 
 def _iso(at: datetime | None) -> str | None:

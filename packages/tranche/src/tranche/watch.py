@@ -1,5 +1,6 @@
 """The live view: one calm page of a hundred columns, redrawn in place."""
 
+import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tranche.events import decode
+from tranche.judgement import figure
 from tranche.plan import duration
 from tranche.ports import Recorded, Verdict
 from tranche.story import title_and_text, told
@@ -155,7 +157,29 @@ def _bars(status: Mapping[str, Any]) -> RenderableType:
     )
     passed = f"{duration(int(min(elapsed, dwell)))} of {duration(dwell)}" if dwell else "no dwell"
     grid.add_row(Text(where), _bar(min(elapsed, dwell) if dwell else 0, dwell or 1, status), passed)
+    grid.add_row(*_evidence(status["judge"]))
     return grid
+
+
+def _evidence(judge: Mapping[str, Any] | None) -> Sequence[RenderableType]:
+    """Evidence against green on its way to the line, by logarithm: full is the line, empty a thousandth of it."""
+    if judge is None:
+        return (
+            Text("evidence against green"),
+            ProgressBar(total=1, completed=0, width=48, style="grey23"),
+            "-",
+        )
+    part = judge["evidence"] / judge["line"]
+    style = "red" if part >= 1 else "yellow" if judge["verdict"] != Verdict.PASS.value else "bright_black"
+    bar = ProgressBar(
+        total=3,
+        completed=min(3.0, 3 + math.log10(max(part, 1e-3))),
+        width=48,
+        style="grey23",
+        complete_style=style,
+        finished_style=style,
+    )
+    return Text("evidence against green"), bar, f"{figure(judge['evidence'])} of {judge['line']:g}"
 
 
 def _bar(done: float, total: float, status: Mapping[str, Any]) -> ProgressBar:
