@@ -199,23 +199,23 @@ class Desk:
         return await self.books.tables.set_rate(self.caller, str(uuid4()), currency, quote)
 
     async def invoice_drafted(
-        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT"
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT", vat: str = "STANDARD"
     ) -> invoice.Invoice:
         """An invoice of one line, and 15 % VAT on it."""
         line = invoice.line(
             description="Rice",
             quantity=Decimal(1),
             unit_price=Money(minor, currency),
-            vat_category="STANDARD",
+            vat_category=vat,
             product_id=None,
         )
         terms = invoice.Terms(customer_id=self.customer, invoice_date=day, due_date=day, lines=(line,))
         return await self.books.create_invoice(self.caller, str(uuid4()), currency=currency, terms=terms)
 
     async def invoice_approved(
-        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT"
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT", vat: str = "STANDARD"
     ) -> invoice.Invoice:
-        made = await self.invoice_drafted(minor, day, currency)
+        made = await self.invoice_drafted(minor, day, currency, vat)
         return await self.books.approve_invoice(self.caller, str(uuid4()), made.id)
 
     async def payment_completed(

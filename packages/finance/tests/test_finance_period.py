@@ -279,6 +279,17 @@ async def test_the_tax_lock_holds_back_invoices_and_not_entries_without_tax(desk
 
 
 @pytest.mark.integration
+async def test_an_invoice_without_vat_is_part_of_a_return_too_and_cancelled_after_it(desk: Desk) -> None:
+    one = await desk.invoice_approved(vat="EXEMPT")
+    await desk.books.closing.lock_taxes(desk.caller, key(), through=date(2026, 11, 23))
+    with pytest.raises(TaxesLocked):
+        await desk.books.cancel_invoice(desk.caller, key(), one.id, reason="a mistake")
+    later = date(2026, 11, 24)
+    gone = await desk.books.cancel_invoice(desk.caller, key(), one.id, reason="a mistake", on=later)
+    assert gone.status == "CANCELLED"
+
+
+@pytest.mark.integration
 async def test_of_posting_and_closing_at_once_either_comes_first_and_what_is_closed_stays_so(
     desk: Desk,
 ) -> None:

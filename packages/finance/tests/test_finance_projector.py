@@ -18,7 +18,9 @@ from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.adapters.postgres.views import Views
 from finance.events import DECODERS, encode
+from finance.graphql.context import Context
 from finance.graphql.reading import one
+from finance.graphql.writing import currency_of
 from finance.money import LARGEST_MINOR, Money
 from finance.ports import Append, StoreUnavailable
 from finance.refusal import TenantUnknown, TextMalformed
@@ -173,7 +175,8 @@ async def test_read_models_made_to_another_plan_are_made_anew(ledger: Ledger) ->
     ledger.as_superuser("DROP TABLE finance_read_test.kept;")
 
 
-def approval(number: str) -> list[Append]:
+def approval(number: str, times: int = 1) -> list[Append]:
+    """The events of an invoice, its approval so many times: a log that somebody damaged."""
     stream, day = str(uuid4()), DAY
     approved = invoice.Approved(number=number, journal_id="j", approved_by="rahim")
     line = invoice.line(
@@ -187,14 +190,14 @@ def approval(number: str) -> list[Append]:
     created = invoice.Created(invoice_id=stream, currency="BDT", terms=terms)
     return [
         Append(kind="invoice", stream_id=stream, version=version, event=event)
-        for version, event in enumerate((created, approved), start=1)
+        for version, event in enumerate((created, *[approved] * times), start=1)
     ]
 
 
 async def test_a_number_that_is_missing_and_one_that_came_twice_are_reported(ledger: Ledger) -> None:
-    for number in ("000002", "000003", "000003", "000007", "many"):
+    for number in ("000002", "000003", "000003", "000007", "many", "99999999999"):
         await write(ledger, approval(f"INV-2026-11-23-{number}"))
-    await write(ledger, approval("INV-2027-07-01-000001"))
+    await write(ledger, approval("INV-2027-07-01-000001", times=2))
     views = Views(ledger.app, await ledger.replayed())
     [found] = await views.number_series(ledger.tenant, "FY2026-2027")
     assert (found["series"], found["count"], found["last"]) == ("INV", 4, 7)
@@ -317,15 +320,26 @@ async def test_what_the_other_colour_has_just_written_is_found_by_its_id(ledger:
         parent_id=None,
     )
     assert await behind.find(ledger.tenant, "account", [made.id]) == {}
-    service = SimpleNamespace(views=behind, books=desk.books)
+    service: Any = SimpleNamespace(views=behind, books=desk.books)
     reader = replace(desk.caller, permissions=frozenset({"account:read"}))
     stranger = replace(reader, tenant_id=ledger.other_tenant)
 
     async def read(caller: Any, record_id: str) -> Any:
-        context = SimpleNamespace(caller=caller, service=service)
+        context = Context(service=service, caller=caller, now=desk.clock.now())
         return await one(SimpleNamespace(context=context, field_name="chartOfAccount"), "account", record_id)  # type: ignore[arg-type]
 
     assert await read(reader, made.id) == made
     assert await read(stranger, made.id) is None
     assert await read(reader, str(uuid4())) is None
     assert await read(reader, "no-identifier") is None
+
+
+async def test_an_amount_is_read_in_the_currency_of_what_the_other_colour_has_just_written(
+    ledger: Ledger, desk: Any
+) -> None:
+    behind: Any = SimpleNamespace(views=Views(ledger.app, await ledger.replayed("behind")), books=desk.books)
+    await desk.rate_set("140")
+    one = await desk.invoice_drafted(currency="EUR")
+    context = Context(service=behind, caller=desk.caller, now=desk.clock.now())
+    assert await currency_of(context, "invoice", one.id) == "EUR"
+    assert await currency_of(context, "invoice", str(uuid4())) == "BDT"

@@ -308,3 +308,23 @@ async def test_books_opened_by_an_older_release_get_the_standard_accounts_they_l
         found = await book.load("account", [gains, cash])
     assert {one.code for one in found.values()} == {chart.EXCHANGE_GAINS, chart.CASH}
     assert await ledger.events(ledger.tenant) == before + 1
+
+
+async def test_a_standard_account_whose_code_a_tenant_gave_away_is_opened_under_the_next_one(
+    ledger: Ledger,
+) -> None:
+    """Posting rules know it by its id: without it, no payment that has an exchange difference could be completed."""
+    gains, own = chart.account_id(ledger.tenant, chart.EXCHANGE_GAINS), str(uuid4())
+    ledger.as_superuser(
+        "ALTER TABLE finance_log.events DISABLE TRIGGER USER;"
+        f"DELETE FROM finance_log.events WHERE stream_id = '{gains}';"
+        f"UPDATE finance_log.claims SET stream_id = '{own}' WHERE stream_id = '{gains}';"
+        "ALTER TABLE finance_log.events ENABLE TRIGGER USER;"
+    )
+    async with asyncpg.create_pool(ledger.url("finance_owner"), min_size=2, max_size=2) as owner:
+        names = {ledger.tenant: "Padma Traders"}
+        assert await asyncio.gather(open_books(owner, names), open_books(owner, names)) == [0, 0]
+    async with ledger.store.book(ledger.tenant) as book:
+        assert (await book.load("account", [gains]))[gains].code == "4900-01"
+        with pytest.raises(Claimed):
+            await book.claim("account-code", "4900", gains)

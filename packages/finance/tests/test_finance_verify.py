@@ -113,7 +113,19 @@ def test_numbers_are_counted_by_fiscal_year_and_wherever_they_were_drawn() -> No
     assert examine(approvals).faults == []
 
 
-@pytest.mark.parametrize("number", ["", "INV", "INV-2026-11-23-many", "INV-yesterday!-000001"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "",
+        "INV",
+        "INV-2026-11-23-many",
+        "INV-yesterday!-000001",
+        "INV-2026-11-23-+00001",
+        "INV-2026-11-23-000_001",
+        "INV-2026-11-23-99999999999",
+        "INV-2026-11-23-০০০০০১",
+    ],
+)
 def test_a_number_that_cannot_be_read_is_named(number: str) -> None:
     approved = invoice.Approved(number=number, journal_id="j", approved_by="rahim")
     [fault] = examine([stored(approved, "i")]).faults

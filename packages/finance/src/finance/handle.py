@@ -5,7 +5,7 @@ is order: which streams a command touches, which numbers it draws, and that docu
 fall together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -45,12 +45,6 @@ class Books:
         """The present state of a document from the log itself; None when the tenant has none of this id."""
         async with self._store.book(caller.tenant_id) as book:
             return (await book.load(kind, [stream_id])).get(stream_id)
-
-    async def _create(self, caller: Caller, key: str, kind: str, command: Any, request: Sequence[Any]) -> Any:
-        async def work(sheet: Sheet) -> tuple[str, Any]:
-            return kind, sheet.decide(kind, self._new_id(), command)
-
-        return await self._run(caller, key, request, work)
 
     async def _change(self, caller: Caller, key: str, kind: str, stream_id: str, command: Any) -> Any:
         async def work(sheet: Sheet) -> tuple[str, Any]:
@@ -284,6 +278,7 @@ class Books:
                 return "invoice", sheet.decide("invoice", invoice_id, command)
             await sheet.load("journal", found.journal_id)
             day = on or found.terms.invoice_date
+            await sheet.admit(day, taxed=True)
             mirror = await self._clerk.reverse(sheet, found.journal_id, day, document_id=invoice_id)
             command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
             return "invoice", sheet.decide("invoice", invoice_id, command)

@@ -215,11 +215,14 @@ def one_sided(line: Line) -> Line:
     Raises:
         JournalLineOneSided: both sides or none, or a negative amount.
     """
-    both = (line.debit_minor, line.credit_minor)
-    if both == (0, 0):
-        both = (line.base_debit_minor or 0, line.base_credit_minor or 0)
-    if min(both) < 0 or (both[0] > 0) == (both[1] > 0):
-        raise JournalLineOneSided(f"Found debit {both[0]} and credit {both[1]} minor units.")
+    own = (line.debit_minor, line.credit_minor)
+    worth = (line.base_debit_minor or 0, line.base_credit_minor or 0)
+    for debit, credit in (own, worth):
+        if min(debit, credit) < 0 or (debit and credit):
+            raise JournalLineOneSided(f"Found debit {debit} and credit {credit} minor units.")
+    debit, credit = (one or other for one, other in zip(own, worth, strict=True))
+    if bool(debit) == bool(credit):
+        raise JournalLineOneSided(f"Found {own} minor units of debit and credit, worth {worth}.")
     return line
 
 
@@ -257,7 +260,7 @@ def _post(journal: Journal, command: Post) -> Posted:
     if journal.debit_minor > LARGEST_MINOR:
         raise AmountMalformed(f"Expected at most {LARGEST_MINOR} minor units a side, found {found}.")
     rate = journal.rate or command.rate
-    lines = based(journal.lines, journal.currency, rate)
+    lines = tuple(one_sided(line) for line in based(journal.lines, journal.currency, rate))
     debit, credit = (
         sum(side) for side in zip(*(base(line, journal.currency) for line in lines), strict=True)
     )

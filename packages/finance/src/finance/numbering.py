@@ -4,11 +4,14 @@ A number is drawn when a document becomes binding and never before: approved, po
 without a gap per company, series and fiscal year. It is not the document's id and says nothing that an id does.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from finance import fiscal, invoice, journal, payment
+
+WRITTEN: Final = re.compile(r"([A-Z]{2,4})-(\d{4}-\d{2}(?:-\d{2})?)-(\d{6,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +39,10 @@ def read(number: str, day: date | None = None) -> Drawn:
     Raises:
         ValueError: it is not written like one.
     """
-    series, _, rest = number.partition("-")
-    written, _, sequence = rest.rpartition("-")
+    found = WRITTEN.fullmatch(number)
+    if found is None:
+        raise ValueError(f"expected a number like INV-2026-11-23-000042, found '{number[:40]}'")
+    series, written, sequence = found.groups()
     return Drawn(
         series=series,
         fiscal_year=fiscal.year(day or date.fromisoformat(written)),

@@ -28,13 +28,7 @@ def allowed(info: Info) -> Context:
 
 
 async def one(info: Info, kind: str, record_id: str) -> Any:
-    """A document by its id. What the read models do not have yet is read from the log.
-
-    They wait for this process's writes and not for those of the other colour, where a user may just have written.
-    """
-    context = allowed(info)
-    found = (await context.service.views.find(context.caller.tenant_id, kind, [record_id])).get(record_id)
-    return found or await context.service.books.read(context.caller, kind, record_id)
+    return await allowed(info).state(kind, record_id)
 
 
 async def page(info: Info, kind: str, *, limit: int, offset: int, **filters: object) -> list[Any]:

@@ -13,7 +13,7 @@ from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
 from finance.handle import Books
-from finance.money import Money, exact
+from finance.money import BASE, Money, exact
 from finance.ports import Caller
 from finance.refusal import Refused, TenantUnknown
 
@@ -184,9 +184,7 @@ async def update_payment(
 ) -> shape.Shown:
     amount = None
     if input.get("amount") is not None:
-        found = await context.service.views.find(caller.tenant_id, "payment", [id])
-        currency = found[id].currency if id in found else "BDT"
-        amount = Money.parse(input["amount"], currency)
+        amount = Money.parse(input["amount"], await currency_of(context, "payment", id))
     asked = payment.Update(
         amount=amount,
         payment_date=input.get("paymentDate"),
@@ -272,16 +270,17 @@ async def create_journal(
     return shape.journal(await books.create_journal(caller, idempotencyKey, asked, post=input["autoPost"]))
 
 
-async def currency_of(context: Context, journal_id: str) -> str:
-    found = await context.service.views.find(context.caller.tenant_id, "journal", [journal_id])
-    return found[journal_id].currency if journal_id in found else "BDT"
+async def currency_of(context: Context, kind: str, document_id: str) -> str:
+    """A document's currency; for one that is not there that of the books, as the command refuses it anyway."""
+    found = await context.state(kind, document_id)
+    return found.currency if found else BASE
 
 
 @command("addJournalLine")
 async def add_journal_line(
     context: Context, books: Books, caller: Caller, *, journalId: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
-    line = journal_line(input, await currency_of(context, journalId))
+    line = journal_line(input, await currency_of(context, "journal", journalId))
     asked = journal.AddLine(line=line)
     return shape.journal(await books.change_journal(caller, idempotencyKey, journalId, asked))
 
@@ -291,7 +290,7 @@ async def update_journal(
     context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
     lines = input.get("lines")
-    currency = await currency_of(context, id)
+    currency = await currency_of(context, "journal", id)
     asked = journal.Update(
         journal_date=input.get("journalDate"),
         description=input.get("description"),

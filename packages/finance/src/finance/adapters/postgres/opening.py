@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from finance import account, chart
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.ports import Append, Claimed
@@ -19,7 +21,8 @@ INSERT INTO finance_log.tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO
 async def open_books(pool: "Pool", tenants: Mapping[str, str]) -> int:
     """Open the books of tenants (names by id) that have none, and give the others the standard accounts they lack.
 
-    Returns how many were opened. Safe to repeat. A code that a tenant gave to an account of its own stays with it.
+    Returns how many were opened. Safe to repeat. A code that a tenant gave to an account of its own stays with it;
+    the standard account is then opened under the next free code below, for posting rules know it by its id.
     """
     opened = 0
     for tenant_id, name in tenants.items():
@@ -30,15 +33,32 @@ async def open_books(pool: "Pool", tenants: Mapping[str, str]) -> int:
 
 
 async def add_accounts(book: PostgresBook) -> None:
-    """The standard accounts whose codes nobody has."""
+    """The standard accounts that are not there yet."""
+    await book.hold(["opening"], exclusively=True)
+    commands = chart.opening(book.tenant_id)
+    there = await book.load("account", [command.account_id for command in commands])
     events = []
-    for command in chart.opening(book.tenant_id):
-        try:
-            await book.claim("account-code", command.code, command.account_id)
-        except Claimed:
+    for command in commands:
+        if command.account_id in there:
             continue
+        code = await free_code(book, command)
         events += [
             Append(kind="account", stream_id=command.account_id, version=1, event=event)
-            for event in account.decide(None, command)
+            for event in account.decide(None, msgspec.structs.replace(command, code=code))
         ]
     await book.append(events, actor="opening")
+
+
+async def free_code(book: PostgresBook, command: account.Create) -> str:
+    """The account's own code, or the first of 4900-01 to 4900-99 that nobody has; it is taken.
+
+    Raises:
+        Claimed: all are taken.
+    """
+    for code in (command.code, *(f"{command.code}-{number:02d}" for number in range(1, 100))):
+        try:
+            await book.claim("account-code", code, command.account_id)
+        except Claimed:
+            continue
+        return code
+    raise Claimed(f"{command.code}-99")

@@ -184,7 +184,7 @@ class Projector:
             await self._save(connection, kind, kept, positions)
         await self._add(connection, balances)
         await connection.executemany(
-            f"INSERT INTO {self.schema}.number VALUES ($1, $2, $3, $4, $5)",  # noqa: S608 - as above
+            f"INSERT INTO {self.schema}.number VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",  # noqa: S608 - as above
             numbers,
         )
 
