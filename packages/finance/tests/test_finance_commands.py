@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from finance import invoice, journal, payment
+from finance.adapters.postgres.views import Views
 from finance.money import Money
-from finance.ports import MasterDataUnavailable
+from finance.ports import Append, MasterDataUnavailable
 from finance.refusal import (
     AccountCodeTaken,
     AccountHasChildren,
@@ -170,6 +171,30 @@ async def test_a_payment_taken_back_reopens_its_invoice_and_reverses_its_entry(d
     again = await completed(desk, one.id, 115_00)
     assert (await desk.load("invoice", one.id)).status == "PAID"
     assert again.number == "PMT-2026-11-23-000002"
+
+
+async def test_a_payment_that_an_older_release_numbered_keeps_its_number_and_draws_none(desk: Desk) -> None:
+    one, old = await approved(desk), str(uuid4())
+    created = payment.Created(
+        payment_id=old,
+        invoice_id=one.id,
+        amount_minor=5_00,
+        currency="BDT",
+        payment_date=DAY,
+        details=payment.Details(method="CASH"),
+        number="PMT-2026-11-23-000001",
+    )
+    async with desk.ledger.store.book(desk.ledger.tenant) as book:
+        assert await book.draw("PMT", "FY2026-2027") == 1
+        await book.append([Append(kind="payment", stream_id=old, version=1, event=created)], actor="rahim")
+    done = await desk.books.complete_payment(desk.caller, key(), old, transaction_reference="TRX-1")
+    assert (done.status, done.number) == ("COMPLETED", "PMT-2026-11-23-000001")
+    assert (await completed(desk, one.id, 5_00)).number == "PMT-2026-11-23-000002"
+    views = Views(desk.ledger.app, await desk.ledger.replayed())
+    [series] = [
+        one for one in await views.number_series(desk.ledger.tenant, "FY2026-2027") if one["series"] == "PMT"
+    ]
+    assert (series["count"], series["last"], series["missing"], series["repeated"]) == (2, 2, [], [])
 
 
 async def test_an_approved_invoice_is_cancelled_by_the_mirror_of_its_entry(desk: Desk) -> None:

@@ -94,16 +94,17 @@ def test_an_invoice_goes_from_draft_to_paid_and_the_trial_balance_follows(servin
         "createPayment",
         f'input: {{invoiceId: "{one["id"]}", amount: "115.00", paymentMethod: MOBILE_WALLET,'
         ' paymentDate: "2026-11-24", walletProvider: BKASH, mobileNumber: "01712345678"}',
-        "... on Payment { id status }",
+        "... on Payment { id status paymentNumber }",
     )
-    assert paid["status"] == "PROCESSING"
+    assert (paid["status"], paid["paymentNumber"]) == ("PROCESSING", None)
     done = change(
         serving,
         "completePayment",
         f'id: "{paid["id"]}", input: {{transactionReference: "TRX-1"}}',
-        "... on Payment { status journalId }",
+        "... on Payment { status paymentNumber journalId }",
     )
     assert done["status"] == "COMPLETED"
+    assert done["paymentNumber"].startswith("PMT-2026-11-24-")
     query = """query ($id: ID!) { invoice(id: $id) { status paidAmount { amount } journalId }
         paymentsByInvoice(invoiceId: $id) { id } }"""
     seen = serving.ask(query, id=one["id"]).body["data"]

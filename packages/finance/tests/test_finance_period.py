@@ -321,6 +321,28 @@ async def test_of_posting_and_closing_at_once_either_comes_first_and_what_is_clo
         assert held == ({"1000": 5 * len(posted), "4000": -5 * len(posted)} if posted else {})
 
 
+@pytest.mark.integration
+async def test_of_approving_and_locking_taxes_at_once_either_comes_first_and_what_is_locked_stays_so(
+    desk: Desk,
+) -> None:
+    for month in (8, 9, 10, 11):
+        day = date(2026, month, 15)
+        drafts = [await desk.invoice_drafted(day=day) for _ in range(8)]
+        done = await asyncio.gather(
+            *(desk.books.approve_invoice(desk.caller, key(), one.id) for one in drafts),
+            desk.books.closing.lock_taxes(desk.caller, key(), through=day),
+            return_exceptions=True,
+        )
+        assert {type(one) for one in done if isinstance(one, BaseException)} <= {TaxesLocked}
+        async with desk.ledger.connected("finance_projector") as connection:
+            after_locking = await connection.fetchval(
+                "SELECT count(*) FROM finance_log.events e, finance_log.events l"
+                " WHERE e.type = 'journal.posted/1' AND l.type = 'policy.taxes-locked/1'"
+                " AND e.effective_date <= (l.data->>'through')::date AND (e.tx, e.position) > (l.tx, l.position)"
+            )
+        assert after_locking == 0
+
+
 # Over GraphQL
 
 CLOSE = """mutation ($period: String!, $to: PeriodClosing!, $key: ID!) {

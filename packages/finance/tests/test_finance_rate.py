@@ -1,5 +1,6 @@
 """Other currencies: the rate of the day is kept on the entry, and both sides tie in both currencies."""
 
+import asyncio
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -77,6 +78,14 @@ def test_debits_equal_credits_in_the_currency_of_the_books_whatever_the_rate(
     assert sum(one > Fraction(1, 2) for one in off) <= 1
     assert max(off) <= Fraction(len(lines) + 1, 2)
     assert journal.based(made, "EUR", Decimal(7)) == made
+
+
+def test_what_the_roundings_leave_goes_to_the_largest_line_of_the_side_that_is_short() -> None:
+    half = Decimal("0.5")
+    by_credit = journal.based(lines_of([3], [1, 2]), "EUR", half)
+    assert [journal.base(line, "EUR") for line in by_credit] == [(2, 0), (0, 0), (0, 2)]
+    by_debit = journal.based(lines_of([1, 2], [3]), "EUR", half)
+    assert [journal.base(line, "EUR") for line in by_debit] == [(0, 0), (2, 0), (0, 2)]
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**6), st.integers(1, 10**6))
@@ -230,6 +239,30 @@ async def test_an_account_in_a_currency_takes_no_other_and_those_of_the_books_ta
     await desk.books.create_journal(desk.caller, key(), bought("EUR"), post=True)
     assert await desk.balances() == {"1030": 700, "4000": -700}
     assert await desk.balances(currency="EUR") == {"1030": 5, "4000": -5}
+
+
+@pytest.mark.integration
+async def test_an_entry_has_the_rate_that_was_in_the_log_before_it_whoever_enters_another_meanwhile(
+    desk: Desk,
+) -> None:
+    await desk.rate_set("1")
+    entry = msgspec.structs.replace(desk.sale(), currency="EUR")
+    for value in range(2, 6):
+        await asyncio.gather(
+            *(desk.books.create_journal(desk.caller, key(), entry, post=True) for _ in range(6)),
+            desk.rate_set(str(value)),
+        )
+    async with desk.ledger.connected("finance_projector") as connection:
+        rows = await connection.fetch(
+            "SELECT type, data->'quote'->>'rate' AS entered, data->>'rate' AS kept FROM finance_log.events"
+            " WHERE type IN ('rate.set/1', 'journal.posted/1') ORDER BY tx, position"
+        )
+    present, found = None, 0
+    for row in rows:
+        present = row["entered"] or present
+        found += row["type"] == "journal.posted/1"
+        assert row["kept"] in {None, present}
+    assert found == 24
 
 
 # Over GraphQL
