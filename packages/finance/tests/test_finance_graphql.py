@@ -239,6 +239,21 @@ def test_every_root_field_needs_a_permission_and_no_other_is_listed() -> None:
     assert set(NEEDED) == {*schema.query_type.fields, *schema.mutation_type.fields}
 
 
+def test_everything_in_the_schema_is_described() -> None:
+    schema = build_schema(schema_text())
+    bare = [
+        f"{name}.{member}"
+        for name, kind in schema.type_map.items()
+        for what in ("fields", "values")
+        for member, described in getattr(kind, what, {}).items()
+        if not name.startswith("__") and not described.description
+    ]
+    written = set(schema.type_map) - {"String", "Int", "Boolean", "ID", "Float"}
+    bare += [name for name in written if not schema.type_map[name].description]
+    assert len(written) > 50
+    assert bare == []
+
+
 def test_no_mutation_lets_a_reader_through(world: World, serving: Serving) -> None:
     reader = f"Bearer {world.token(permissions=sorted(one for one in NEEDED.values() if ':read' in one))}"
     body = orjson.dumps({"query": APPROVE, "variables": {"id": str(uuid4()), "key": key()}})
@@ -281,6 +296,7 @@ def test_the_chart_can_be_read_filtered_and_paged(serving: Serving) -> None:
     }
     assert serving.ask('{ accountByCode(accountCode: "4999") { accountName } }').data is None
     assert serving.ask("{ chartOfAccounts(limit: 0) { id } }").data == []
+    assert serving.ask("{ chartOfAccounts(limit: -1) { id } }").code == "page-malformed"
 
 
 def test_an_overdue_invoice_is_found_as_such(serving: Serving) -> None:

@@ -67,7 +67,7 @@ def after(state: Payment | None, *commands: payment.Command) -> Payment:
 def test_every_way_of_paying_can_be_recorded_and_posts_a_balanced_entry(method: str) -> None:
     details = msgspec.structs.replace(WALLET, method=method, check_number="000123")
     state = after(None, create(details), COMPLETE)
-    entry = posting.of_payment(TENANT, state, journal_id="j", owed_base_minor=115_00)
+    entry = posting.of_payment(TENANT, state, journal_id="j", partner_id="c")
     draft = journal.evolve(None, journal.decide(None, entry)[0])
     assert draft.debit_minor == draft.credit_minor == 115_00
     assert draft.document_id == "p"

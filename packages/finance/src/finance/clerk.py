@@ -5,7 +5,7 @@ What all commands share: the sheet a command is worked out on, and how an entry 
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -16,14 +16,16 @@ import msgspec
 from finance import fiscal, journal, numbering, period, policy, posting, rate
 from finance.events import KINDS
 from finance.money import BASE
-from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, MasterData, Store
+from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, Fault, MasterData, Store
 from finance.refusal import (
+    AccountControlled,
     AccountInactive,
     AccountUnknown,
     CurrencyMismatch,
     DateMalformed,
     NotFound,
     RateMissing,
+    Refused,
 )
 
 ATTEMPTS = 12
@@ -62,6 +64,19 @@ class Sheet:
         if stream_id not in self.states:
             raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
         return self.states[stream_id]
+
+    async def document(self, document_id: str) -> tuple[str, Any]:
+        """The kind and state of an invoice or voucher.
+
+        Raises:
+            NotFound: it is neither.
+        """
+        for kind in ("invoice", "voucher"):
+            try:
+                return kind, await self.load(kind, document_id)
+            except NotFound:
+                continue
+        raise NotFound(f"No invoice or voucher has the id {document_id[:40]}.")
 
     async def find(self, kind: str, stream_id: str, *, exclusively: bool = False) -> Any:
         """The present state of a stream that may not have begun, or None. It stays so until the end.
@@ -161,6 +176,8 @@ class Clerk:
     async def check_accounts(self, sheet: Sheet, journal_id: str) -> None:
         """That every line's account is there, active and takes the entry's currency, and stays so until the end."""
         entry: journal.Journal = sheet.states[journal_id]
+        if entry.document_id is None and entry.original_id is None:
+            uncontrolled(sheet.book.tenant_id, (line.account_id for line in entry.lines))
         ids = sorted({line.account_id for line in entry.lines})
         await sheet.book.hold(ids, exclusively=False)
         found = await sheet.book.load("account", ids)
@@ -198,6 +215,33 @@ class Clerk:
         sheet.decide("journal", command.journal_id, command)
         return await self.post(sheet, command.journal_id)
 
+    async def verified(
+        self, caller: Caller, kind: str, record_id: str, refused: type[Refused]
+    ) -> Callable[[], bool]:
+        """Ask master data about a customer or vendor before the transaction, so that none waits for it.
+
+        What is returned is asked within it, where a retry needs no answer of a neighbour: whether it was told.
+
+        Raises:
+            Fault: in the transaction: it could not be told, and may not be assumed.
+            Refused: in the transaction: there is none.
+        """
+        fault: Fault | None = None
+        told: bool | None = None
+        try:
+            told = await self.masterdata.exists(caller, kind, record_id)
+        except Fault as error:
+            fault = error
+
+        def answer() -> bool:
+            if fault is not None:
+                raise fault
+            if told is False:
+                raise refused(f"Found {record_id[:40]}.")
+            return told is True
+
+        return answer
+
     async def reverse(
         self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None
     ) -> journal.Journal:
@@ -213,3 +257,15 @@ class Clerk:
         command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id)
         reversed_entry = sheet.decide("journal", journal_id, command)
         return await self.enter(sheet, journal.mirror(reversed_entry, journal_id=mirror_id, on=on))
+
+
+def uncontrolled(tenant_id: str, account_ids: Iterable[str]) -> None:
+    """Let an entry or a line that a person wrote onto these accounts.
+
+    Raises:
+        AccountControlled: only documents post to one of them.
+    """
+    controlled = posting.controls(tenant_id)
+    for account_id in account_ids:
+        if account_id in controlled:
+            raise AccountControlled(f"Found {account_id}.")

@@ -8,10 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate
+from finance import account, invoice, journal, payment, period, policy, rate, voucher
 
 Event = (
-    account.Event | invoice.Event | journal.Event | payment.Event | period.Event | policy.Event | rate.Event
+    account.Event
+    | invoice.Event
+    | journal.Event
+    | payment.Event
+    | period.Event
+    | policy.Event
+    | rate.Event
+    | voucher.Event
 )
 State = (
     account.Account
@@ -21,6 +28,7 @@ State = (
     | period.Period
     | policy.Policy
     | rate.Rate
+    | voucher.Voucher
 )
 
 KINDS: Final[dict[str, Any]] = {
@@ -31,6 +39,7 @@ KINDS: Final[dict[str, Any]] = {
     "period": period,
     "policy": policy,
     "rate": rate,
+    "voucher": voucher,
 }
 TYPES: Final[dict[str, type[Any]]] = {
     kind.__struct_config__.tag: kind

@@ -41,7 +41,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One side of one account, in minor units of the entry's currency.
 
     Base amounts are what it is worth in the currency the books are kept in; None until it is known, and for an
-    entry in that currency itself. A line may have a base amount alone: the difference of two rates.
+    entry in that currency itself. A line may have a base amount alone: the difference of two rates. `partner_id` is
+    the customer or vendor of a line on a control account, `item_id` the document or payment whose open amount it
+    changes, `due_date` that document's.
     """
 
     account_id: str
@@ -54,6 +56,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None = None
     reference: str | None = None
     tax_code: str | None = None
+    partner_id: str | None = None
+    item_id: str | None = None
+    due_date: date | None = None
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="journal.created/1"):
@@ -87,7 +92,8 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="journal.updated/1"
 class Posted(msgspec.Struct, frozen=True, kw_only=True, tag="journal.posted/1"):
     """Everything a ledger needs, so that balances are made from these events alone.
 
-    `rate` is what one unit of the currency was worth in that of the books; None for an entry in the latter.
+    `rate` is what one unit of the currency was worth in that of the books; None for an entry in the latter, and for
+    one that moves what was valued before, such as an allocation.
     """
 
     number: str
@@ -344,13 +350,23 @@ def mirror(journal: Journal, *, journal_id: str, on: date) -> Create:
     )
 
 
+def turned(line: Line) -> Line:
+    """The line on the other side, in both currencies."""
+    return msgspec.structs.replace(
+        line,
+        debit_minor=line.credit_minor,
+        credit_minor=line.debit_minor,
+        base_debit_minor=line.base_credit_minor,
+        base_credit_minor=line.base_debit_minor,
+    )
+
+
 def _turned(line: Line, currency: str) -> Line:
     """The other side, worth what the line was worth, whatever the rate is now."""
-    turned = msgspec.structs.replace(line, debit_minor=line.credit_minor, credit_minor=line.debit_minor)
     if currency == BASE:
-        return turned
+        return turned(line)
     debit, credit = base(line, currency)
-    return msgspec.structs.replace(turned, base_debit_minor=credit, base_credit_minor=debit)
+    return msgspec.structs.replace(turned(line), base_debit_minor=credit, base_credit_minor=debit)
 
 
 def evolve(journal: Journal | None, event: Event) -> Journal:

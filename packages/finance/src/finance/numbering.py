@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from finance import fiscal, invoice, journal, payment
+from finance import fiscal, invoice, journal, payment, voucher
 
 WRITTEN: Final = re.compile(r"([A-Z]{2,4})-(\d{4}-\d{2}(?:-\d{2})?)-(\d{6,9})", re.ASCII)
 
@@ -55,7 +55,7 @@ def carried(event: Any) -> tuple[str, date | None] | None:
     match event:
         case journal.Posted(number=number, journal_date=day):
             return number, day
-        case invoice.Approved(number=number):
+        case invoice.Approved(number=number) | voucher.Approved(number=number):
             return number, None
         case payment.Created(number=str(number), payment_date=day):  # drawn at creation until 1.1.0
             return number, day

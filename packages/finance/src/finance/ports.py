@@ -157,8 +157,8 @@ class MasterData(Protocol):
             MasterDataUnavailable: it does not answer, and nothing else is to be used in its place.
         """
 
-    async def customer_exists(self, caller: Caller, customer_id: str) -> bool | None:
-        """Whether there is such a customer; None when it cannot be told and may be assumed.
+    async def exists(self, caller: Caller, kind: str, record_id: str) -> bool | None:
+        """Whether there is such a record of `customers` or `vendors`; None when it cannot be told and may be assumed.
 
         Raises:
             MasterDataUnavailable: it cannot be told, and may not be assumed.

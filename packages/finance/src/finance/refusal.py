@@ -198,9 +198,75 @@ class CustomerUnknown(Refused):
 
 
 class PaymentTooLarge(Refused):
-    """A payment cannot be more than what is still open."""
+    """No more than what is still open can be paid, allocated, written off or withheld."""
 
     code = "payment-too-large"
+
+
+class PaymentPartnerMalformed(Refused):
+    """A payment is for one invoice, one voucher, one customer or one vendor: exactly one of them."""
+
+    code = "payment-partner-malformed"
+
+
+class VendorUnknown(Refused):
+    """Master data knows no such vendor."""
+
+    code = "vendor-unknown"
+
+
+class PartnerMismatch(Refused):
+    """A credit is allocated to a debt of the same customer or vendor."""
+
+    code = "partner-mismatch"
+
+
+class AllocationTooLarge(Refused):
+    """No more can be allocated than what is left of the payment or note."""
+
+    code = "allocation-too-large"
+
+
+class AllocationUnknown(Refused):
+    """There is no such allocation, or it was taken back already."""
+
+    code = "allocation-unknown"
+
+
+class SettlementUnknown(Refused):
+    """There is no such write-off or withholding, or it was taken back already."""
+
+    code = "settlement-unknown"
+
+
+class VoucherNotDebt(Refused):
+    """Only an invoice, a bill or a debit note can be paid, written off or withheld on."""
+
+    code = "voucher-not-debt"
+
+
+class VoucherNotCredit(Refused):
+    """Only an approved credit note or vendor credit can be allocated."""
+
+    code = "voucher-not-credit"
+
+
+class VoucherReferenceTaken(Refused):
+    """This vendor's reference was booked before: look whether the bill is there twice."""
+
+    code = "voucher-reference-taken"
+
+
+class CorrectionImpossible(Refused):
+    """A note corrects an approved document of the same partner and currency, and a credit not more than all of it."""
+
+    code = "correction-impossible"
+
+
+class AccountControlled(Refused):
+    """Documents post to this account, and nobody else: it must equal what customers and vendors owe."""
+
+    code = "account-controlled"
 
 
 class PaymentNotPending(Refused):

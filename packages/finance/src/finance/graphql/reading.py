@@ -11,11 +11,13 @@ from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
 from finance.refusal import DateMalformed, PeriodMalformed
+from finance.settlement import SALES
 
 query = QueryType()
 account_type = ObjectType("Account")
 invoice_type = ObjectType("Invoice")
 invoice_line_type = ObjectType("InvoiceLine")
+voucher_type = ObjectType("Voucher")
 journal_line_type = ObjectType("JournalLine")
 Info = GraphQLResolveInfo
 
@@ -89,15 +91,53 @@ async def invoices(
 ) -> Any:
     context = allowed(info)
     today = context.now.date()
-    found = await context.service.views.invoices(
+    found = await context.service.views.documents(
         context.caller.tenant_id,
+        "invoice",
         status=status,
-        customer_id=customerId,
+        filters={"customer_id": customerId},
         today=today,
         limit=limit,
         offset=offset,
     )
     return [shape.invoice(state, today) for state in found]
+
+
+@query.field("voucher")
+async def voucher(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "voucher", id)
+    return shape.voucher(found, info.context.now.date()) if found else None
+
+
+@query.field("vouchers")
+async def vouchers(
+    _: object,
+    info: Info,
+    *,
+    kind: str | None = None,
+    status: str | None = None,
+    partnerId: str | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    context = allowed(info)
+    today = context.now.date()
+    found = await context.service.views.documents(
+        context.caller.tenant_id,
+        "voucher",
+        status=status,
+        filters={"voucher_kind": kind, "partner_id": partnerId},
+        today=today,
+        limit=limit,
+        offset=offset,
+    )
+    return [shape.voucher(state, today) for state in found]
+
+
+@voucher_type.field("partner")
+async def partner(shown: dict[str, Any], info: Info) -> Any:
+    kind = "customers" if shown["side"] == SALES else "vendors"
+    return await info.context.named(kind, shown["partnerId"]) or {"id": shown["partnerId"]}
 
 
 @query.field("payment")
@@ -112,12 +152,18 @@ async def payments(
     info: Info,
     *,
     invoiceId: str | None = None,
+    partnerId: str | None = None,
     status: str | None = None,
     paymentMethod: str | None = None,
     limit: int,
     offset: int,
 ) -> Any:
-    filters = {"invoice_id": invoiceId, "status": status, "method": paymentMethod}
+    filters = {
+        "invoice_id": invoiceId,
+        "partner_id": partnerId,
+        "status": status,
+        "method": paymentMethod,
+    }
     return [shape.payment(s) for s in await page(info, "payment", limit=limit, offset=offset, **filters)]
 
 

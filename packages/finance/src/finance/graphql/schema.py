@@ -7,8 +7,15 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
-from finance.graphql.reading import account_type, invoice_line_type, invoice_type, journal_line_type, query
-from finance.graphql.writing import mutation
+from finance.graphql.reading import (
+    account_type,
+    invoice_line_type,
+    invoice_type,
+    journal_line_type,
+    query,
+    voucher_type,
+)
+from finance.graphql.settling import mutation
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
@@ -64,6 +71,7 @@ def build() -> GraphQLSchema:
         text,
         query,
         mutation,
+        voucher_type,
         account_type,
         invoice_type,
         invoice_line_type,

@@ -7,7 +7,7 @@ from typing import Any
 
 from finance import fiscal
 from finance.account import DEBIT_NORMAL, Account
-from finance.invoice import Invoice
+from finance.invoice import Invoice, Line
 from finance.journal import Journal, base
 from finance.money import BASE, plain
 from finance.payment import Payment
@@ -15,6 +15,8 @@ from finance.period import OPEN, Period
 from finance.policy import Policy
 from finance.rate import Rate
 from finance.refusal import Refused
+from finance.settlement import Allocation, Settlement
+from finance.voucher import Voucher
 
 Shown = dict[str, Any]
 
@@ -66,28 +68,82 @@ def invoice(state: Invoice, today: date) -> Shown:
         "invoiceDate": terms.invoice_date,
         "dueDate": terms.due_date,
         "fiscalYear": fiscal.year(terms.invoice_date),
-        "lineItems": [
-            {
-                "description": line.description,
-                "productId": line.product_id,
-                "quantity": format(line.quantity, "f"),
-                "unitPrice": money(line.unit_price_minor, currency),
-                "amount": money(line.amount_minor, currency),
-                "vatCategory": line.vat_category,
-                "vatRate": format(line.vat_percent, "f"),
-                "vatAmount": money(line.vat_minor, currency),
-            }
-            for line in terms.lines
-        ],
+        "lineItems": [line_item(line, currency) for line in terms.lines],
         "subtotal": money(state.subtotal_minor, currency),
         "vatAmount": money(state.vat_minor, currency),
         "grandTotal": money(state.total_minor, currency),
         "paidAmount": money(state.paid_minor, currency),
         "balanceDue": money(state.open_minor, currency),
+        "settlements": [settlement(one, currency) for one in state.settlements],
         "baseTotal": None if state.number is None else money(base_total, BASE),
         "journalId": state.journal_id,
         "version": state.version,
     }
+
+
+def line_item(line: Line, currency: str) -> Shown:
+    return {
+        "description": line.description,
+        "productId": line.product_id,
+        "quantity": format(line.quantity, "f"),
+        "unitPrice": money(line.unit_price_minor, currency),
+        "amount": money(line.amount_minor, currency),
+        "vatCategory": line.vat_category,
+        "vatRate": format(line.vat_percent, "f"),
+        "vatAmount": money(line.vat_minor, currency),
+    }
+
+
+def settlement(state: Settlement, currency: str) -> Shown:
+    return {
+        "id": state.id,
+        "kind": state.kind,
+        "amount": money(state.amount_minor, currency),
+        "settledOn": state.settled_on,
+        "told": state.told,
+        "journalId": state.journal_id,
+    }
+
+
+def allocation(state: Allocation, currency: str) -> Shown:
+    return {
+        "id": state.id,
+        "documentId": state.document_id,
+        "amount": money(state.amount_minor, currency),
+        "allocatedOn": state.allocated_on,
+        "journalId": state.journal_id,
+    }
+
+
+def voucher(state: Voucher, today: date) -> Shown:
+    terms, currency = state.terms, state.currency
+    return {
+        "__typename": "Voucher",
+        "id": state.id,
+        "kind": state.kind,
+        "voucherNumber": state.number,
+        "status": state.status_on(today),
+        "side": state.side,
+        "partnerId": terms.partner_id,
+        "voucherDate": terms.voucher_date,
+        "dueDate": terms.due_date,
+        "reference": terms.reference,
+        "correctsId": terms.corrects_id,
+        "reason": terms.reason,
+        "lineItems": [line_item(line, currency) for line in terms.lines],
+        "subtotal": money(state.subtotal_minor, currency),
+        "vatAmount": money(state.vat_minor, currency),
+        "grandTotal": money(state.total_minor, currency),
+        "balanceDue": money(state.open_minor, currency),
+        "allocations": [allocation(one, currency) for one in state.credit.allocations],
+        "settlements": [settlement(one, currency) for one in state.settlements],
+        "journalId": state.journal_id,
+        "version": state.version,
+    }
+
+
+def document(state: Invoice | Voucher, today: date) -> Shown:
+    return voucher(state, today) if isinstance(state, Voucher) else invoice(state, today)
 
 
 def payment(state: Payment) -> Shown:
@@ -95,7 +151,12 @@ def payment(state: Payment) -> Shown:
         "__typename": "Payment",
         "id": state.id,
         "paymentNumber": state.number,
+        "side": state.side,
         "invoiceId": state.invoice_id,
+        "voucherId": state.voucher_id,
+        "partnerId": state.partner_id,
+        "unallocated": money(state.credit.minor, state.currency),
+        "allocations": [allocation(one, state.currency) for one in state.credit.allocations],
         "amount": money(state.amount_minor, state.currency),
         "paymentMethod": state.details.method,
         "status": state.status,

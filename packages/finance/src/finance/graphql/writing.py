@@ -91,6 +91,7 @@ def invoice_lines(given: Sequence[Given], currency: str) -> tuple[invoice.Line, 
             unit_price=Money.parse(line["unitPrice"], currency),
             vat_category=line["vatCategory"],
             product_id=line.get("productId"),
+            account_id=line.get("accountId"),
         )
         for line in given
     )
@@ -161,7 +162,11 @@ async def create_payment(
 ) -> shape.Shown:
     asked = payment.Create(
         payment_id="",
-        invoice_id=input["invoiceId"],
+        invoice_id=input.get("invoiceId"),
+        voucher_id=input.get("voucherId"),
+        customer_id=input.get("customerId"),
+        vendor_id=input.get("vendorId"),
+        excess=input["excessBecomesCredit"],
         amount=Money.parse(input["amount"], input["currency"]),
         payment_date=input["paymentDate"],
         details=payment.Details(

@@ -47,7 +47,8 @@ ORDER BY e.tx, e.position LIMIT $3
 COLUMNS = {
     "account": ("code", "account_type", "active"),
     "invoice": ("status", "customer_id", "due_date"),
-    "payment": ("status", "invoice_id", "method"),
+    "payment": ("status", "invoice_id", "method", "partner_id"),
+    "voucher": ("status", "voucher_kind", "partner_id", "due_date"),
     "journal": ("status", "journal_type", "fiscal_period"),
     "period": ("name",),
     "policy": (),
@@ -68,7 +69,9 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
         case "invoice":
             return (state.status, state.terms.customer_id, state.terms.due_date)
         case "payment":
-            return (state.status, state.invoice_id, state.details.method)
+            return (state.status, state.invoice_id, state.details.method, state.partner_id)
+        case "voucher":
+            return (state.status, state.kind, state.partner_id, state.terms.due_date)
         case "period":
             return (state.name,)
         case "policy" | "rate":

@@ -24,11 +24,18 @@ CREATE INDEX IF NOT EXISTS invoice_newest ON {schema}.invoice (tenant_id, positi
 
 CREATE TABLE IF NOT EXISTS {schema}.payment (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
-    status text NOT NULL, invoice_id text NOT NULL, method text NOT NULL,
+    status text NOT NULL, invoice_id text, method text NOT NULL, partner_id text,
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX IF NOT EXISTS payment_newest ON {schema}.payment (tenant_id, position);
 CREATE INDEX IF NOT EXISTS payment_by_invoice ON {schema}.payment (tenant_id, invoice_id);
+
+CREATE TABLE IF NOT EXISTS {schema}.voucher (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL, voucher_kind text NOT NULL, partner_id text NOT NULL, due_date date NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS voucher_newest ON {schema}.voucher (tenant_id, position);
 
 CREATE TABLE IF NOT EXISTS {schema}.journal (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
@@ -72,7 +79,7 @@ CREATE TABLE IF NOT EXISTS {schema}.balance (
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'period', 'policy', 'rate', 'number', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

@@ -136,29 +136,33 @@ class Views:
         )
         return [STATES[kind].decode(row["state"]) for row in rows]
 
-    async def invoices(
+    async def documents(
         self,
         tenant_id: str,
+        kind: str,
         *,
         status: str | None,
-        customer_id: str | None,
+        filters: Mapping[str, object],
         today: date,
         limit: int,
         offset: int,
     ) -> list[Any]:
-        """Invoices, newest first. Overdue is asked of the due date, not stored."""
+        """Invoices or vouchers, newest first. Overdue is asked of the due date, not stored."""
+        given = {column: value for column, value in filters.items() if value is not None}
+        where = "".join(f" AND {column} = ${number}" for number, column in enumerate(given, start=5))
+        debts = "AND voucher_kind IN ('BILL', 'DEBIT_NOTE')" if kind == "voucher" else ""
         rows = await self._fetch(
             tenant_id,
-            "SELECT state::text FROM {schema}.invoice"
-            " WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID')"
-            " AND due_date < $5::date THEN 'OVERDUE' ELSE status END)"
-            " AND ($4::text IS NULL OR customer_id = $4) ORDER BY position DESC LIMIT $1 OFFSET $2",
+            f"SELECT state::text FROM {{schema}}.{kind}"  # noqa: S608 - as above
+            f" WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID') {debts}"
+            f" AND due_date < $4::date THEN 'OVERDUE' ELSE status END){where}"
+            " ORDER BY position DESC LIMIT $1 OFFSET $2",
             *page_of(limit, offset),
             status,
-            customer_id,
             today,
+            *given.values(),
         )
-        return [STATES["invoice"].decode(row["state"]) for row in rows]
+        return [STATES[kind].decode(row["state"]) for row in rows]
 
     async def balances(
         self, tenant_id: str, *, currency: str, first: date | None, last: date | None
