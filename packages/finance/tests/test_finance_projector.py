@@ -16,7 +16,7 @@ import pytest
 from finance import account, chart, invoice, journal
 from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
-from finance.adapters.postgres.views import Views
+from finance.adapters.postgres.views import Views, Window
 from finance.events import DECODERS, encode
 from finance.graphql.context import Context
 from finance.graphql.reading import one
@@ -153,7 +153,16 @@ async def test_two_replays_give_equal_read_models(ledger: Ledger, monkeypatch: p
     monkeypatch.setattr("finance.adapters.postgres.projector.BATCH", 3)
     await ledger.replayed("1.1.0")
     async with ledger.replay.acquire() as connection:
-        for table in ("account", "invoice", "payment", "journal", "number", "balance", "checkpoint"):
+        for table in (
+            "account",
+            "invoice",
+            "payment",
+            "journal",
+            "number",
+            "balance",
+            "movement",
+            "checkpoint",
+        ):
             kept = [
                 await connection.fetch(f"SELECT t::text FROM {schema_of(release)}.{table} t ORDER BY 1")
                 for release in ("1.0.0", "1.1.0")
@@ -223,7 +232,7 @@ async def test_sums_may_be_larger_than_any_entry(ledger: Ledger) -> None:
     views = Views(ledger.app, await ledger.replayed())
     cash = chart.account_id(ledger.tenant, chart.CASH)
     assert await views.holdings(ledger.tenant, [cash]) == {cash: 100 * LARGEST_MINOR}
-    balances = await views.balances(ledger.tenant, currency="BDT", first=None, last=None)
+    balances = await views.balances(ledger.tenant, currency="BDT", window=Window(first=None, last=None))
     assert sum(one.debit_minor for one in balances) == 100 * LARGEST_MINOR
     async with ledger.store.book(ledger.tenant) as book:
         assert await book.holding_minor(cash) == 100 * LARGEST_MINOR

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finance import invoice, payment, settlement, voucher
+from finance.adapters.postgres.views import Views
 from finance.money import Money
 from finance.refusal import (
     AccountControlled,
@@ -601,7 +602,8 @@ async def test_whatever_happens_the_control_accounts_are_what_partners_owe_and_a
         except Refused:
             refused += 1
     assert 0 < refused < 60
-    owed: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    owed: dict[tuple[str, str], int] = defaultdict(int)
+    worths: dict[str, int] = {}
     for kind, one in made["debts"] + made["credits"]:
         state = await desk.load(kind, one)
         control = "1200" if state.side == "SALES" else "2000"
@@ -617,12 +619,22 @@ async def test_whatever_happens_the_control_accounts_are_what_partners_owe_and_a
             account, minor, base, sign = control, state.credit.minor, state.credit.base_minor, -sign
         else:
             account, minor, base = control, state.open_minor, state.base_open_minor
+        if base:
+            worths[state.id] = sign * base
         for place, amount in ((state.currency, minor), ("worth", base)):
-            owed[account, place][0] += sign * amount
+            owed[account, place] += sign * amount
+    items = await Views(desk.ledger.app, await desk.ledger.replayed()).items(
+        desk.ledger.tenant,
+        [desk.account(code) for code in ("1200", "2000", "2300", "1400")],
+        last=day,
+        known=None,
+    )
+    assert {one.item_id: one.net_minor for one in items} == worths
+    assert {one.partner_id for one in items} <= {desk.customer, desk.vendor}
     for currency in ("EUR", "worth"):
         held = await desk.balances(currency="BDT" if currency == "worth" else currency)
         for code in ("1200", "2000", "2300", "1400"):
-            assert held.get(code, 0) == owed[code, currency][0], (code, currency)
+            assert held.get(code, 0) == owed[code, currency], (code, currency)
 
 
 async def one_thing(desk: Desk, chance: random.Random, made: Any, day: date) -> None:

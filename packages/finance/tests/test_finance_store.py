@@ -236,6 +236,19 @@ async def test_the_application_cannot_change_read_models(ledger: Ledger) -> None
         await ledger.seen(ledger.tenant, "DELETE FROM finance_read_test.account")
 
 
+async def test_every_table_with_a_tenant_is_held_by_row_level_security(ledger: Ledger) -> None:
+    await ledger.replayed()
+    async with ledger.connected("finance_projector") as connection:
+        rows = await connection.fetch(
+            "SELECT n.nspname || '.' || c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS held"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'"
+            " AND n.nspname LIKE 'finance%' AND EXISTS (SELECT FROM pg_attribute a"
+            " WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')"
+        )
+    assert {"finance_log.events", "finance_read_test.movement"} <= {row["name"] for row in rows}
+    assert [row["name"] for row in rows if not row["held"]] == []
+
+
 async def test_a_pooled_connection_does_not_carry_its_tenant_on(ledger: Ledger) -> None:
     await fill(ledger, ledger.tenant)
     async with ledger.app.acquire() as connection:

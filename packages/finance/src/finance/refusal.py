@@ -53,6 +53,12 @@ class PageMalformed(Refused):
     code = "page-malformed"
 
 
+class ReportTooLarge(Refused):
+    """This report is too large for one answer; ask for fewer days."""
+
+    code = "report-too-large"
+
+
 class TenantUnknown(Refused):
     """No books are kept for this tenant; open them first."""
 

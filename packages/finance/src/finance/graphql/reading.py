@@ -1,12 +1,13 @@
 """Resolvers that read."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
 from finance import fiscal, period, policy, rate
+from finance.adapters.postgres.views import Window
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
@@ -262,15 +263,22 @@ def last_day(fiscal_year: str, as_of: date | None) -> date:
     return as_of or last
 
 
+def known_until(known_on: date | None) -> datetime | None:
+    """The end of a record date, in UTC; None counts everything."""
+    return None if known_on is None else datetime.combine(known_on, time.max, tzinfo=UTC)
+
+
 @query.field("trialBalance")
 async def trial_balance(_: object, info: Info, *, input: dict[str, Any]) -> Any:
     context = allowed(info)
     tenant, currency = context.caller.tenant_id, input["currency"]
     last = last_day(input["fiscalYear"], input.get("asOfDate"))
-    found = await context.service.views.balances(tenant, currency=currency, first=None, last=last)
+    window = Window(last=last, known=known_until(input.get("knownOn")))
+    found = await context.service.views.balances(tenant, currency=currency, window=window)
     return {
         "fiscalYear": input["fiscalYear"],
         "asOfDate": last,
+        "knownOn": input.get("knownOn"),
         **shape.trial_balance(found, currency=currency),
         "metadata": {
             "generatedAt": context.now,

@@ -12,9 +12,9 @@ from finance.graphql.reading import (
     invoice_line_type,
     invoice_type,
     journal_line_type,
-    query,
     voucher_type,
 )
+from finance.graphql.reporting import partner_types, query
 from finance.graphql.settling import mutation
 
 date_scalar = ScalarType("Date")
@@ -72,6 +72,7 @@ def build() -> GraphQLSchema:
         query,
         mutation,
         voucher_type,
+        *partner_types,
         account_type,
         invoice_type,
         invoice_line_type,

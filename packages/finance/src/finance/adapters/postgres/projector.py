@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kit.database import Connection, Pool
 
 BATCH = 1000
+MOVEMENT_COLUMNS = 20
 POLL_S = 0.05
 SETTLE_S = 0.5
 
@@ -88,6 +89,36 @@ def number_of(event: Any) -> numbering.Drawn | None:
     except ValueError:
         log().error("a number cannot be read", number=str(carried and carried[0])[:40])
         return None
+
+
+def movements_of(
+    tenant_id: str, position: int, entry: journal.Journal, posted: journal.Posted
+) -> list[tuple[Any, ...]]:
+    """What each line of a posted entry did, as rows."""
+    return [
+        (
+            tenant_id,
+            entry.id,
+            place,
+            position,
+            posted.posted_at,
+            line.account_id,
+            posted.journal_date,
+            posted.currency,
+            line.debit_minor,
+            line.credit_minor,
+            *journal.base(line, posted.currency),
+            posted.number,
+            entry.description,
+            entry.journal_type,
+            entry.original_id,
+            entry.document_id,
+            line.partner_id,
+            line.item_id,
+            line.due_date,
+        )
+        for place, line in enumerate(posted.lines)
+    ]
 
 
 class Projector:
@@ -162,6 +193,7 @@ class Projector:
         positions: dict[tuple[str, str], int] = {}
         balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         numbers: list[tuple[str, str, str, int, str]] = []
+        movements: list[tuple[Any, ...]] = []
         for kind in {row["kind"] for row in rows}:
             ids = {row["stream_id"] for row in rows if row["kind"] == kind}
             touched[kind] = await self._states(connection, kind, ids)
@@ -177,6 +209,7 @@ class Projector:
                     sides = (line.debit_minor, line.credit_minor, *journal.base(line, event.currency))
                     for place, minor in enumerate(sides):
                         day[place] += minor
+                movements += movements_of(row["tenant_id"], row["position"], states[key], event)
             drawn = number_of(event)
             if drawn is not None:
                 numbers.append((key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1]))
@@ -189,6 +222,11 @@ class Projector:
         await connection.executemany(
             f"INSERT INTO {self.schema}.number VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",  # noqa: S608 - as above
             numbers,
+        )
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.movement VALUES"  # noqa: S608 - as above
+            f" ({', '.join(f'${number}' for number in range(1, MOVEMENT_COLUMNS + 1))}) ON CONFLICT DO NOTHING",
+            movements,
         )
 
     async def _states(

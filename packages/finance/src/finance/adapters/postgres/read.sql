@@ -76,10 +76,23 @@ CREATE TABLE IF NOT EXISTS {schema}.balance (
     PRIMARY KEY (tenant_id, account_id, currency, effective_date)
 );
 
+-- What each line of a posted entry did: for reports by account, partner and item, dated and known until any day.
+CREATE TABLE IF NOT EXISTS {schema}.movement (
+    tenant_id uuid, journal_id uuid, place integer, position bigint NOT NULL, posted_at timestamptz NOT NULL,
+    account_id text NOT NULL, effective_date date NOT NULL, currency text NOT NULL,
+    debit_minor bigint NOT NULL, credit_minor bigint NOT NULL,
+    base_debit_minor bigint NOT NULL, base_credit_minor bigint NOT NULL,
+    number text NOT NULL, description text NOT NULL, journal_type text NOT NULL, original_id uuid,
+    document_id text, partner_id text, item_id text, due_date date,
+    PRIMARY KEY (tenant_id, journal_id, place)
+);
+CREATE INDEX IF NOT EXISTS movement_by_account ON {schema}.movement (tenant_id, account_id, effective_date, position);
+CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effective_date);
+
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

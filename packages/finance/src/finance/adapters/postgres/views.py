@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -14,6 +14,7 @@ from finance.ids import is_uuid
 from finance.money import BASE
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
+from finance.report import Balance, Item, Movement
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -21,23 +22,37 @@ if TYPE_CHECKING:
 
 PAGE_LIMIT = 200
 
-IN_BASE = """
-SELECT a.state::text, coalesce(sum(b.base_debit_minor), 0) AS debit, coalesce(sum(b.base_credit_minor), 0) AS credit
-FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
-    AND ($1::date IS NULL OR b.effective_date >= $1) AND ($2::date IS NULL OR b.effective_date <= $2)
-GROUP BY a.state, a.code ORDER BY a.code
-"""
-IN_CURRENCY = """
-SELECT a.state::text, coalesce(sum(b.debit_minor), 0) AS debit, coalesce(sum(b.credit_minor), 0) AS credit
-FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
-    AND b.currency = $1 AND ($2::date IS NULL OR b.effective_date >= $2)
-    AND ($3::date IS NULL OR b.effective_date <= $3)
-WHERE a.state->>'currency' = $1
+BALANCES = """
+SELECT a.state::text, coalesce(sum(b.{base}debit_minor), 0) AS debit, coalesce(sum(b.{base}credit_minor), 0) AS credit
+FROM {schema}.account a LEFT JOIN {schema}.{source} b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
+    AND ($2::text = $1 OR b.currency = $1)
+    AND ($3::date IS NULL OR b.effective_date >= $3) AND ($4::date IS NULL OR b.effective_date <= $4){also}
+WHERE $2 = $1 OR a.state->>'currency' = $1
     OR EXISTS (SELECT FROM {schema}.balance o WHERE o.tenant_id = a.tenant_id
         AND o.account_id = a.id::text AND o.currency = $1)
 GROUP BY a.state, a.code ORDER BY a.code
 """
-BALANCES = {True: IN_BASE, False: IN_CURRENCY}
+KNOWN = " AND ($5::timestamptz IS NULL OR b.posted_at <= $5)"
+NOT_CLOSING = """ AND b.journal_type <> 'CLOSING' AND NOT EXISTS (SELECT FROM {schema}.journal o
+        WHERE o.tenant_id = b.tenant_id AND o.id = b.original_id AND o.journal_type = 'CLOSING')"""
+MOVED = """
+FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND ($2::text IS NULL OR m.partner_id = $2)
+    AND ($3::date IS NULL OR m.effective_date >= $3) AND ($4::date IS NULL OR m.effective_date <= $4)
+    AND ($5::timestamptz IS NULL OR m.posted_at <= $5) AND ($6::text IS NULL OR m.currency = $6)
+"""
+IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
+ITEMS = """
+SELECT m.partner_id, coalesce(m.item_id, m.journal_id::text) AS item_id,
+    sum(m.base_debit_minor - m.base_credit_minor) AS net, coalesce(min(m.due_date), min(m.effective_date)) AS due_date
+FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND m.effective_date <= $2
+    AND ($3::timestamptz IS NULL OR m.posted_at <= $3)
+GROUP BY 1, 2 HAVING sum(m.base_debit_minor - m.base_credit_minor) <> 0
+"""
+LATER = """
+SELECT j.state::text FROM {schema}.journal j WHERE EXISTS (SELECT FROM {schema}.movement m
+    WHERE m.tenant_id = j.tenant_id AND m.journal_id = j.id AND m.effective_date <= $3 AND m.posted_at > $4)
+ORDER BY j.position LIMIT $1 OFFSET $2
+"""
 HOLDINGS = """
 SELECT b.account_id, sum(CASE WHEN a.state->>'currency' = $2 THEN b.base_debit_minor - b.base_credit_minor
     WHEN b.currency = a.state->>'currency' THEN b.debit_minor - b.credit_minor END) AS holding
@@ -69,12 +84,20 @@ def page_of(limit: int, offset: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """What was posted to an account, in minor units."""
+class Window:
+    """Which entries count: dated between `first` and `last`, both included, and posted until `known`."""
 
-    account: Any
-    debit_minor: int
-    credit_minor: int
+    first: date | None = None
+    last: date | None = None
+    known: datetime | None = None
+
+
+def moved(
+    account_ids: Sequence[str], currency: str, window: Window, partner_id: str | None
+) -> tuple[object, ...]:
+    """The values of `MOVED`."""
+    only = None if currency == BASE else currency
+    return list(account_ids), partner_id, window.first, window.last, window.known, only
 
 
 class Views:
@@ -165,23 +188,105 @@ class Views:
         return [STATES[kind].decode(row["state"]) for row in rows]
 
     async def balances(
-        self, tenant_id: str, *, currency: str, first: date | None, last: date | None
+        self, tenant_id: str, *, currency: str, window: Window, closing: bool = True
     ) -> list[Balance]:
-        """What was posted to every account, of days between `first` and `last`, both included.
+        """What was posted to every account; closing entries and their reversals can be left out.
 
         In the currency of the books: everything, at its worth. In another: what was posted in it.
         """
-        rows = await self._fetch(
-            tenant_id, BALANCES[currency == BASE], *(() if currency == BASE else (currency,)), first, last
-        )
+        summed = window.known is None and closing
+        source, also = ("balance", "") if summed else ("movement", KNOWN + ("" if closing else NOT_CLOSING))
+        query = BALANCES.replace("{source}", source).replace("{also}", also)
+        query = query.replace("{base}", "base_" if currency == BASE else "")
+        values = (currency, BASE, window.first, window.last, *(() if summed else (window.known,)))
         return [
             Balance(
                 account=STATES["account"].decode(row["state"]),
                 debit_minor=int(row["debit"]),
                 credit_minor=int(row["credit"]),
             )
+            for row in await self._fetch(tenant_id, query, *values)
+        ]
+
+    async def movements(
+        self,
+        tenant_id: str,
+        account_ids: Sequence[str],
+        *,
+        currency: str,
+        window: Window,
+        partner_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Movement]:
+        """What posted lines did to these accounts, in the order of days. Currency as in `balances`."""
+        base = "base_" if currency == BASE else ""
+        rows = await self._fetch(
+            tenant_id,
+            f"SELECT m.account_id, m.effective_date, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit,"
+            f" m.journal_id::text, m.number, m.description, m.document_id, m.partner_id {MOVED} {IN_ORDER}"
+            " LIMIT $7 OFFSET $8",
+            *moved(account_ids, currency, window, partner_id),
+            limit,
+            offset,
+        )
+        return [
+            Movement(
+                account_id=row["account_id"],
+                day=row["effective_date"],
+                debit_minor=row["debit"],
+                credit_minor=row["credit"],
+                journal_id=row["journal_id"],
+                number=row["number"],
+                description=row["description"],
+                document_id=row["document_id"],
+                partner_id=row["partner_id"],
+            )
             for row in rows
         ]
+
+    async def moved_minor(
+        self,
+        tenant_id: str,
+        account_ids: Sequence[str],
+        *,
+        currency: str,
+        window: Window,
+        partner_id: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[int, int]:
+        """Debits less credits of such movements, or of the first of them, and how many they are."""
+        base = "base_" if currency == BASE else ""
+        [row] = await self._fetch(
+            tenant_id,
+            f"SELECT coalesce(sum(net), 0) AS net, count(*) AS count FROM (SELECT m.{base}debit_minor"  # noqa: S608 - as above
+            f" - m.{base}credit_minor AS net {MOVED} {IN_ORDER} LIMIT $7) moved",
+            *moved(account_ids, currency, window, partner_id),
+            limit,
+        )
+        return int(row["net"]), row["count"]
+
+    async def items(
+        self, tenant_id: str, account_ids: Sequence[str], *, last: date, known: datetime | None
+    ) -> list[Item]:
+        """What is open of documents and payments on these accounts, at its worth in the books."""
+        rows = await self._fetch(tenant_id, ITEMS, list(account_ids), last, known)
+        return [
+            Item(
+                partner_id=row["partner_id"],
+                item_id=row["item_id"],
+                net_minor=int(row["net"]),
+                due_date=row["due_date"],
+            )
+            for row in rows
+        ]
+
+    async def known_later(
+        self, tenant_id: str, *, last: date, known: datetime, limit: int, offset: int
+    ) -> list[Any]:
+        """Entries of days up to `last` that were posted after `known`, in the order of the log."""
+        rows = await self._fetch(tenant_id, LATER, *page_of(limit, offset), last, known)
+        return [STATES["journal"].decode(row["state"]) for row in rows]
 
     async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
         """Debits less credits of these accounts, in minor units of each account's currency."""
