@@ -30,6 +30,8 @@ from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
 from finance.adapters.postgres.views import Views, Window
+from finance.cli import LOG
+from finance.events import decode
 from finance.graphql.context import Context, Service
 from finance.graphql.execution import Executor
 from finance.graphql.permission import NEEDED
@@ -39,6 +41,7 @@ from finance.ids import new_id
 from finance.money import Money
 from finance.ports import Caller, MasterDataUnavailable
 from finance.rate import Quote
+from finance.verify import Stored
 from kit.database import migrate, open_pool, tenant_transaction
 from laptop.ports import HOST, free_ports
 from laptop.postgres import SUPERUSER, Cluster
@@ -177,6 +180,20 @@ class Desk:
         async with self.ledger.connected("finance_projector") as connection:
             rows = await connection.fetch("SELECT type FROM finance_log.events WHERE actor <> 'opening'")
         return Counter(row["type"].partition("/")[0] for row in rows)
+
+    async def log(self) -> list[Stored]:
+        """The whole log, as `finance verify` reads it."""
+        async with self.ledger.connected("finance_projector") as connection:
+            rows = await connection.fetch(LOG)
+        return [
+            Stored(
+                tenant_id=row["tenant_id"],
+                stream_id=row["stream_id"],
+                version=row["version"],
+                event=decode(row["type"], row["data"].encode()),
+            )
+            for row in rows
+        ]
 
     async def balances(
         self, first: date | None = None, last: date | None = None, currency: str = "BDT"

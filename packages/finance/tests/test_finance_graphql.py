@@ -120,6 +120,12 @@ def test_an_invoice_goes_from_draft_to_paid_and_the_trial_balance_follows(servin
     assert [line["account"]["accountCode"] for line in entry["lines"]] == ["1020", "1200"]
 
 
+def test_of_a_cancelled_invoice_nothing_is_due(serving: Serving) -> None:
+    shown = "... on Invoice { status balanceDue { amount } }"
+    gone = change(serving, "cancelInvoice", f'id: "{approved(serving)["id"]}", reason: "a mistake"', shown)
+    assert (gone["status"], gone["balanceDue"]) == ("CANCELLED", {"amount": "0.00"})
+
+
 def test_an_auditor_sees_that_no_number_is_missing_and_none_came_twice(
     world: World, serving: Serving
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finance import invoice, payment, settlement, voucher
+from finance import control, invoice, payment, settlement, voucher
 from finance.adapters.postgres.views import Views
 from finance.money import Money
 from finance.refusal import (
@@ -41,9 +41,11 @@ from finance.refusal import (
     VoucherReferenceTaken,
 )
 from finance.settlement import Allocation, Credit
+from finance.verify import Stored, Unreadable, examine
 
 Desk = Any
 Serving = Any
+TENANT = "0198c5a0-0000-7000-8000-000000000001"
 DAY, LATER = date(2026, 11, 23), date(2026, 12, 1)
 WRITE_OFF, WITHHOLDING = settlement.WRITE_OFF, settlement.WITHHOLDING
 BILL, CREDIT_NOTE, DEBIT_NOTE, VENDOR_CREDIT = (
@@ -606,7 +608,7 @@ async def test_whatever_happens_the_control_accounts_are_what_partners_owe_and_a
     worths: dict[str, int] = {}
     for kind, one in made["debts"] + made["credits"]:
         state = await desk.load(kind, one)
-        control = "1200" if state.side == "SALES" else "2000"
+        owing = "1200" if state.side == "SALES" else "2000"
         sign = 1 if state.side == "SALES" else -1
         if kind == "payment":
             account, minor, base = (
@@ -616,9 +618,9 @@ async def test_whatever_happens_the_control_accounts_are_what_partners_owe_and_a
             )
             sign = -sign
         elif kind == "voucher" and state.is_credit:
-            account, minor, base, sign = control, state.credit.minor, state.credit.base_minor, -sign
+            account, minor, base, sign = owing, state.credit.minor, state.credit.base_minor, -sign
         else:
-            account, minor, base = control, state.open_minor, state.base_open_minor
+            account, minor, base = owing, state.open_minor, state.base_open_minor
         if base:
             worths[state.id] = sign * base
         for place, amount in ((state.currency, minor), ("worth", base)):
@@ -631,6 +633,10 @@ async def test_whatever_happens_the_control_accounts_are_what_partners_owe_and_a
     )
     assert {one.item_id: one.net_minor for one in items} == worths
     assert {one.partner_id for one in items} <= {desk.customer, desk.vendor}
+    log = await desk.log()
+    proved = examine(log)
+    control.check(log, proved)
+    assert (proved.verdict, proved.faults) == ("pass", [])
     for currency in ("EUR", "worth"):
         held = await desk.balances(currency="BDT" if currency == "worth" else currency)
         for code in ("1200", "2000", "2300", "1400"):
@@ -684,6 +690,46 @@ async def one_thing(desk: Desk, chance: random.Random, made: Any, day: date) -> 
                     await desk.books.reverse_payment(
                         desk.caller, key(), one, reason="paid by mistake", on=day
                     )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("currency", ["BDT", "EUR"])
+async def test_a_control_account_that_is_not_what_documents_say_is_named(desk: Desk, currency: str) -> None:
+    await desk.rate_set("140")
+    await desk.invoice_approved(currency=currency)
+    await desk.voucher_approved(BILL, currency=currency)
+    await desk.paid(20_00, customer_id=desk.customer, currency=currency)
+    gone, note = await desk.invoice_approved(currency=currency), await desk.voucher_approved(CREDIT_NOTE)
+    await desk.books.cancel_invoice(desk.caller, key(), gone.id, reason="a mistake")
+    await desk.books.billing.cancel(desk.caller, key(), note.id, reason="a mistake", on=None)
+    log = await desk.log()
+    whole = examine(log)
+    control.check(log, whole)
+    assert whole.faults == []
+    for missing, code in (("invoice", "1200"), ("voucher", "2000"), ("payment", "2300")):
+        kept = [stored for stored in log if not of_kind(stored, missing)]
+        found = examine(kept)
+        control.check(kept, found)
+        told = [fault for fault in found.faults if "control account" in fault]
+        assert len(told) == 2  # the amount, and its worth
+        assert all(desk.account(code) in fault for fault in told)
+
+
+def of_kind(stored: Stored, kind: str) -> bool:
+    return str(type(stored.event).__struct_config__.tag).startswith(f"{kind}.")
+
+
+def test_a_document_that_cannot_be_folded_is_named() -> None:
+    """And one that cannot be read says nothing of what is open; that it cannot be read is said elsewhere."""
+    approved_ = voucher.Approved(number="N-1", journal_id="j", approved_by="rahim")
+    log = [
+        Stored(tenant_id=TENANT, stream_id="b", version=1, event=approved_),
+        Stored(tenant_id=TENANT, stream_id="c", version=1, event=Unreadable("cut off")),
+    ]
+    found = examine(log)
+    before = list(found.faults)
+    control.check(log, found)
+    assert found.faults[len(before) :] == ["stream b: version 1 cannot be folded"]
 
 
 # Over GraphQL

@@ -15,6 +15,7 @@ import orjson
 
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
+from finance.control import check
 from finance.events import UnknownEvent, decode
 from finance.verify import Findings, Stored, Unreadable, examine
 from finance.wiring import Settings, build
@@ -142,7 +143,7 @@ async def _with_database(
 async def _examine(connection: Any, release: str | None) -> Findings:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(LOG)
-        findings = examine(
+        stored = [
             Stored(
                 tenant_id=row["tenant_id"],
                 stream_id=row["stream_id"],
@@ -150,7 +151,9 @@ async def _examine(connection: Any, release: str | None) -> Findings:
                 event=_event(row["type"], row["data"]),
             )
             for row in rows
-        )
+        ]
+        findings = examine(stored)
+        check(stored, findings)
         if release is not None:
             await _compare(connection, release, findings)
     return findings
