@@ -271,7 +271,8 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             found: invoice.Invoice = await sheet.load("invoice", invoice_id)
-            if found.journal_id is None or found.cancelled or found.paid_minor:
+            untouched = found.open_minor == found.total_minor and not found.cancelled
+            if found.journal_id is None or not untouched:
                 command = invoice.Cancel(reason=reason, reversing_journal_id=None)
                 return "invoice", sheet.decide("invoice", invoice_id, command)
             await sheet.load("journal", found.journal_id)
