@@ -8,8 +8,9 @@ import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -24,20 +25,29 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
-from finance import chart
+from finance import chart, invoice, journal, payment, voucher
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
-from finance.adapters.postgres.views import Views
+from finance.adapters.postgres.views import Views, Window
+from finance.cli import LOG
+from finance.events import decode
+from finance.graphql.context import Context, Service
+from finance.graphql.execution import Executor
 from finance.graphql.permission import NEEDED
+from finance.graphql.schema import build as build_schema
 from finance.handle import Books
 from finance.ids import new_id
+from finance.money import Money
 from finance.ports import Caller, MasterDataUnavailable
+from finance.rate import Quote
+from finance.verify import Stored
 from kit.database import migrate, open_pool, tenant_transaction
 from laptop.ports import HOST, free_ports
 from laptop.postgres import SUPERUSER, Cluster
 from laptop.supervisor import Program, Running, Supervisor, answers
 
+TODAY = date(2026, 11, 23)
 PROGRAM = str(Path(sys.executable).with_name("finance"))
 
 
@@ -107,6 +117,9 @@ async def ledger(cluster: Cluster, new_database: Callable[[str], str]) -> AsyncI
     yield Ledger(cluster=cluster, name=name, app=app, replay=replay, tenant=tenant, other_tenant=other_tenant)
     await app.close()
     await replay.close()
+    cluster.run_sql(
+        "postgres", f"DROP DATABASE {name} WITH (FORCE);"
+    )  # hundreds at once take minutes to remove
 
 
 @dataclass
@@ -124,6 +137,7 @@ class Neighbours:
     """Master data in memory: knows these customers; `away` answers nothing, `fallback` lets that pass."""
 
     customers: set[str]
+    vendors: set[str] = field(default_factory=set)
     away: bool = False
     fallback: bool = True
     asked: int = 0
@@ -133,10 +147,10 @@ class Neighbours:
         known = self.customers if kind == "customers" and not self.away else set()
         return {one: {"id": one, "name": f"Customer {one[:4]}"} for one in ids if one in known}
 
-    async def customer_exists(self, caller: Caller, customer_id: str) -> bool | None:
+    async def exists(self, caller: Caller, kind: str, record_id: str) -> bool | None:
         self.asked += 1
         if not self.away:
-            return customer_id in self.customers
+            return record_id in (self.customers if kind == "customers" else self.vendors)
         if not self.fallback:
             raise MasterDataUnavailable("it is away")
         return None
@@ -152,6 +166,7 @@ class Desk:
     neighbours: Neighbours
     caller: Caller
     customer: str
+    vendor: str
 
     def account(self, code: str) -> str:
         return chart.account_id(self.ledger.tenant, code)
@@ -166,24 +181,197 @@ class Desk:
             rows = await connection.fetch("SELECT type FROM finance_log.events WHERE actor <> 'opening'")
         return Counter(row["type"].partition("/")[0] for row in rows)
 
-    async def balances(self, first: date | None = None, last: date | None = None) -> dict[str, int]:
+    async def log(self) -> list[Stored]:
+        """The whole log, as `finance verify` reads it."""
+        async with self.ledger.connected("finance_projector") as connection:
+            rows = await connection.fetch(LOG)
+        return [
+            Stored(
+                tenant_id=row["tenant_id"],
+                stream_id=row["stream_id"],
+                version=row["version"],
+                event=decode(row["type"], row["data"].encode()),
+            )
+            for row in rows
+        ]
+
+    async def balances(
+        self, first: date | None = None, last: date | None = None, currency: str = "BDT"
+    ) -> dict[str, int]:
         """Debits less credits by account code, from read models made anew; zeros are left out."""
         views = Views(self.ledger.app, await self.ledger.replayed())
-        found = await views.balances(self.ledger.tenant, currency="BDT", first=first, last=last)
+        found = await views.balances(
+            self.ledger.tenant, currency=currency, window=Window(first=first, last=last)
+        )
         assert sum(one.debit_minor - one.credit_minor for one in found) == 0
         held = {one.account.code: one.debit_minor - one.credit_minor for one in found}
         return {code: minor for code, minor in held.items() if minor}
+
+    async def asked(self, query: str, **variables: Any) -> Any:
+        """The one root field's value of a query, from read models made anew; or the code of its error."""
+        views = Views(self.ledger.app, await self.ledger.replayed())
+        service = Service(
+            books=self.books,
+            views=views,
+            masterdata=self.neighbours,
+            batching=True,
+            now=self.clock.now,
+        )
+        reader = replace(self.caller, permissions=frozenset(NEEDED.values()))
+        context = Context(service=service, caller=reader, now=self.clock.now())
+        executor = Executor(build_schema(), introspection=False)
+        _, body = await executor.run({"query": query, "variables": variables}, context)
+        if "errors" in body:
+            return [error["extensions"]["code"] for error in body["errors"]]
+        [value] = body["data"].values()
+        return value
+
+    def sale(self, minor: int = 5, day: date = TODAY) -> journal.Create:
+        """An entry: cash against sales."""
+        return journal.Create(
+            journal_id="",
+            journal_date=day,
+            journal_type="GENERAL",
+            description="A sale",
+            currency="BDT",
+            lines=(
+                journal.Line(account_id=self.account("1000"), debit_minor=minor),
+                journal.Line(account_id=self.account("4000"), credit_minor=minor),
+            ),
+        )
+
+    async def rate_set(self, rate: str, since: date = TODAY, currency: str = "EUR") -> Any:
+        quote = Quote(valid_from=since, rate=Decimal(rate))
+        return await self.books.tables.set_rate(self.caller, str(uuid4()), currency, quote)
+
+    async def invoice_drafted(
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT", vat: str = "STANDARD"
+    ) -> invoice.Invoice:
+        """An invoice of one line, and 15 % VAT on it."""
+        line = invoice.line(
+            description="Rice",
+            quantity=Decimal(1),
+            unit_price=Money(minor, currency),
+            vat_category=vat,
+            product_id=None,
+        )
+        terms = invoice.Terms(customer_id=self.customer, invoice_date=day, due_date=day, lines=(line,))
+        return await self.books.create_invoice(self.caller, str(uuid4()), currency=currency, terms=terms)
+
+    async def invoice_approved(
+        self, minor: int = 100_00, day: date = TODAY, currency: str = "BDT", vat: str = "STANDARD"
+    ) -> invoice.Invoice:
+        made = await self.invoice_drafted(minor, day, currency, vat)
+        return await self.books.approve_invoice(self.caller, str(uuid4()), made.id)
+
+    async def voucher_drafted(self, kind: str, minor: int = 100_00, **changes: Any) -> voucher.Voucher:
+        """A bill or note of one line, and 15 % VAT on it; what is given goes into its terms."""
+        currency, day = changes.pop("currency", "BDT"), changes.pop("day", TODAY)
+        account_id = changes.pop("account_id", None)
+        line = invoice.line(
+            description="Rice",
+            quantity=Decimal(1),
+            unit_price=Money(minor, currency),
+            vat_category="STANDARD",
+            product_id=None,
+            account_id=account_id,
+        )
+        given = {
+            "partner_id": self.vendor if voucher.SIDES[kind] == "PURCHASE" else self.customer,
+            "reference": f"V-{uuid4()}" if kind == voucher.BILL else None,
+            "reason": "the rice was wet",
+            "due_date": day,
+        }
+        terms = voucher.Terms(voucher_date=day, lines=(line,), **(given | changes))
+        asked = voucher.Create(voucher_id="", kind=kind, currency=currency, terms=terms)
+        return await self.books.billing.create(self.caller, str(uuid4()), asked)
+
+    async def voucher_approved(self, kind: str, minor: int = 100_00, **changes: Any) -> voucher.Voucher:
+        made = await self.voucher_drafted(kind, minor, **changes)
+        return await self.books.billing.approve(self.caller, str(uuid4()), made.id)
+
+    async def paid(
+        self, minor: int, day: date = TODAY, currency: str = "BDT", **given: Any
+    ) -> payment.Payment:
+        """A completed payment for what is given: `customer_id`, `vendor_id`, `invoice_id` or `voucher_id`."""
+        command = payment.Create(
+            payment_id="",
+            amount=Money(minor, currency),
+            payment_date=day,
+            details=payment.Details(method="BANK_TRANSFER"),
+            **given,
+        )
+        made = await self.books.create_payment(self.caller, str(uuid4()), command)
+        return await self.books.complete_payment(
+            self.caller, str(uuid4()), made.id, transaction_reference="TRX-1"
+        )
+
+    async def allocated(self, credit: Any, document: Any, minor: int, on: date | None = None) -> Any:
+        kind = "voucher" if isinstance(credit, voucher.Voucher) else "payment"
+        return await self.books.settling.allocate(
+            self.caller,
+            str(uuid4()),
+            kind,
+            credit.id,
+            document_id=document.id,
+            amount=Money(minor, credit.currency),
+            on=on,
+        )
+
+    async def unallocated(self, credit: Any, allocation_id: str, on: date | None = None) -> Any:
+        kind = "voucher" if isinstance(credit, voucher.Voucher) else "payment"
+        return await self.books.settling.unallocate(
+            self.caller,
+            str(uuid4()),
+            kind,
+            credit.id,
+            allocation_id=allocation_id,
+            reason="the wrong invoice",
+            on=on,
+        )
+
+    async def settled(self, kind: str, document: Any, minor: int, day: date = TODAY) -> Any:
+        return await self.books.settling.settle(
+            self.caller,
+            str(uuid4()),
+            kind,
+            document.id,
+            amount=Money(minor, document.currency),
+            told="C-2026-000017",
+            on=day,
+        )
+
+    async def payment_completed(
+        self, invoice_id: str, minor: int, day: date = TODAY, currency: str = "BDT"
+    ) -> payment.Payment:
+        command = payment.Create(
+            payment_id="",
+            invoice_id=invoice_id,
+            amount=Money(minor, currency),
+            payment_date=day,
+            details=payment.Details(method="BANK_TRANSFER"),
+        )
+        made = await self.books.create_payment(self.caller, str(uuid4()), command)
+        return await self.books.complete_payment(
+            self.caller, str(uuid4()), made.id, transaction_reference="TRX-1"
+        )
 
 
 @pytest.fixture
 def desk(ledger: Ledger) -> Desk:
     clock = StoppedClock(datetime(2026, 11, 23, 8, tzinfo=UTC))
-    customer = str(uuid4())
-    neighbours = Neighbours({customer})
+    customer, vendor = str(uuid4()), str(uuid4())
+    neighbours = Neighbours({customer}, {vendor})
     caller = Caller(user_id="rahim", tenant_id=ledger.tenant, permissions=frozenset(), token="none")
     books = Books(store=ledger.store, masterdata=neighbours, clock=clock, new_id=new_id)
     return Desk(
-        ledger=ledger, books=books, clock=clock, neighbours=neighbours, caller=caller, customer=customer
+        ledger=ledger,
+        books=books,
+        clock=clock,
+        neighbours=neighbours,
+        caller=caller,
+        customer=customer,
+        vendor=vendor,
     )
 
 

@@ -8,11 +8,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
-from finance import invoice, journal, payment
+from finance import chart, invoice, journal, payment
 from finance.account import Account
+from finance.adapters.postgres.views import Views
 from finance.money import Money
+from finance.ports import Caller
 from finance.refusal import (
     AccountCodeTaken,
     AccountHasChildren,
@@ -98,6 +101,58 @@ async def test_many_approvals_draw_numbers_without_gap_or_double(desk: Desk) -> 
     }
 
 
+async def test_numbers_have_no_gap_and_none_is_drawn_twice_where_half_of_the_writers_are_refused(
+    desk: Desk,
+) -> None:
+    """The original counted in memory: one counter for all tenants, begun again with each process."""
+    stranger = another_caller(desk)
+    invoices = [await draft_and_approve(desk) for _ in range(4)]
+    command = [
+        payment.Create(
+            payment_id="",
+            invoice_id=one.id,
+            amount=Money(115_00, "BDT"),
+            payment_date=DAY if number % 2 else date(2027, 7, 1),
+            details=payment.Details(method="CASH"),
+        )
+        for number, one in enumerate(invoices)
+    ]
+    made = [await desk.books.create_payment(desk.caller, key(), command[n % 4]) for n in range(WRITERS)]
+    assert {one.number for one in made} == {None}
+    done, raised = await together(
+        *(
+            desk.books.complete_payment(desk.caller, key(), one.id, transaction_reference="TRX-1")
+            for one in made
+        ),
+        *(desk.books.create_journal(stranger, key(), strangers(desk), post=True) for _ in range(4)),
+    )
+    assert {type(error) for error in raised} == {PaymentTooLarge}
+    paid = sorted(one.number for one in done if isinstance(one, payment.Payment))
+    assert paid == [f"PMT-{day}-{number:06d}" for day in ("2026-11-23", "2027-07-01") for number in (1, 2)]
+    assert sorted(one.number[-1:] for one in done if isinstance(one, journal.Journal)) == ["1", "2", "3", "4"]
+    views = Views(desk.ledger.app, await desk.ledger.replayed())
+    for year, series in (
+        ("FY2026-2027", {"CR": 2, "INV": 4, "PMT": 2, "SJ": 4}),
+        ("FY2027-2028", {"CR": 2, "PMT": 2}),
+    ):
+        found = await views.number_series(desk.ledger.tenant, year)
+        assert {one["series"]: one["last"] for one in found} == series
+        assert all(one["count"] == one["last"] for one in found)
+        assert all(one["missing"] == one["repeated"] == [] for one in found)
+
+
+def another_caller(desk: Desk) -> Caller:
+    """Somebody of another company."""
+    return Caller(user_id="karim", tenant_id=desk.ledger.other_tenant, permissions=frozenset(), token="none")
+
+
+def strangers(desk: Desk) -> journal.Create:
+    """An entry in the other company's books."""
+    cash, sales = (chart.account_id(desk.ledger.other_tenant, code) for code in ("1000", "4000"))
+    lines = (journal.Line(account_id=cash, debit_minor=5), journal.Line(account_id=sales, credit_minor=5))
+    return msgspec.structs.replace(entry(desk), lines=lines)
+
+
 async def test_one_invoice_is_approved_once_whoever_asks(desk: Desk) -> None:
     made = await draft(desk, key())
     done, raised = await together(
@@ -129,7 +184,6 @@ async def test_payments_at_once_never_pay_more_than_is_open(desk: Desk) -> None:
     one = await draft_and_approve(desk)
     command = payment.Create(
         payment_id="",
-        number="",
         invoice_id=one.id,
         amount=Money(20_00, "BDT"),
         payment_date=DAY,

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from graphql import build_schema
 
+from finance import chart
 from finance.graphql.permission import NEEDED
 from finance.graphql.schema import schema_text
 
@@ -93,16 +94,17 @@ def test_an_invoice_goes_from_draft_to_paid_and_the_trial_balance_follows(servin
         "createPayment",
         f'input: {{invoiceId: "{one["id"]}", amount: "115.00", paymentMethod: MOBILE_WALLET,'
         ' paymentDate: "2026-11-24", walletProvider: BKASH, mobileNumber: "01712345678"}',
-        "... on Payment { id status }",
+        "... on Payment { id status paymentNumber }",
     )
-    assert paid["status"] == "PROCESSING"
+    assert (paid["status"], paid["paymentNumber"]) == ("PROCESSING", None)
     done = change(
         serving,
         "completePayment",
         f'id: "{paid["id"]}", input: {{transactionReference: "TRX-1"}}',
-        "... on Payment { status journalId }",
+        "... on Payment { status paymentNumber journalId }",
     )
     assert done["status"] == "COMPLETED"
+    assert done["paymentNumber"].startswith("PMT-2026-11-24-")
     query = """query ($id: ID!) { invoice(id: $id) { status paidAmount { amount } journalId }
         paymentsByInvoice(invoiceId: $id) { id } }"""
     seen = serving.ask(query, id=one["id"]).body["data"]
@@ -116,6 +118,28 @@ def test_an_invoice_goes_from_draft_to_paid_and_the_trial_balance_follows(servin
         id=done["journalId"],
     ).data
     assert [line["account"]["accountCode"] for line in entry["lines"]] == ["1020", "1200"]
+
+
+def test_of_a_cancelled_invoice_nothing_is_due(serving: Serving) -> None:
+    shown = "... on Invoice { status balanceDue { amount } }"
+    gone = change(serving, "cancelInvoice", f'id: "{approved(serving)["id"]}", reason: "a mistake"', shown)
+    assert (gone["status"], gone["balanceDue"]) == ("CANCELLED", {"amount": "0.00"})
+
+
+def test_an_auditor_sees_that_no_number_is_missing_and_none_came_twice(
+    world: World, serving: Serving
+) -> None:
+    approved(serving)
+    query = """{ numberSeries(fiscalYear: "FY2026-2027") { series fiscalYear count last
+        missing { first last } repeated } }"""
+    found = {one["series"]: one for one in serving.ask(query).data}
+    assert {"INV", "SJ"} <= set(found)
+    assert found["INV"]["count"] == found["INV"]["last"] > 0
+    assert all(one["missing"] == one["repeated"] == [] for one in found.values())
+    clerk = f"Bearer {world.token(permissions=['invoice:read'])}"
+    answer = serving.post(orjson.dumps({"query": query}), authorization=clerk)
+    assert (answer.status, answer.code) == (403, "permission-missing")
+    assert serving.ask('{ numberSeries(fiscalYear: "2026") { series } }').code == "date-malformed"
 
 
 def balances(serving: Serving, as_of: str = "2027-06-30") -> dict[str, int]:
@@ -221,6 +245,21 @@ def test_every_root_field_needs_a_permission_and_no_other_is_listed() -> None:
     assert set(NEEDED) == {*schema.query_type.fields, *schema.mutation_type.fields}
 
 
+def test_everything_in_the_schema_is_described() -> None:
+    schema = build_schema(schema_text())
+    bare = [
+        f"{name}.{member}"
+        for name, kind in schema.type_map.items()
+        for what in ("fields", "values")
+        for member, described in getattr(kind, what, {}).items()
+        if not name.startswith("__") and not described.description
+    ]
+    written = set(schema.type_map) - {"String", "Int", "Boolean", "ID", "Float"}
+    bare += [name for name in written if not schema.type_map[name].description]
+    assert len(written) > 50
+    assert bare == []
+
+
 def test_no_mutation_lets_a_reader_through(world: World, serving: Serving) -> None:
     reader = f"Bearer {world.token(permissions=sorted(one for one in NEEDED.values() if ':read' in one))}"
     body = orjson.dumps({"query": APPROVE, "variables": {"id": str(uuid4()), "key": key()}})
@@ -241,7 +280,7 @@ def test_another_tenants_documents_do_not_exist(world: World, serving: Serving) 
     assert asks("query ($id: ID!) { journal(id: $id) { id } }", id=made["journalId"]) is None
     assert asks("{ invoices { id } }") == []
     assert asks(APPROVE, id=made["id"], key=key())["code"] == "not-found"
-    assert len(asks("{ chartOfAccounts { id } }")) == 16
+    assert len(asks("{ chartOfAccounts { id } }")) == len(chart.STANDARD)
 
 
 def test_an_id_of_another_form_is_nothing(serving: Serving) -> None:
@@ -263,6 +302,7 @@ def test_the_chart_can_be_read_filtered_and_paged(serving: Serving) -> None:
     }
     assert serving.ask('{ accountByCode(accountCode: "4999") { accountName } }').data is None
     assert serving.ask("{ chartOfAccounts(limit: 0) { id } }").data == []
+    assert serving.ask("{ chartOfAccounts(limit: -1) { id } }").code == "page-malformed"
 
 
 def test_an_overdue_invoice_is_found_as_such(serving: Serving) -> None:

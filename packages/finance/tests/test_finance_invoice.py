@@ -97,6 +97,23 @@ def test_amount_and_vat_of_a_line_are_each_at_most_half_a_minor_unit_off(one: in
 
 
 @pytest.mark.parametrize(
+    ("quantity", "price", "vat", "amount_minor", "vat_minor"),
+    [
+        ("0.96", 10, "STANDARD", 10, 2),  # of 10, not of 9.6: 1.5 and not 1.44
+        ("0.5", 5, "STANDARD", 2, 0),  # 2.5 goes to the even 2
+        ("1.5", 5, "STANDARD", 8, 1),  # 7.5 goes to the even 8
+        ("1", 10, "TRUNCATED", 10, 0),  # 0.5 goes to the even 0
+        ("1", 20, "REDUCED", 20, 2),  # 1.5 goes to the even 2
+    ],
+)
+def test_vat_is_on_the_rounded_amount_and_both_are_rounded_half_to_even(
+    quantity: str, price: int, vat: str, amount_minor: int, vat_minor: int
+) -> None:
+    one = line(quantity, price, vat)
+    assert (one.amount_minor, one.vat_minor) == (amount_minor, vat_minor)
+
+
+@pytest.mark.parametrize(
     ("vat", "minor"),
     [("STANDARD", 15_00), ("REDUCED", 7_50), ("TRUNCATED", 5_00), ("ZERO_RATED", 0), ("EXEMPT", 0)],
 )

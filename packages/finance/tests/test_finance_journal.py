@@ -133,6 +133,21 @@ def test_a_line_has_one_side(of_debit: int, of_credit: int) -> None:
         assert told.value.code == "journal-line-one-sided"
 
 
+@pytest.mark.parametrize(
+    ("of_debit", "worth"), [(0, (5, 5)), (5, (5, 5)), (5, (0, 5)), (5, (-5, 0)), (0, (-5, 0))]
+)
+def test_a_line_has_the_same_side_in_the_currency_of_the_books(of_debit: int, worth: tuple[int, int]) -> None:
+    line = Line(
+        account_id="cash", debit_minor=of_debit, base_debit_minor=worth[0], base_credit_minor=worth[1]
+    )
+    with pytest.raises(JournalLineOneSided):
+        decide(None, create(line))
+    lines = (line, credit(5) if of_debit else line)
+    draft = msgspec.structs.replace(after(None, create(debit(5), credit(5))), lines=lines)
+    with pytest.raises(JournalLineOneSided):
+        decide(draft, POST)
+
+
 def test_an_entry_too_large_for_the_books_is_refused() -> None:
     lines = [line for _ in range(2) for line in (debit(LARGEST_MINOR), credit(LARGEST_MINOR))]
     with pytest.raises(AmountMalformed):

@@ -65,7 +65,7 @@ async def test_many_names_are_asked_for_in_batches_of_a_hundred_each_once(
 async def test_nothing_is_asked_for_nothing(masterdata: HttpMasterData, neighbour: Neighbour) -> None:
     assert await masterdata.find(CALLER, "customers", []) == {}
     assert await masterdata.find(CALLER, "customers", ["no id", "../products"]) == {}
-    assert await masterdata.customer_exists(CALLER, "../products") is False
+    assert await masterdata.exists(CALLER, "customers", "../products") is False
     assert neighbour.sizes == []
 
 
@@ -85,7 +85,7 @@ async def test_a_reply_that_cannot_be_used_is_as_no_reply(
     one = str(uuid4())
     asked: tuple[Callable[[HttpMasterData], Awaitable[Any]], ...] = (
         lambda data: data.find(CALLER, "customers", [one]),
-        lambda data: data.customer_exists(CALLER, one),
+        lambda data: data.exists(CALLER, "customers", one),
     )
     for ask in asked:
         with pytest.raises(MasterDataUnavailable) as told:
@@ -106,7 +106,7 @@ async def test_a_cache_that_is_away_is_done_without(masterdata: HttpMasterData, 
     cache, one = RedisCache.at(f"redis://127.0.0.1:{free_ports(1)[0]}"), str(uuid4())
     cached, begun = replace(masterdata, cache=cache), time.monotonic()
     assert list(await cached.find(CALLER, "customers", [one])) == [one]
-    assert await cached.customer_exists(CALLER, one) is True
+    assert await cached.exists(CALLER, "customers", one) is True
     assert time.monotonic() - begun < 2
     await cache.close()
     assert len(neighbour.sizes) == 2

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finance import journal, payment, posting
+from finance.events import decode
 from finance.money import Money
 from finance.payment import (
     Complete,
@@ -35,7 +36,8 @@ TENANT = "0198c5a0-0000-7000-8000-000000000001"
 DAY = date(2026, 11, 23)
 CASH = Details(method="CASH")
 WALLET = Details(method="MOBILE_WALLET", wallet_provider="BKASH", mobile_number="01712345678")
-COMPLETE = Complete(transaction_reference="TRX-12345", journal_id="j")
+NUMBER = "PMT-2026-11-23-000001"
+COMPLETE = Complete(transaction_reference="TRX-12345", journal_id="j", number=NUMBER)
 FAIL = Fail(reason="the bank said no")
 RECONCILE = Reconcile(
     bank_statement_transaction_id="LINE-1", reconciled_at=datetime(2026, 11, 24, tzinfo=UTC)
@@ -46,7 +48,6 @@ REVERSE = Reverse(reason="paid by mistake", reversing_journal_id="k")
 def create(details: Details = CASH, minor: int = 115_00) -> Create:
     return Create(
         payment_id="p",
-        number="PMT-2026-11-23-000001",
         invoice_id="i",
         amount=Money(minor, "BDT"),
         payment_date=DAY,
@@ -66,7 +67,7 @@ def after(state: Payment | None, *commands: payment.Command) -> Payment:
 def test_every_way_of_paying_can_be_recorded_and_posts_a_balanced_entry(method: str) -> None:
     details = msgspec.structs.replace(WALLET, method=method, check_number="000123")
     state = after(None, create(details), COMPLETE)
-    entry = posting.of_payment(TENANT, state, journal_id="j")
+    entry = posting.of_payment(TENANT, state, journal_id="j", partner_id="c")
     draft = journal.evolve(None, journal.decide(None, entry)[0])
     assert draft.debit_minor == draft.credit_minor == 115_00
     assert draft.document_id == "p"
@@ -132,10 +133,25 @@ def test_a_pending_payment_can_be_changed_and_what_is_not_given_stays() -> None:
 def test_a_payment_is_completed_then_reconciled_then_reversed(details: Details) -> None:
     completed = after(None, create(details), COMPLETE)
     assert (completed.status, completed.journal_id) == ("COMPLETED", "j")
-    assert completed.transaction_reference == "TRX-12345"
+    assert (completed.transaction_reference, completed.number) == ("TRX-12345", NUMBER)
     reconciled = after(completed, RECONCILE)
     assert (reconciled.status, reconciled.reconciled_at) == ("RECONCILED", RECONCILE.reconciled_at)
     assert after(reconciled, REVERSE).status == after(completed, REVERSE).status == "REVERSED"
+
+
+def test_a_payment_has_no_number_before_it_is_binding() -> None:
+    assert after(None, create()).number is None
+    assert after(None, create(), FAIL).number is None
+
+
+def test_a_payment_that_was_numbered_at_its_creation_keeps_its_number() -> None:
+    kept = (
+        b'{"type": "payment.created/1", "payment_id": "p", "number": "PMT-2026-11-23-000007", "invoice_id": "i",'
+        b' "amount_minor": 5, "currency": "BDT", "payment_date": "2026-11-23", "details": {"method": "CASH"}}'
+    )
+    state = evolve(None, decode("payment.created/1", kept))
+    done = after(state, Complete(transaction_reference="TRX-12345", journal_id="j"))
+    assert state.number == done.number == "PMT-2026-11-23-000007"
 
 
 @pytest.mark.parametrize("ended", [(COMPLETE,), (FAIL,), (COMPLETE, RECONCILE), (COMPLETE, REVERSE)])

@@ -6,19 +6,22 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from finance import account, chart, journal
+from finance import account, chart, invoice, journal
 from finance.adapters.postgres.projector import Projector, schema_of
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
-from finance.adapters.postgres.views import Views
+from finance.adapters.postgres.views import Views, Window
 from finance.events import DECODERS, encode
+from finance.graphql.context import Context
 from finance.graphql.reading import one
-from finance.money import LARGEST_MINOR
+from finance.graphql.writing import currency_of
+from finance.money import LARGEST_MINOR, Money
 from finance.ports import Append, StoreUnavailable
 from finance.refusal import TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
@@ -150,13 +153,68 @@ async def test_two_replays_give_equal_read_models(ledger: Ledger, monkeypatch: p
     monkeypatch.setattr("finance.adapters.postgres.projector.BATCH", 3)
     await ledger.replayed("1.1.0")
     async with ledger.replay.acquire() as connection:
-        for table in ("account", "invoice", "payment", "journal", "balance", "checkpoint"):
+        for table in (
+            "account",
+            "invoice",
+            "payment",
+            "journal",
+            "number",
+            "balance",
+            "movement",
+            "checkpoint",
+        ):
             kept = [
                 await connection.fetch(f"SELECT t::text FROM {schema_of(release)}.{table} t ORDER BY 1")
                 for release in ("1.0.0", "1.1.0")
             ]
             assert kept[0] == kept[1]
             assert kept[0] or table in {"invoice", "payment"}
+
+
+async def test_read_models_made_to_another_plan_are_made_anew(ledger: Ledger) -> None:
+    await write(ledger, entry(ledger.tenant, 5))
+    old = await ledger.replayed()
+    ledger.as_superuser("ALTER TABLE finance_read_test.balance DROP COLUMN credit_minor;")
+    ledger.as_superuser("COMMENT ON SCHEMA finance_read_test IS 'an older plan';")
+    views = Views(ledger.app, await ledger.replayed())
+    cash = chart.account_id(ledger.tenant, chart.CASH)
+    assert await views.holdings(ledger.tenant, [cash]) == {cash: 5}
+    ledger.as_superuser("CREATE TABLE finance_read_test.kept ();")
+    await old.prepare()
+    ledger.as_superuser("DROP TABLE finance_read_test.kept;")
+
+
+def approval(number: str, times: int = 1) -> list[Append]:
+    """The events of an invoice, its approval so many times: a log that somebody damaged."""
+    stream, day = str(uuid4()), DAY
+    approved = invoice.Approved(number=number, journal_id="j", approved_by="rahim")
+    line = invoice.line(
+        description="Rice",
+        quantity=Decimal(1),
+        unit_price=Money(5, "BDT"),
+        vat_category="EXEMPT",
+        product_id=None,
+    )
+    terms = invoice.Terms(customer_id="c", invoice_date=day, due_date=day, lines=(line,))
+    created = invoice.Created(invoice_id=stream, currency="BDT", terms=terms)
+    return [
+        Append(kind="invoice", stream_id=stream, version=version, event=event)
+        for version, event in enumerate((created, *[approved] * times), start=1)
+    ]
+
+
+async def test_a_number_that_is_missing_and_one_that_came_twice_are_reported(ledger: Ledger) -> None:
+    for number in ("000002", "000003", "000003", "000007", "many", "99999999999"):
+        await write(ledger, approval(f"INV-2026-11-23-{number}"))
+    await write(ledger, approval("INV-2027-07-01-000001", times=2))
+    views = Views(ledger.app, await ledger.replayed())
+    [found] = await views.number_series(ledger.tenant, "FY2026-2027")
+    assert (found["series"], found["count"], found["last"]) == ("INV", 4, 7)
+    assert found["missing"] == [{"first": 1, "last": 1}, {"first": 4, "last": 6}]
+    assert found["repeated"] == [3]
+    [next_year] = await views.number_series(ledger.tenant, "FY2027-2028")
+    assert (next_year["missing"], next_year["repeated"]) == ([], [])
+    assert await views.number_series(ledger.other_tenant, "FY2026-2027") == []
 
 
 async def test_each_release_has_a_read_schema_of_its_own(ledger: Ledger) -> None:
@@ -174,7 +232,7 @@ async def test_sums_may_be_larger_than_any_entry(ledger: Ledger) -> None:
     views = Views(ledger.app, await ledger.replayed())
     cash = chart.account_id(ledger.tenant, chart.CASH)
     assert await views.holdings(ledger.tenant, [cash]) == {cash: 100 * LARGEST_MINOR}
-    balances = await views.balances(ledger.tenant, currency="BDT", first=None, last=None)
+    balances = await views.balances(ledger.tenant, currency="BDT", window=Window(first=None, last=None))
     assert sum(one.debit_minor for one in balances) == 100 * LARGEST_MINOR
     async with ledger.store.book(ledger.tenant) as book:
         assert await book.holding_minor(cash) == 100 * LARGEST_MINOR
@@ -271,15 +329,26 @@ async def test_what_the_other_colour_has_just_written_is_found_by_its_id(ledger:
         parent_id=None,
     )
     assert await behind.find(ledger.tenant, "account", [made.id]) == {}
-    service = SimpleNamespace(views=behind, books=desk.books)
+    service: Any = SimpleNamespace(views=behind, books=desk.books)
     reader = replace(desk.caller, permissions=frozenset({"account:read"}))
     stranger = replace(reader, tenant_id=ledger.other_tenant)
 
     async def read(caller: Any, record_id: str) -> Any:
-        context = SimpleNamespace(caller=caller, service=service)
+        context = Context(service=service, caller=caller, now=desk.clock.now())
         return await one(SimpleNamespace(context=context, field_name="chartOfAccount"), "account", record_id)  # type: ignore[arg-type]
 
     assert await read(reader, made.id) == made
     assert await read(stranger, made.id) is None
     assert await read(reader, str(uuid4())) is None
     assert await read(reader, "no-identifier") is None
+
+
+async def test_an_amount_is_read_in_the_currency_of_what_the_other_colour_has_just_written(
+    ledger: Ledger, desk: Any
+) -> None:
+    behind: Any = SimpleNamespace(views=Views(ledger.app, await ledger.replayed("behind")), books=desk.books)
+    await desk.rate_set("140")
+    one = await desk.invoice_drafted(currency="EUR")
+    context = Context(service=behind, caller=desk.caller, now=desk.clock.now())
+    assert await currency_of(context, "invoice", one.id) == "EUR"
+    assert await currency_of(context, "invoice", str(uuid4())) == "BDT"

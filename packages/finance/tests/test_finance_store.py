@@ -236,6 +236,19 @@ async def test_the_application_cannot_change_read_models(ledger: Ledger) -> None
         await ledger.seen(ledger.tenant, "DELETE FROM finance_read_test.account")
 
 
+async def test_every_table_with_a_tenant_is_held_by_row_level_security(ledger: Ledger) -> None:
+    await ledger.replayed()
+    async with ledger.connected("finance_projector") as connection:
+        rows = await connection.fetch(
+            "SELECT n.nspname || '.' || c.relname AS name, c.relrowsecurity AND c.relforcerowsecurity AS held"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r'"
+            " AND n.nspname LIKE 'finance%' AND EXISTS (SELECT FROM pg_attribute a"
+            " WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')"
+        )
+    assert {"finance_log.events", "finance_read_test.movement"} <= {row["name"] for row in rows}
+    assert [row["name"] for row in rows if not row["held"]] == []
+
+
 async def test_a_pooled_connection_does_not_carry_its_tenant_on(ledger: Ledger) -> None:
     await fill(ledger, ledger.tenant)
     async with ledger.app.acquire() as connection:
@@ -290,3 +303,41 @@ async def test_books_are_opened_once(ledger: Ledger) -> None:
     assert await ledger.events(ledger.tenant) == before == len(chart.STANDARD)
     [tenant] = fresh
     assert await ledger.events(tenant) == len(chart.STANDARD)
+
+
+async def test_books_opened_by_an_older_release_get_the_standard_accounts_they_lack(ledger: Ledger) -> None:
+    gains, cash = (chart.account_id(ledger.tenant, code) for code in (chart.EXCHANGE_GAINS, chart.CASH))
+    ledger.as_superuser(
+        "ALTER TABLE finance_log.events DISABLE TRIGGER USER;"
+        f"DELETE FROM finance_log.events WHERE stream_id = '{gains}';"
+        f"DELETE FROM finance_log.claims WHERE stream_id = '{gains}';"
+        "ALTER TABLE finance_log.events ENABLE TRIGGER USER;"
+    )
+    before = await ledger.events(ledger.tenant)
+    async with asyncpg.create_pool(ledger.url("finance_owner"), min_size=1, max_size=1) as owner:
+        for _ in range(2):
+            assert await open_books(owner, {ledger.tenant: "Padma Traders"}) == 0
+    async with ledger.store.book(ledger.tenant) as book:
+        found = await book.load("account", [gains, cash])
+    assert {one.code for one in found.values()} == {chart.EXCHANGE_GAINS, chart.CASH}
+    assert await ledger.events(ledger.tenant) == before + 1
+
+
+async def test_a_standard_account_whose_code_a_tenant_gave_away_is_opened_under_the_next_one(
+    ledger: Ledger,
+) -> None:
+    """Posting rules know it by its id: without it, no payment that has an exchange difference could be completed."""
+    gains, own = chart.account_id(ledger.tenant, chart.EXCHANGE_GAINS), str(uuid4())
+    ledger.as_superuser(
+        "ALTER TABLE finance_log.events DISABLE TRIGGER USER;"
+        f"DELETE FROM finance_log.events WHERE stream_id = '{gains}';"
+        f"UPDATE finance_log.claims SET stream_id = '{own}' WHERE stream_id = '{gains}';"
+        "ALTER TABLE finance_log.events ENABLE TRIGGER USER;"
+    )
+    async with asyncpg.create_pool(ledger.url("finance_owner"), min_size=2, max_size=2) as owner:
+        names = {ledger.tenant: "Padma Traders"}
+        assert await asyncio.gather(open_books(owner, names), open_books(owner, names)) == [0, 0]
+    async with ledger.store.book(ledger.tenant) as book:
+        assert (await book.load("account", [gains]))[gains].code == "4900-01"
+        with pytest.raises(Claimed):
+            await book.claim("account-code", "4900", gains)

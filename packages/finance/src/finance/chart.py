@@ -7,9 +7,16 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from finance import account
+from finance.money import BASE
 
 CASH, BANK, WALLET = "1000", "1010", "1020"
 RECEIVABLE, VAT_PAYABLE, REVENUE = "1200", "2200", "4000"
+PAYABLE, VAT_RECEIVABLE, PURCHASES = "2000", "1410", "5900"
+CUSTOMER_ADVANCES, VENDOR_ADVANCES = "2300", "1400"
+WITHHELD_BY_CUSTOMERS, WITHHELD_PAYABLE = "1420", "2210"
+BAD_DEBTS, PAYABLES_WRITTEN_OFF = "5800", "4800"
+EXCHANGE_GAINS, EXCHANGE_LOSSES = "4900", "5950"
+RETAINED_EARNINGS = "3900"
 
 STANDARD: Final = (
     (CASH, "Cash", "ASSET"),
@@ -17,19 +24,33 @@ STANDARD: Final = (
     (WALLET, "Mobile wallets", "ASSET"),
     (RECEIVABLE, "Accounts receivable", "ASSET"),
     ("1300", "Inventory", "ASSET"),
+    (VENDOR_ADVANCES, "Advances to vendors", "ASSET"),
+    (VAT_RECEIVABLE, "VAT receivable", "ASSET"),
+    (WITHHELD_BY_CUSTOMERS, "Tax withheld by customers", "ASSET"),
     ("1500", "Property and equipment", "ASSET"),
-    ("2000", "Accounts payable", "LIABILITY"),
+    (PAYABLE, "Accounts payable", "LIABILITY"),
     ("2100", "Accrued expenses", "LIABILITY"),
     (VAT_PAYABLE, "VAT payable", "LIABILITY"),
+    (WITHHELD_PAYABLE, "Withheld tax payable", "LIABILITY"),
+    (CUSTOMER_ADVANCES, "Advances from customers", "LIABILITY"),
     ("3000", "Share capital", "EQUITY"),
-    ("3900", "Retained earnings", "EQUITY"),
+    (RETAINED_EARNINGS, "Retained earnings", "EQUITY"),
     (REVENUE, "Sales", "REVENUE"),
     ("5000", "Cost of sales", "EXPENSE"),
     ("5100", "Salaries", "EXPENSE"),
     ("5200", "Rent", "EXPENSE"),
-    ("5900", "Other expenses", "EXPENSE"),
+    (PURCHASES, "Other expenses", "EXPENSE"),
+    (BAD_DEBTS, "Bad debts", "EXPENSE"),
+    (PAYABLES_WRITTEN_OFF, "Payables written off", "REVENUE"),
+    (EXCHANGE_GAINS, "Exchange gains", "REVENUE"),
+    (EXCHANGE_LOSSES, "Exchange losses", "EXPENSE"),
 )
-CURRENCY: Final = "BDT"
+CURRENCY: Final = BASE
+TAXES: Final = (VAT_PAYABLE, VAT_RECEIVABLE, WITHHELD_BY_CUSTOMERS, WITHHELD_PAYABLE)
+"""Accounts whose entries are part of a tax return."""
+
+CONTROLS: Final = (RECEIVABLE, PAYABLE, CUSTOMER_ADVANCES, VENDOR_ADVANCES)
+"""Accounts that must equal what customers and vendors owe or have paid in advance: only documents post to them."""
 
 
 def account_id(tenant_id: str, code: str) -> str:

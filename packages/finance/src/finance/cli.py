@@ -15,6 +15,7 @@ import orjson
 
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
+from finance.control import check
 from finance.events import UnknownEvent, decode
 from finance.verify import Findings, Stored, Unreadable, examine
 from finance.wiring import Settings, build
@@ -142,7 +143,7 @@ async def _with_database(
 async def _examine(connection: Any, release: str | None) -> Findings:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         rows = await connection.fetch(LOG)
-        findings = examine(
+        stored = [
             Stored(
                 tenant_id=row["tenant_id"],
                 stream_id=row["stream_id"],
@@ -150,7 +151,9 @@ async def _examine(connection: Any, release: str | None) -> Findings:
                 event=_event(row["type"], row["data"]),
             )
             for row in rows
-        )
+        ]
+        findings = examine(stored)
+        check(stored, findings)
         if release is not None:
             await _compare(connection, release, findings)
     return findings
@@ -166,13 +169,15 @@ def _event(event_type: str, data: str) -> object:
 async def _compare(connection: Any, release: str, findings: Findings) -> None:
     """Hold a release's balances against the log's. Only meaningful while nobody writes."""
     rows = await connection.fetch(
-        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor) AS holding"  # noqa: S608 - made of a release's letters and digits
+        "SELECT tenant_id::text, account_id, currency, sum(debit_minor - credit_minor) AS holding,"  # noqa: S608 - made of a release's letters and digits
+        " sum(base_debit_minor - base_credit_minor) AS worth"
         f" FROM {schema_of(release)}.balance GROUP BY tenant_id, account_id, currency"
     )
-    shown = {(row["tenant_id"], row["account_id"], row["currency"]): int(row["holding"]) for row in rows}
-    for place_, holding in findings.lines.items():
-        if shown.pop(place_, 0) != holding:
-            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")
-    for place_, holding in shown.items():
-        if holding:
-            findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not in the log")
+    for column, held in (("holding", findings.lines), ("worth", findings.base_lines)):
+        shown = {(row["tenant_id"], row["account_id"], row["currency"]): int(row[column]) for row in rows}
+        for place_, holding in held.items():
+            if shown.pop(place_, 0) != holding:
+                findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not the log's")
+        for place_, holding in shown.items():
+            if holding:
+                findings.faults.append(f"release {release}: balance of {'/'.join(place_)} is not in the log")

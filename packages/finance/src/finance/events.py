@@ -8,19 +8,43 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment
+from finance import account, invoice, journal, payment, period, policy, rate, voucher
 
-Event = account.Event | invoice.Event | journal.Event | payment.Event
-State = account.Account | invoice.Invoice | journal.Journal | payment.Payment
+Event = (
+    account.Event
+    | invoice.Event
+    | journal.Event
+    | payment.Event
+    | period.Event
+    | policy.Event
+    | rate.Event
+    | voucher.Event
+)
+State = (
+    account.Account
+    | invoice.Invoice
+    | journal.Journal
+    | payment.Payment
+    | period.Period
+    | policy.Policy
+    | rate.Rate
+    | voucher.Voucher
+)
 
 KINDS: Final[dict[str, Any]] = {
     "account": account,
     "invoice": invoice,
     "journal": journal,
     "payment": payment,
+    "period": period,
+    "policy": policy,
+    "rate": rate,
+    "voucher": voucher,
 }
 TYPES: Final[dict[str, type[Any]]] = {
-    kind.__struct_config__.tag: kind for module in KINDS.values() for kind in module.Event.__args__
+    kind.__struct_config__.tag: kind
+    for module in KINDS.values()
+    for kind in getattr(module.Event, "__args__", (module.Event,))
 }
 ENCODER: Final = msgspec.json.Encoder(decimal_format="string")
 DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in TYPES.items()}

@@ -1,11 +1,13 @@
 """The fiscal calendar: years from July to June, as in Bangladesh (Income Tax Act 2023, section 2)."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 FIRST_MONTH: Final = 7
 WRITTEN: Final = re.compile(r"FY(\d{4})-(\d{4})", re.ASCII)
+PERIOD: Final = re.compile(r"(FY\d{4}-\d{4})-P(0[1-9]|1[0-2])", re.ASCII)
+PERIODS: Final = 12
 
 
 def year(day: date) -> str:
@@ -38,3 +40,29 @@ def last_day(fiscal_year: str) -> date:
         ValueError: as `first_day`.
     """
     return date(first_day(fiscal_year).year + 1, FIRST_MONTH - 1, 30)
+
+
+def periods(fiscal_year: str) -> list[str]:
+    """The twelve periods of a fiscal year, in order.
+
+    Raises:
+        ValueError: as `first_day`.
+    """
+    first_day(fiscal_year)
+    return [f"{fiscal_year}-P{number:02d}" for number in range(1, PERIODS + 1)]
+
+
+def days_of(name: str) -> tuple[date, date]:
+    """The first and the last day of a fiscal period.
+
+    Raises:
+        ValueError: it is not written like FY2026-2027-P05.
+    """
+    found = PERIOD.fullmatch(name)
+    if found is None:
+        raise ValueError(f"expected a fiscal period like FY2026-2027-P05, found '{name[:20]}'")
+    begun = first_day(found[1])
+    months = begun.month - 1 + int(found[2]) - 1
+    first = date(begun.year + months // 12, months % 12 + 1, 1)
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return first, following - timedelta(days=1)

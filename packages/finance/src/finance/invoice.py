@@ -10,19 +10,19 @@ from typing import Final, assert_never
 
 import msgspec
 
-from finance.money import LARGEST_MINOR, Money
+from finance import settlement
+from finance.money import BASE, LARGEST_MINOR, Money, share
 from finance.refusal import (
     AmountMalformed,
     AmountNotPositive,
-    CurrencyMismatch,
     DateMalformed,
     InvoiceCancelled,
     InvoiceHasPayments,
     InvoiceNotDraft,
     InvoiceNotPayable,
     InvoiceWithoutLines,
-    PaymentTooLarge,
 )
+from finance.settlement import Settlement
 from finance.text import sized
 
 VAT_PERCENT: Final = {
@@ -39,7 +39,10 @@ QUANTITY_PLACES: Final = 6
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in minor units; `vat_minor` is rounded half to even, per line."""
+    """Amounts in minor units; `vat_minor` is rounded half to even, per line.
+
+    `account_id` is what the amount is posted to; None is the rule's own account.
+    """
 
     description: str
     quantity: Decimal
@@ -49,6 +52,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     vat_percent: Decimal
     vat_minor: int
     product_id: str | None = None
+    account_id: str | None = None
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,27 +79,56 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.updated/1"
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.approved/1"):
+    """`base_minor` is what the total was worth in the currency of the books; None for an invoice in the latter."""
+
     number: str
     journal_id: str
     approved_by: str
+    base_minor: int | None = None
 
 
 class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.payment-recorded/1"):
+    """`base_minor` is the part of the invoice's worth that was paid, whatever the money was worth."""
+
     payment_id: str
     amount_minor: int
+    base_minor: int | None = None
 
 
 class PaymentWithdrawn(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.payment-withdrawn/1"):
     payment_id: str
     amount_minor: int
+    base_minor: int | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.settled/1"):
+    settlement: Settlement
+
+
+class SettlementWithdrawn(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.settlement-withdrawn/1"):
+    settlement_id: str
+    reason: str
+    reversing_journal_id: str
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.cancelled/1"):
+    """`cancelled_on` is the day of the reversing entry; None is the invoice's own, or that there was none."""
+
     reason: str
     reversing_journal_id: str | None = None
+    cancelled_on: date | None = None
 
 
-Event = Created | Updated | Approved | PaymentRecorded | PaymentWithdrawn | Cancelled
+Event = (
+    Created
+    | Updated
+    | Approved
+    | PaymentRecorded
+    | PaymentWithdrawn
+    | Settled
+    | SettlementWithdrawn
+    | Cancelled
+)
 
 
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +141,23 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     number: str | None = None
     journal_id: str | None = None
     paid_minor: int = 0
+    base_minor: int | None = None
+    base_paid_minor: int = 0
+    settlements: tuple[Settlement, ...] = ()
     cancelled: bool = False
     version: int = 1
+
+    @property
+    def side(self) -> str:
+        return settlement.SALES
+
+    @property
+    def partner_id(self) -> str:
+        return self.terms.customer_id
+
+    @property
+    def dated(self) -> date:
+        return self.terms.invoice_date
 
     @property
     def subtotal_minor(self) -> int:
@@ -125,7 +173,19 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open_minor(self) -> int:
-        return self.total_minor - self.paid_minor
+        return self.total_minor - self.paid_minor - settlement.amount_minor(self.settlements)
+
+    @property
+    def base_open_minor(self) -> int:
+        """What is open, as the books value it; nothing before approval."""
+        if self.currency == BASE:
+            return self.open_minor if self.number else 0
+        settled = settlement.base_minor(self.settlements)
+        return (self.base_minor or 0) - self.base_paid_minor - settled
+
+    def worth_minor(self, minor: int) -> int:
+        """What a part of the open amount is worth in the books; the last part takes what is left."""
+        return share(self.base_open_minor, minor, self.open_minor) if self.open_minor else 0
 
     @property
     def status(self) -> str:
@@ -133,9 +193,9 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
             return "CANCELLED"
         if self.number is None:
             return "DRAFT"
-        if self.paid_minor >= self.total_minor:
+        if self.open_minor <= 0:
             return "PAID"
-        return "PARTIALLY_PAID" if self.paid_minor else "APPROVED"
+        return "PARTIALLY_PAID" if self.paid_minor or self.settlements else "APPROVED"
 
     def status_on(self, day: date) -> str:
         """As `status`, and overdue when something is open after the due date."""
@@ -159,6 +219,7 @@ class Approve(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     journal_id: str
     approved_by: str
+    base_minor: int | None = None
 
 
 class RecordPayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,20 +228,40 @@ class RecordPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WithdrawPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """`base_minor` is what was recorded with the payment."""
+
     payment_id: str
     amount: Money
+    base_minor: int | None = None
+
+
+class Settle(msgspec.Struct, frozen=True, kw_only=True):
+    settlement: Settlement
+
+
+class WithdrawSettlement(msgspec.Struct, frozen=True, kw_only=True):
+    settlement_id: str
+    reason: str
+    reversing_journal_id: str
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     reversing_journal_id: str | None
+    cancelled_on: date | None = None
 
 
-Command = Create | Update | Approve | RecordPayment | WithdrawPayment | Cancel
+Command = Create | Update | Approve | RecordPayment | WithdrawPayment | Settle | WithdrawSettlement | Cancel
 
 
 def line(
-    *, description: str, quantity: Decimal, unit_price: Money, vat_category: str, product_id: str | None
+    *,
+    description: str,
+    quantity: Decimal,
+    unit_price: Money,
+    vat_category: str,
+    product_id: str | None,
+    account_id: str | None = None,
 ) -> Line:
     """A priced line: quantity times price, VAT on it, each rounded half to even.
 
@@ -207,6 +288,7 @@ def line(
         vat_percent=percent,
         vat_minor=amount.times(percent / 100).minor,
         product_id=product_id,
+        account_id=account_id,
     )
 
 
@@ -235,13 +317,24 @@ def decide(invoice: Invoice | None, command: Command) -> list[Event]:
             Money(draft.total_minor, draft.currency).positive("the total")
             return [
                 Approved(
-                    number=command.number, journal_id=command.journal_id, approved_by=command.approved_by
+                    number=command.number,
+                    journal_id=command.journal_id,
+                    approved_by=command.approved_by,
+                    base_minor=command.base_minor,
                 )
             ]
         case RecordPayment():
             return [_record(_existing(invoice), command)]
         case WithdrawPayment():
-            return [PaymentWithdrawn(payment_id=command.payment_id, amount_minor=command.amount.minor)]
+            amount, base = command.amount.minor, command.base_minor
+            return [PaymentWithdrawn(payment_id=command.payment_id, amount_minor=amount, base_minor=base)]
+        case Settle():
+            return [_settle(_existing(invoice), command)]
+        case WithdrawSettlement():
+            settlement.standing(_existing(invoice).settlements, command.settlement_id)
+            reason = sized(command.reason, "reason", 10, 500)
+            one, mirror = command.settlement_id, command.reversing_journal_id
+            return [SettlementWithdrawn(settlement_id=one, reason=reason, reversing_journal_id=mirror)]
         case Cancel():
             return [_cancel(_existing(invoice), command)]
         case _:
@@ -280,7 +373,9 @@ def _draft(invoice: Invoice | None) -> Invoice:
 
 def _record(invoice: Invoice, command: RecordPayment) -> PaymentRecorded:
     payable(invoice, command.amount)
-    return PaymentRecorded(payment_id=command.payment_id, amount_minor=command.amount.minor)
+    minor = command.amount.minor
+    worth = None if invoice.currency == BASE else invoice.worth_minor(minor)
+    return PaymentRecorded(payment_id=command.payment_id, amount_minor=minor, base_minor=worth)
 
 
 def payable(invoice: Invoice, amount: Money) -> None:
@@ -293,19 +388,25 @@ def payable(invoice: Invoice, amount: Money) -> None:
         raise InvoiceCancelled
     if invoice.status == "DRAFT":
         raise InvoiceNotPayable(f"It is {invoice.status}.")
-    if amount.currency != invoice.currency:
-        raise CurrencyMismatch(f"The invoice is in {invoice.currency}, the payment in {amount.currency}.")
-    if amount.minor > invoice.open_minor:
-        raise PaymentTooLarge(
-            f"Open are {Money(invoice.open_minor, invoice.currency)}, paid would be {amount}."
-        )
+    settlement.coverable(invoice.open_minor, invoice.currency, amount)
+
+
+def _settle(invoice: Invoice, command: Settle) -> Settled:
+    payable(invoice, Money(0, invoice.currency))
+    asked = settlement.checked(command.settlement, invoice.open_minor, invoice.currency)
+    worth = None if invoice.currency == BASE else invoice.worth_minor(asked.amount_minor)
+    return Settled(settlement=msgspec.structs.replace(asked, base_minor=worth))
 
 
 def _cancel(invoice: Invoice, command: Cancel) -> Cancelled:
-    if invoice.paid_minor:
-        raise InvoiceHasPayments(f"Paid are {Money(invoice.paid_minor, invoice.currency)}.")
+    if invoice.paid_minor or invoice.settlements:
+        raise InvoiceHasPayments(f"Open are {Money(invoice.open_minor, invoice.currency)}.")
     reason = sized(command.reason, "reason", 3, 500)
-    return Cancelled(reason=reason, reversing_journal_id=command.reversing_journal_id)
+    return Cancelled(
+        reason=reason,
+        reversing_journal_id=command.reversing_journal_id,
+        cancelled_on=command.cancelled_on,
+    )
 
 
 def evolve(invoice: Invoice | None, event: Event) -> Invoice:
@@ -320,20 +421,33 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
         case Updated():
             return _next(invoice, terms=event.terms)
         case Approved():
-            return _next(invoice, number=event.number, journal_id=event.journal_id)
+            return _next(
+                invoice, number=event.number, journal_id=event.journal_id, base_minor=event.base_minor
+            )
         case PaymentRecorded():
-            return _paid(invoice, event.amount_minor)
+            return _paid(invoice, event.amount_minor, event.base_minor or 0)
         case PaymentWithdrawn():
-            return _paid(invoice, -event.amount_minor)
+            return _paid(invoice, -event.amount_minor, -(event.base_minor or 0))
+        case Settled():
+            assert invoice is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+            return _next(invoice, settlements=(*invoice.settlements, event.settlement))
+        case SettlementWithdrawn():
+            assert invoice is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+            left = tuple(one for one in invoice.settlements if one.id != event.settlement_id)
+            return _next(invoice, settlements=left)
         case Cancelled():
             return _next(invoice, cancelled=True)
         case _:
             assert_never(event)
 
 
-def _paid(invoice: Invoice | None, amount_minor: int) -> Invoice:
+def _paid(invoice: Invoice | None, amount_minor: int, base_minor: int) -> Invoice:
     assert invoice is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
-    return _next(invoice, paid_minor=invoice.paid_minor + amount_minor)
+    return _next(
+        invoice,
+        paid_minor=invoice.paid_minor + amount_minor,
+        base_paid_minor=invoice.base_paid_minor + base_minor,
+    )
 
 
 def _next(invoice: Invoice | None, **changes: object) -> Invoice:

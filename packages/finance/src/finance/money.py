@@ -13,6 +13,9 @@ from finance.refusal import AmountMalformed, AmountNotPositive, CurrencyMismatch
 DECIMALS: Final = {"BDT": 2, "EUR": 2, "USD": 2}
 """ISO 4217, minor units."""
 
+BASE: Final = "BDT"
+"""The currency the books are kept in. Every entry in another one carries its rate and what it is worth in this."""
+
 LARGEST_MINOR: Final = 10**17
 """Of a line, an entry, a document: fits a PostgreSQL bigint. Sums of entries are kept as numeric."""
 
@@ -94,6 +97,11 @@ def exact(text: str) -> Decimal:
 
 def half_even(value: Decimal) -> int:
     return int(value.quantize(Decimal(1), rounding=ROUND_HALF_EVEN, context=EXACT))
+
+
+def share(minor: int, part: int, whole: int) -> int:
+    """That part of an amount, rounded half to even; all of it when the part is the whole."""
+    return minor if part == whole else half_even(EXACT.divide(Decimal(minor * part), Decimal(whole)))
 
 
 def plain(minor: int, currency: str) -> str:

@@ -1,8 +1,9 @@
-"""A customer's payment of one invoice: commands, events, state, decide, evolve.
+"""Money from a customer or to a vendor: commands, events, state, decide, evolve.
 
 Pending until the money is there (a mobile wallet's is processing meanwhile), then completed and posted, then
-perhaps reconciled with a bank's line; failed or reversed instead. What is open of the invoice is the invoice's
-business: it decides in the same transaction.
+perhaps reconciled with a bank's line; failed or reversed instead. It pays one document at once, or none; what it
+does not pay is a credit that can be allocated to any of the partner's debts, and taken back from them. What is open
+of a document is the document's business: it decides in the same transaction.
 """
 
 import re
@@ -16,8 +17,10 @@ from finance.refusal import (
     PaymentDetailsMissing,
     PaymentNotCompleted,
     PaymentNotPending,
+    PaymentPartnerMalformed,
     WalletNumberMalformed,
 )
+from finance.settlement import PURCHASE, SALES, Allocation, Credit, spendable
 from finance.text import sized
 
 WALLET_NUMBER: Final = re.compile(r"(\+880|0)1[3-9]\d{8}", re.ASCII)
@@ -39,13 +42,35 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="payment.created/1"):
+    """`number` was drawn here until 1.1.0; since then a payment has none before it is completed."""
+
     payment_id: str
-    number: str
     invoice_id: str
     amount_minor: int
     currency: str
     payment_date: date
     details: Details
+    number: str | None = None
+    reference: str | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="payment.opened/1"):
+    """As created, for whatever is more than one invoice's payment: a voucher's, or money on account.
+
+    `partner_id` is the customer on the side SALES, the vendor on the side PURCHASE. `excess` lets what is more than
+    the document's open amount become a credit.
+    """
+
+    payment_id: str
+    side: str
+    partner_id: str
+    amount_minor: int
+    currency: str
+    payment_date: date
+    details: Details
+    document_kind: str | None = None
+    document_id: str | None = None
+    excess: bool = False
     reference: str | None = None
 
 
@@ -57,8 +82,31 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="payment.updated/1"
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.completed/1"):
+    """`number` is None when the payment has one from its creation. `base_minor` is what it paid off in the books.
+
+    `credit_minor` is what pays no document. `worth_minor` is what the money for the document, `credit_base_minor`
+    what the credit was worth in the books; None in their currency.
+    """
+
     transaction_reference: str
     journal_id: str
+    number: str | None = None
+    base_minor: int | None = None
+    credit_minor: int = 0
+    credit_base_minor: int | None = None
+    worth_minor: int | None = None
+
+
+class Allocated(msgspec.Struct, frozen=True, kw_only=True, tag="payment.allocated/1"):
+    allocation: Allocation
+
+
+class Unallocated(msgspec.Struct, frozen=True, kw_only=True, tag="payment.unallocated/1"):
+    """`journal_id` is the entry that took it back; None when the allocation's own entry was reversed."""
+
+    allocation_id: str
+    reason: str
+    journal_id: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.failed/1"):
@@ -71,29 +119,50 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reconci
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reversed/1"):
+    """`reversed_on` is the day of the reversing entry; None is the payment's own."""
+
     reason: str
     reversing_journal_id: str
+    reversed_on: date | None = None
 
 
-Event = Created | Updated | Completed | Failed | Reconciled | Reversed
+Event = Created | Opened | Updated | Completed | Allocated | Unallocated | Failed | Reconciled | Reversed
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
-    """`version` counts its events."""
+    """`version` counts its events. `entries` are the posted entries that reversing it takes back."""
 
     id: str
-    number: str
-    invoice_id: str
+    invoice_id: str | None
     amount_minor: int
     currency: str
     payment_date: date
     details: Details
     status: str
+    number: str | None = None
+    base_minor: int | None = None
     reference: str | None = None
     transaction_reference: str | None = None
     journal_id: str | None = None
     reconciled_at: datetime | None = None
+    side: str = SALES
+    partner_id: str | None = None
+    voucher_id: str | None = None
+    excess: bool = False
+    credit: Credit = Credit()
+    entries: tuple[str, ...] = ()
     version: int = 1
+
+    @property
+    def dated(self) -> date:
+        return self.payment_date
+
+    @property
+    def document(self) -> tuple[str, str] | None:
+        """The kind and id of what it pays at once."""
+        if self.invoice_id is not None:
+            return "invoice", self.invoice_id
+        return None if self.voucher_id is None else ("voucher", self.voucher_id)
 
     @property
     def amount(self) -> Money:
@@ -101,12 +170,22 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
+    """For one of `invoice_id`, `voucher_id`, `customer_id` and `vendor_id`.
+
+    The shell tells `side` and `partner_id` of a document. `excess` lets what is more than its open amount be a credit.
+    """
+
     payment_id: str
-    number: str
-    invoice_id: str
     amount: Money
     payment_date: date
     details: Details
+    invoice_id: str | None = None
+    voucher_id: str | None = None
+    customer_id: str | None = None
+    vendor_id: str | None = None
+    side: str = SALES
+    partner_id: str = ""
+    excess: bool = False
     reference: str | None = None
 
 
@@ -120,8 +199,25 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Complete(msgspec.Struct, frozen=True, kw_only=True):
+    """`number` is drawn by whoever asks, unless the payment has one."""
+
     transaction_reference: str
     journal_id: str
+    number: str | None = None
+    base_minor: int | None = None
+    credit_minor: int = 0
+    credit_base_minor: int | None = None
+    worth_minor: int | None = None
+
+
+class Allocate(msgspec.Struct, frozen=True, kw_only=True):
+    allocation: Allocation
+
+
+class Unallocate(msgspec.Struct, frozen=True, kw_only=True):
+    allocation_id: str
+    reason: str
+    journal_id: str | None = None
 
 
 class Fail(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,9 +232,10 @@ class Reconcile(msgspec.Struct, frozen=True, kw_only=True):
 class Reverse(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     reversing_journal_id: str
+    reversed_on: date | None = None
 
 
-Command = Create | Update | Complete | Fail | Reconcile | Reverse
+Command = Create | Update | Complete | Allocate | Unallocate | Fail | Reconcile | Reverse
 
 
 def decide(payment: Payment | None, command: Command) -> list[Event]:
@@ -155,7 +252,26 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
         case Complete():
             _pending(payment)
             reference = sized(command.transaction_reference, "transaction reference", 5, 255)
-            return [Completed(transaction_reference=reference, journal_id=command.journal_id)]
+            return [
+                Completed(
+                    transaction_reference=reference,
+                    journal_id=command.journal_id,
+                    number=command.number,
+                    base_minor=command.base_minor,
+                    credit_minor=command.credit_minor,
+                    credit_base_minor=command.credit_base_minor,
+                    worth_minor=command.worth_minor,
+                )
+            ]
+        case Allocate():
+            existing = _completed(payment, also_reconciled=True)
+            spendable(existing.credit, Money(command.allocation.amount_minor, existing.currency))
+            return [Allocated(allocation=command.allocation)]
+        case Unallocate():
+            _completed(payment, also_reconciled=True).credit.allocation(command.allocation_id)
+            reason = sized(command.reason, "reason", 10, 500)
+            one, entry = command.allocation_id, command.journal_id
+            return [Unallocated(allocation_id=one, reason=reason, journal_id=entry)]
         case Fail():
             _pending(payment)
             return [Failed(reason=sized(command.reason, "reason", 10, 500))]
@@ -166,7 +282,8 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
         case Reverse():
             _completed(payment, also_reconciled=True)
             reason = sized(command.reason, "reason", 10, 500)
-            return [Reversed(reason=reason, reversing_journal_id=command.reversing_journal_id)]
+            mirror, day = command.reversing_journal_id, command.reversed_on
+            return [Reversed(reason=reason, reversing_journal_id=mirror, reversed_on=day)]
         case _:
             assert_never(command)
 
@@ -178,10 +295,11 @@ def _pending(payment: Payment | None) -> Payment:
     return payment
 
 
-def _completed(payment: Payment | None, *, also_reconciled: bool) -> None:
+def _completed(payment: Payment | None, *, also_reconciled: bool) -> Payment:
     assert payment is not None, "the shell loads the payment first"  # noqa: S101 - a bug, not a refusal
     if payment.status != "COMPLETED" and not (also_reconciled and payment.status == "RECONCILED"):
         raise PaymentNotCompleted(f"It is {payment.status}.")
+    return payment
 
 
 def complete_details(details: Details) -> Details:
@@ -201,15 +319,50 @@ def complete_details(details: Details) -> Details:
     return details
 
 
-def _create(command: Create) -> Created:
-    return Created(
+def partner_named(command: Create) -> tuple[str, str]:
+    """What a payment is for: the kind and id of the one invoice, voucher, customer or vendor.
+
+    Raises:
+        PaymentPartnerMalformed: none or several are named.
+    """
+    given = {
+        "invoice": command.invoice_id,
+        "voucher": command.voucher_id,
+        "customer": command.customer_id,
+        "vendor": command.vendor_id,
+    }
+    named = [(kind, one) for kind, one in given.items() if one is not None]
+    if len(named) != 1:
+        raise PaymentPartnerMalformed(f"Found {len(named)}.")
+    return named[0]
+
+
+def _create(command: Create) -> Created | Opened:
+    kind, one = partner_named(command)
+    amount_minor = command.amount.positive("the payment").minor
+    if kind == "invoice" and not command.excess:
+        return Created(
+            payment_id=command.payment_id,
+            invoice_id=one,
+            amount_minor=amount_minor,
+            currency=command.amount.currency,
+            payment_date=command.payment_date,
+            details=complete_details(command.details),
+            reference=command.reference,
+        )
+    for_document = kind in {"invoice", "voucher"}
+    side = PURCHASE if kind == "vendor" else SALES
+    return Opened(
         payment_id=command.payment_id,
-        number=command.number,
-        invoice_id=command.invoice_id,
-        amount_minor=command.amount.positive("the payment").minor,
+        side=command.side if for_document else side,
+        partner_id=command.partner_id if for_document else one,
+        amount_minor=amount_minor,
         currency=command.amount.currency,
         payment_date=command.payment_date,
         details=complete_details(command.details),
+        document_kind=kind if for_document else None,
+        document_id=one if for_document else None,
+        excess=command.excess,
         reference=command.reference,
     )
 
@@ -241,6 +394,21 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 status=_waiting(event.details),
                 reference=event.reference,
             )
+        case Opened():
+            return Payment(
+                id=event.payment_id,
+                invoice_id=event.document_id if event.document_kind == "invoice" else None,
+                voucher_id=event.document_id if event.document_kind == "voucher" else None,
+                side=event.side,
+                partner_id=event.partner_id,
+                amount_minor=event.amount_minor,
+                currency=event.currency,
+                payment_date=event.payment_date,
+                details=event.details,
+                status=_waiting(event.details),
+                excess=event.excess,
+                reference=event.reference,
+            )
         case Updated():
             return _next(
                 payment,
@@ -256,15 +424,60 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 status="COMPLETED",
                 transaction_reference=event.transaction_reference,
                 journal_id=event.journal_id,
+                base_minor=event.base_minor,
+                credit=_credited(payment, event),
+                entries=(event.journal_id,),
+                **({} if event.number is None else {"number": event.number}),
             )
+        case Allocated():
+            credit, entries = _standing(payment)
+            made = event.allocation.journal_id
+            return _next(
+                payment, credit=credit.spent(event.allocation), entries=(*entries, *([made] if made else []))
+            )
+        case Unallocated():
+            return _unallocated(payment, event)
         case Failed():
             return _next(payment, status="FAILED")
         case Reconciled():
             return _next(payment, status="RECONCILED", reconciled_at=event.reconciled_at)
         case Reversed():
-            return _next(payment, status="REVERSED")
+            return _next(payment, status="REVERSED", credit=Credit(), entries=())
         case _:
             assert_never(event)
+
+
+def _credited(payment: Payment | None, event: Completed) -> Credit:
+    """What a completed payment paid at once, and what of it is left."""
+    assert payment is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+    worth = event.credit_minor if event.credit_base_minor is None else event.credit_base_minor
+    paid = payment.amount_minor - event.credit_minor
+    if payment.document is None or not paid:
+        return Credit(minor=event.credit_minor, base_minor=worth)
+    kind, one = payment.document
+    direct = Allocation(
+        id=event.journal_id,
+        document_kind=kind,
+        document_id=one,
+        amount_minor=paid,
+        allocated_on=payment.payment_date,
+        base_minor=event.base_minor if event.worth_minor is None else event.worth_minor,
+        document_base_minor=event.base_minor,
+    )
+    return Credit(minor=event.credit_minor, base_minor=worth, allocations=(direct,))
+
+
+def _standing(payment: Payment | None) -> tuple[Credit, tuple[str, ...]]:
+    assert payment is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
+    return payment.credit, payment.entries
+
+
+def _unallocated(payment: Payment | None, event: Unallocated) -> Payment:
+    credit, entries = _standing(payment)
+    reversed_entry = credit.allocation(event.allocation_id).journal_id
+    kept = tuple(one for one in entries if event.journal_id or one != reversed_entry)
+    added = (event.journal_id,) if event.journal_id else ()
+    return _next(payment, credit=credit.restored(event.allocation_id), entries=(*kept, *added))
 
 
 def _waiting(details: Details) -> str:

@@ -102,11 +102,11 @@ class Book(Protocol):
     async def hold_stream(self, stream_id: str) -> None:
         """Wait until nobody else holds this stream, and hold it until this transaction ends."""
 
-    async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
-        """Wait until nobody deactivates these accounts (or, exclusively, posts to them), and keep it so."""
+    async def hold(self, ids: Sequence[str], *, exclusively: bool) -> None:
+        """Wait until nobody changes these (or, exclusively, relies on them), and keep it so until the end."""
 
     async def holding_minor(self, account_id: str) -> int:
-        """Debits less credits posted to an account."""
+        """The largest difference of debits and credits that an account has in any currency; 0 when it holds nothing."""
 
     async def active_children(self, account_id: str) -> int:
         """How many active accounts are directly below this one."""
@@ -157,8 +157,8 @@ class MasterData(Protocol):
             MasterDataUnavailable: it does not answer, and nothing else is to be used in its place.
         """
 
-    async def customer_exists(self, caller: Caller, customer_id: str) -> bool | None:
-        """Whether there is such a customer; None when it cannot be told and may be assumed.
+    async def exists(self, caller: Caller, kind: str, record_id: str) -> bool | None:
+        """Whether there is such a record of `customers` or `vendors`; None when it cannot be told and may be assumed.
 
         Raises:
             MasterDataUnavailable: it cannot be told, and may not be assumed.

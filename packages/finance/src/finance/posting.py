@@ -2,18 +2,33 @@
 
 | document | debit | credit |
 |---|---|---|
-| approved invoice | receivable: total | sales: subtotal; VAT payable: VAT |
-| completed payment | cash, bank or wallet by method | receivable |
+| approved invoice or debit note | control: total | sales: subtotal; VAT payable: VAT |
+| completed payment | cash, bank or wallet by method | control: what pays a debt; advances: the rest |
+| allocation of money on account | advances | control |
+| allocation of a note | control, of the note | control, of the debt |
+| write-off | bad debts | control |
+| tax withheld | tax withheld by customers | control |
+| exchange difference of any of these | exchange losses | exchange gains |
 
-Taking a document back posts the mirror image of its entry (`journal.mirror`).
+That is the side of customers, whose control account is what they owe. A credit note is a debit note turned round.
+The side of vendors is the whole table turned round, with its own accounts (`SIDES`): a bill is an invoice that
+somebody else made out. VAT on bills is taken to be recoverable. Taking something back posts the mirror image of its
+entry (`journal.mirror`), or the rule turned round where the entry did more than what is taken back.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Final
 
-from finance import chart, journal
+from finance import chart, journal, settlement
 from finance.invoice import Invoice
 from finance.journal import Line
+from finance.money import BASE
 from finance.payment import Payment
+from finance.settlement import Allocation, Settlement
+from finance.voucher import Voucher
 
 MONEY_ACCOUNT: Final = {
     "CASH": chart.CASH,
@@ -26,46 +41,268 @@ MONEY_ACCOUNT: Final = {
 }
 
 
-def of_invoice(tenant_id: str, invoice: Invoice, *, journal_id: str, number: str) -> journal.Create:
-    """The entry of an approved invoice. A line of zero is left out: an entry has no empty sides."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """The accounts and kinds of entries of customers or of vendors."""
+
+    control: str
+    advances: str
+    ordinary: str
+    vat: str
+    settled: dict[str, str]
+    document_type: str
+    payment_type: str
+    turned: bool
+
+
+SIDES: Final = {
+    settlement.SALES: Side(
+        control=chart.RECEIVABLE,
+        advances=chart.CUSTOMER_ADVANCES,
+        ordinary=chart.REVENUE,
+        vat=chart.VAT_PAYABLE,
+        settled={
+            settlement.WRITE_OFF: chart.BAD_DEBTS,
+            settlement.WITHHOLDING: chart.WITHHELD_BY_CUSTOMERS,
+        },
+        document_type="SALES",
+        payment_type="CASH_RECEIPT",
+        turned=False,
+    ),
+    settlement.PURCHASE: Side(
+        control=chart.PAYABLE,
+        advances=chart.VENDOR_ADVANCES,
+        ordinary=chart.PURCHASES,
+        vat=chart.VAT_RECEIVABLE,
+        settled={
+            settlement.WRITE_OFF: chart.PAYABLES_WRITTEN_OFF,
+            settlement.WITHHOLDING: chart.WITHHELD_PAYABLE,
+        },
+        document_type="PURCHASE",
+        payment_type="CASH_PAYMENT",
+        turned=True,
+    ),
+}
+
+
+def control(tenant_id: str, side: str) -> str:
+    """The account that must equal what the partners of a side owe, or are owed."""
+    return chart.account_id(tenant_id, SIDES[side].control)
+
+
+def of_invoice(
+    tenant_id: str, invoice: Invoice, *, journal_id: str, number: str, rate: Decimal | None = None
+) -> journal.Create:
+    """The entry of an invoice that is being approved. A line of zero is left out: an entry has no empty sides."""
+    return _of_document(
+        tenant_id, invoice, journal_id=journal_id, told=f"Invoice {number}", number=number, rate=rate
+    )
+
+
+def of_voucher(
+    tenant_id: str, voucher: Voucher, *, journal_id: str, number: str, rate: Decimal | None = None
+) -> journal.Create:
+    """The entry of a bill or note that is being approved, as `of_invoice`."""
+    told = f"{voucher.kind.replace('_', ' ').capitalize()} {number}"
+    return _of_document(tenant_id, voucher, journal_id=journal_id, told=told, number=number, rate=rate)
+
+
+def _of_document(
+    tenant_id: str,
+    document: Invoice | Voucher,
+    *,
+    journal_id: str,
+    told: str,
+    number: str,
+    rate: Decimal | None,
+) -> journal.Create:
+    side = SIDES[document.side]
+    ordinary = chart.account_id(tenant_id, side.ordinary)
+    subtotals: dict[str, int] = {}
+    for line in document.terms.lines:
+        account_id = line.account_id or ordinary
+        subtotals[account_id] = subtotals.get(account_id, 0) + line.amount_minor
+    owed = Line(
+        account_id=control(tenant_id, document.side),
+        debit_minor=document.total_minor,
+        reference=document.partner_id,
+        partner_id=document.partner_id,
+        item_id=document.id,
+        due_date=document.terms.due_date,
+    )
+    sold = [Line(account_id=one, credit_minor=minor) for one, minor in subtotals.items()]
+    vat = Line(account_id=chart.account_id(tenant_id, side.vat), credit_minor=document.vat_minor)
+    lowers = isinstance(document, Voucher) and document.is_credit
+    kept = _kept([owed, *sold, vat], turned=side.turned != lowers)
+    return journal.Create(
+        journal_id=journal_id,
+        journal_date=document.dated,
+        journal_type=side.document_type,
+        description=told,
+        currency=document.currency,
+        lines=journal.based(kept, document.currency, rate),
+        reference=number,
+        document_id=document.id,
+        rate=rate,
+    )
+
+
+def _kept(lines: Iterable[Line], *, turned: bool) -> list[Line]:
+    """The lines that say something, on the other side when the rule is turned round."""
+    kept = [line for line in lines if line.debit_minor or line.credit_minor]
+    return [journal.turned(line) for line in kept] if turned else kept
+
+
+def worth(entry: journal.Create, account_id: str) -> int:
+    """What an account has in an entry, on either side, in minor units of the currency of the books."""
+    sides = [journal.base(line, entry.currency) for line in entry.lines if line.account_id == account_id]
+    return abs(sum(debit - credit for debit, credit in sides))
+
+
+def of_payment(
+    tenant_id: str, payment: Payment, *, journal_id: str, partner_id: str, rate: Decimal | None = None
+) -> journal.Create:
+    """The entry of a completed payment.
+
+    What the money for a debt is worth more or less than that part of the debt, because the rate is another one now,
+    is a gain or a loss.
+    """
+    side, direct = SIDES[payment.side], payment.credit.allocations
+    paid_minor = sum(one.amount_minor for one in direct)
+    owed = sum(one.document_base_minor or 0 for one in direct)
+    money = None if rate is None else payment.amount.times(rate).minor
     lines = [
         Line(
-            account_id=chart.account_id(tenant_id, chart.RECEIVABLE),
-            debit_minor=invoice.total_minor,
-            reference=invoice.terms.customer_id,
+            account_id=chart.account_id(tenant_id, MONEY_ACCOUNT[payment.details.method]),
+            debit_minor=payment.amount_minor,
+            base_debit_minor=money,
         ),
         Line(
-            account_id=chart.account_id(tenant_id, chart.REVENUE),
-            credit_minor=invoice.subtotal_minor,
+            account_id=control(tenant_id, payment.side),
+            credit_minor=paid_minor,
+            base_credit_minor=None if rate is None else owed,
+            reference=direct[0].document_id if direct else None,
+            partner_id=partner_id,
+            item_id=direct[0].document_id if direct else None,
         ),
-        Line(account_id=chart.account_id(tenant_id, chart.VAT_PAYABLE), credit_minor=invoice.vat_minor),
+        Line(
+            account_id=chart.account_id(tenant_id, side.advances),
+            credit_minor=payment.credit.minor,
+            base_credit_minor=None if rate is None else payment.credit.base_minor,
+            partner_id=partner_id,
+            item_id=payment.id,
+        ),
     ]
     return journal.Create(
         journal_id=journal_id,
-        journal_date=invoice.terms.invoice_date,
-        journal_type="SALES",
-        description=f"Invoice {number}",
-        currency=invoice.currency,
-        lines=tuple(line for line in lines if line.debit_minor or line.credit_minor),
-        reference=number,
-        document_id=invoice.id,
-    )
-
-
-def of_payment(tenant_id: str, payment: Payment, *, journal_id: str) -> journal.Create:
-    """The entry of a completed payment."""
-    money = chart.account_id(tenant_id, MONEY_ACCOUNT[payment.details.method])
-    receivable = chart.account_id(tenant_id, chart.RECEIVABLE)
-    return journal.Create(
-        journal_id=journal_id,
         journal_date=payment.payment_date,
-        journal_type="CASH_RECEIPT",
+        journal_type=side.payment_type,
         description=f"Payment {payment.number}",
         currency=payment.currency,
-        lines=(
-            Line(account_id=money, debit_minor=payment.amount_minor),
-            Line(account_id=receivable, credit_minor=payment.amount_minor, reference=payment.invoice_id),
-        ),
+        lines=_with_difference(tenant_id, _kept(lines, turned=side.turned), payment.currency),
         reference=payment.number,
         document_id=payment.id,
+        rate=rate,
     )
+
+
+def of_allocation(
+    tenant_id: str,
+    credit: Payment | Voucher,
+    allocation: Allocation,
+    *,
+    journal_id: str,
+    partner_id: str,
+    back: date | None = None,
+) -> journal.Create:
+    """The entry of a credit's part that pays a debt; or, with the day of it, the entry that takes it `back`."""
+    side = SIDES[credit.side]
+    account = side.advances if isinstance(credit, Payment) else side.control
+    lines = [
+        Line(
+            account_id=chart.account_id(tenant_id, account),
+            debit_minor=allocation.amount_minor,
+            base_debit_minor=allocation.base_minor,
+            partner_id=partner_id,
+            item_id=credit.id,
+        ),
+        Line(
+            account_id=control(tenant_id, credit.side),
+            credit_minor=allocation.amount_minor,
+            base_credit_minor=allocation.document_base_minor,
+            partner_id=partner_id,
+            item_id=allocation.document_id,
+        ),
+    ]
+    kept = _kept(lines, turned=side.turned != (back is not None))
+    return journal.Create(
+        journal_id=journal_id,
+        journal_date=back or allocation.allocated_on,
+        journal_type="ADJUSTMENT",
+        description=f"Allocation of {credit.number}" + (" taken back" if back else ""),
+        currency=credit.currency,
+        lines=_with_difference(tenant_id, kept, credit.currency),
+        reference=credit.number,
+        document_id=credit.id,
+    )
+
+
+def of_settlement(tenant_id: str, document: Invoice | Voucher, settled: Settlement) -> journal.Create:
+    """The entry of a write-off, or of tax that was withheld."""
+    side = SIDES[document.side]
+    lines = [
+        Line(
+            account_id=chart.account_id(tenant_id, side.settled[settled.kind]),
+            debit_minor=settled.amount_minor,
+            base_debit_minor=settled.base_minor,
+            description=settled.told,
+        ),
+        Line(
+            account_id=control(tenant_id, document.side),
+            credit_minor=settled.amount_minor,
+            base_credit_minor=settled.base_minor,
+            partner_id=document.partner_id,
+            item_id=document.id,
+        ),
+    ]
+    told = "Write-off" if settled.kind == settlement.WRITE_OFF else "Tax withheld"
+    return journal.Create(
+        journal_id=settled.journal_id,
+        journal_date=settled.settled_on,
+        journal_type="ADJUSTMENT",
+        description=f"{told} on {document.number}",
+        currency=document.currency,
+        lines=tuple(_kept(lines, turned=side.turned)),
+        reference=document.number,
+        document_id=document.id,
+    )
+
+
+def _with_difference(tenant_id: str, lines: Sequence[Line], currency: str) -> tuple[Line, ...]:
+    """The lines, and what a change of the rate brought or cost between them."""
+    if currency == BASE:
+        return tuple(lines)
+    over = sum(debit - credit for debit, credit in (journal.base(line, currency) for line in lines))
+    return (*lines, *exchange_difference(tenant_id, over))
+
+
+def exchange_difference(tenant_id: str, gained_base_minor: int) -> list[Line]:
+    """The line of what a change of the rate brought, or cost where it is negative; none for nothing."""
+    if gained_base_minor > 0:
+        account = chart.account_id(tenant_id, chart.EXCHANGE_GAINS)
+        return [Line(account_id=account, base_credit_minor=gained_base_minor)]
+    if gained_base_minor < 0:
+        account = chart.account_id(tenant_id, chart.EXCHANGE_LOSSES)
+        return [Line(account_id=account, base_debit_minor=-gained_base_minor)]
+    return []
+
+
+def touches_tax(tenant_id: str, lines: Iterable[Line]) -> bool:
+    """Whether an entry is part of a tax return: a line is on a tax account, or carries a tax code."""
+    accounts = {chart.account_id(tenant_id, code) for code in chart.TAXES}
+    return any(line.tax_code is not None or line.account_id in accounts for line in lines)
+
+
+def controls(tenant_id: str) -> frozenset[str]:
+    """The accounts that only documents post to."""
+    return frozenset(chart.account_id(tenant_id, code) for code in chart.CONTROLS)

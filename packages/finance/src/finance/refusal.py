@@ -30,7 +30,7 @@ class AmountNotPositive(Refused):
 
 
 class CurrencyMismatch(Refused):
-    """All amounts of a document and its accounts must be of one currency."""
+    """All amounts of a document must be of one currency, and its accounts of this or that of the books."""
 
     code = "currency-mismatch"
 
@@ -51,6 +51,12 @@ class PageMalformed(Refused):
     """The limit and the offset of a page cannot be negative."""
 
     code = "page-malformed"
+
+
+class ReportTooLarge(Refused):
+    """This report is too large for one answer; ask for fewer days."""
+
+    code = "report-too-large"
 
 
 class TenantUnknown(Refused):
@@ -198,9 +204,75 @@ class CustomerUnknown(Refused):
 
 
 class PaymentTooLarge(Refused):
-    """A payment cannot be more than what is still open."""
+    """No more than what is still open can be paid, allocated, written off or withheld."""
 
     code = "payment-too-large"
+
+
+class PaymentPartnerMalformed(Refused):
+    """A payment is for one invoice, one voucher, one customer or one vendor: exactly one of them."""
+
+    code = "payment-partner-malformed"
+
+
+class VendorUnknown(Refused):
+    """Master data knows no such vendor."""
+
+    code = "vendor-unknown"
+
+
+class PartnerMismatch(Refused):
+    """A credit is allocated to a debt of the same customer or vendor."""
+
+    code = "partner-mismatch"
+
+
+class AllocationTooLarge(Refused):
+    """No more can be allocated than what is left of the payment or note."""
+
+    code = "allocation-too-large"
+
+
+class AllocationUnknown(Refused):
+    """There is no such allocation, or it was taken back already."""
+
+    code = "allocation-unknown"
+
+
+class SettlementUnknown(Refused):
+    """There is no such write-off or withholding, or it was taken back already."""
+
+    code = "settlement-unknown"
+
+
+class VoucherNotDebt(Refused):
+    """Only an invoice, a bill or a debit note can be paid, written off or withheld on."""
+
+    code = "voucher-not-debt"
+
+
+class VoucherNotCredit(Refused):
+    """Only an approved credit note or vendor credit can be allocated."""
+
+    code = "voucher-not-credit"
+
+
+class VoucherReferenceTaken(Refused):
+    """This vendor's reference was booked before: look whether the bill is there twice."""
+
+    code = "voucher-reference-taken"
+
+
+class CorrectionImpossible(Refused):
+    """A note corrects an approved document of the same partner and currency, and a credit not more than all of it."""
+
+    code = "correction-impossible"
+
+
+class AccountControlled(Refused):
+    """Documents post to this account, and nobody else: it must equal what customers and vendors owe."""
+
+    code = "account-controlled"
 
 
 class PaymentNotPending(Refused):
@@ -225,3 +297,57 @@ class WalletNumberMalformed(Refused):
     """A mobile number is 01, a digit from 3 to 9, and eight digits; +880 may stand before it."""
 
     code = "wallet-number-malformed"
+
+
+class PeriodMalformed(Refused):
+    """A fiscal period is written with its year and number, July being the first."""
+
+    code = "period-malformed"
+
+
+class PeriodSoftClosed(Refused):
+    """The fiscal period is soft-closed: only those who may close it can still post into it."""
+
+    code = "period-soft-closed"
+
+
+class PeriodClosed(Refused):
+    """The fiscal period is closed; post into an open one, or have it reopened."""
+
+    code = "period-closed"
+
+
+class PeriodNotClosed(Refused):
+    """The fiscal period is not closed."""
+
+    code = "period-not-closed"
+
+
+class PeriodLocked(Refused):
+    """The fiscal period is locked for good."""
+
+    code = "period-locked"
+
+
+class TaxesLocked(Refused):
+    """A tax return that covers this day was filed; choose a later day, or have the taxes unlocked."""
+
+    code = "taxes-locked"
+
+
+class TaxLockOutOfOrder(Refused):
+    """A tax lock goes forward by locking and back by unlocking."""
+
+    code = "tax-lock-out-of-order"
+
+
+class RateMalformed(Refused):
+    """An exchange rate is more than zero, of another currency than that of the books."""
+
+    code = "rate-malformed"
+
+
+class RateMissing(Refused):
+    """There is no exchange rate for this day; enter one first."""
+
+    code = "rate-missing"

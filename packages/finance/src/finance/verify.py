@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from finance import fiscal, invoice, journal, payment
-from finance.money import plain
+from finance import journal, numbering
+from finance.money import BASE, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,16 @@ class Unreadable:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What the log adds up to. Sums are debits and credits in minor units."""
+    """What the log adds up to, in minor units. `sums` are debits and credits; the others debits less credits.
+
+    Those with `base` are in the currency of the books.
+    """
 
     events: int = 0
     sums: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    base_sums: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    base_lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +89,10 @@ def examine(log: Iterable[Stored]) -> Findings:
         if debit != credit:
             difference = plain(debit - credit, currency)
             found.faults.append(f"tenant {tenant}: debits less credits is {difference} {currency}")
+    for tenant, difference_minor in found.base_sums.items():
+        if difference_minor:
+            difference = plain(difference_minor, BASE)
+            found.faults.append(f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
     for (tenant, series, year), drawn in numbers.items():
         if sorted(drawn) != list(range(1, len(drawn) + 1)):
             found.faults.append(f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
@@ -94,22 +103,24 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
     match stored.event:
         case Unreadable(why):
             found.faults.append(f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
-        case journal.Posted(number=number, journal_date=day, currency=currency, lines=lines):
+        case journal.Posted(number=number, currency=currency, lines=lines):
             sums = found.sums[stored.tenant_id, currency]
             for line in lines:
                 sums[0] += line.debit_minor
                 sums[1] += line.credit_minor
                 place = (stored.tenant_id, line.account_id, currency)
                 found.lines[place] += line.debit_minor - line.credit_minor
-            if sum(line.debit_minor - line.credit_minor for line in lines):
+                debit, credit = journal.base(line, currency)
+                found.base_sums[stored.tenant_id] += debit - credit
+                found.base_lines[place] += debit - credit
+            in_base = [debit - credit for debit, credit in (journal.base(line, currency) for line in lines)]
+            if sum(line.debit_minor - line.credit_minor for line in lines) or sum(in_base):
                 found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
-            _number(found, numbers, stored, number, day)
-        case invoice.Approved(number=number):
-            _number(found, numbers, stored, number, None)
-        case payment.Created(number=number, payment_date=day):
-            _number(found, numbers, stored, number, day)
         case _:
             pass
+    carried = numbering.carried(stored.event)
+    if carried is not None:
+        _number(found, numbers, stored, *carried)
 
 
 def _number(
@@ -119,10 +130,9 @@ def _number(
     number: str,
     day: date | None,
 ) -> None:
-    """Note a number such as INV-2026-11-23-000042; `day` is the one in the number when none is given."""
-    series, _, rest = number.partition("-")
+    """Note a number; `day` is the document's where the number alone does not tell it."""
     try:
-        year = fiscal.year(day or date.fromisoformat(rest[:10]))
-        numbers[stored.tenant_id, series, year].append(int(rest.rpartition("-")[2]))
+        drawn = numbering.read(number, day)
+        numbers[stored.tenant_id, drawn.series, drawn.fiscal_year].append(drawn.sequence)
     except ValueError:
         found.faults.append(f"stream {stored.stream_id}: number '{number[:40]}' cannot be read")

@@ -133,21 +133,21 @@ class HttpMasterData:
         await self.cache.put(caller.tenant_id, kind, fetched)
         return found | fetched
 
-    async def customer_exists(self, caller: Caller, customer_id: str) -> bool | None:
+    async def exists(self, caller: Caller, kind: str, record_id: str) -> bool | None:
         """As the port says."""
-        if not is_uuid(customer_id):
+        if not is_uuid(record_id):
             return False
-        found = await self.cache.get(caller.tenant_id, "customers", [customer_id])
+        found = await self.cache.get(caller.tenant_id, kind, [record_id])
         if found:
             return True
         try:
-            fetched = await self._fetch(caller, "customers", [customer_id])
+            fetched = await self._fetch(caller, kind, [record_id])
         except MasterDataUnavailable:
             if not self.fallback:
                 raise
             return None
-        await self.cache.put(caller.tenant_id, "customers", fetched)
-        return customer_id in fetched
+        await self.cache.put(caller.tenant_id, kind, fetched)
+        return record_id in fetched
 
     async def _fetch(self, caller: Caller, kind: str, ids: Sequence[str]) -> Found:
         if not self.batching:

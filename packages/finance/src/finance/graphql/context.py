@@ -33,6 +33,14 @@ class Context:
     now: datetime
     _loaders: dict[str, Any] = field(default_factory=dict)
 
+    async def state(self, kind: str, record_id: str) -> Any:
+        """A document by its id, or None. What the read models do not have yet is read from the log.
+
+        They wait for this process's writes and not for those of the other colour, where a user may just have written.
+        """
+        found = await self.service.views.find(self.caller.tenant_id, kind, [record_id])
+        return found.get(record_id) or await self.service.books.read(self.caller, kind, record_id)
+
     async def named(self, kind: str, record_id: str) -> Mapping[str, Any] | None:
         """A customer, vendor or product; with batching, together with all others of this request."""
         if not self.service.batching:

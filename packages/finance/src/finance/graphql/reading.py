@@ -1,21 +1,24 @@
 """Resolvers that read."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
-from finance import fiscal
+from finance import fiscal, period, policy, rate
+from finance.adapters.postgres.views import Window
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
-from finance.refusal import DateMalformed
+from finance.refusal import DateMalformed, PeriodMalformed
+from finance.settlement import SALES
 
 query = QueryType()
 account_type = ObjectType("Account")
 invoice_type = ObjectType("Invoice")
 invoice_line_type = ObjectType("InvoiceLine")
+voucher_type = ObjectType("Voucher")
 journal_line_type = ObjectType("JournalLine")
 Info = GraphQLResolveInfo
 
@@ -28,13 +31,7 @@ def allowed(info: Info) -> Context:
 
 
 async def one(info: Info, kind: str, record_id: str) -> Any:
-    """A document by its id. What the read models do not have yet is read from the log.
-
-    They wait for this process's writes and not for those of the other colour, where a user may just have written.
-    """
-    context = allowed(info)
-    found = (await context.service.views.find(context.caller.tenant_id, kind, [record_id])).get(record_id)
-    return found or await context.service.books.read(context.caller, kind, record_id)
+    return await allowed(info).state(kind, record_id)
 
 
 async def page(info: Info, kind: str, *, limit: int, offset: int, **filters: object) -> list[Any]:
@@ -95,15 +92,53 @@ async def invoices(
 ) -> Any:
     context = allowed(info)
     today = context.now.date()
-    found = await context.service.views.invoices(
+    found = await context.service.views.documents(
         context.caller.tenant_id,
+        "invoice",
         status=status,
-        customer_id=customerId,
+        filters={"customer_id": customerId},
         today=today,
         limit=limit,
         offset=offset,
     )
     return [shape.invoice(state, today) for state in found]
+
+
+@query.field("voucher")
+async def voucher(_: object, info: Info, *, id: str) -> Any:
+    found = await one(info, "voucher", id)
+    return shape.voucher(found, info.context.now.date()) if found else None
+
+
+@query.field("vouchers")
+async def vouchers(
+    _: object,
+    info: Info,
+    *,
+    kind: str | None = None,
+    status: str | None = None,
+    partnerId: str | None = None,
+    limit: int,
+    offset: int,
+) -> Any:
+    context = allowed(info)
+    today = context.now.date()
+    found = await context.service.views.documents(
+        context.caller.tenant_id,
+        "voucher",
+        status=status,
+        filters={"voucher_kind": kind, "partner_id": partnerId},
+        today=today,
+        limit=limit,
+        offset=offset,
+    )
+    return [shape.voucher(state, today) for state in found]
+
+
+@voucher_type.field("partner")
+async def partner(shown: dict[str, Any], info: Info) -> Any:
+    kind = "customers" if shown["side"] == SALES else "vendors"
+    return await info.context.named(kind, shown["partnerId"]) or {"id": shown["partnerId"]}
 
 
 @query.field("payment")
@@ -118,12 +153,18 @@ async def payments(
     info: Info,
     *,
     invoiceId: str | None = None,
+    partnerId: str | None = None,
     status: str | None = None,
     paymentMethod: str | None = None,
     limit: int,
     offset: int,
 ) -> Any:
-    filters = {"invoice_id": invoiceId, "status": status, "method": paymentMethod}
+    filters = {
+        "invoice_id": invoiceId,
+        "partner_id": partnerId,
+        "status": status,
+        "method": paymentMethod,
+    }
     return [shape.payment(s) for s in await page(info, "payment", limit=limit, offset=offset, **filters)]
 
 
@@ -176,6 +217,37 @@ async def unposted_journals(_: object, info: Info, *, limit: int, offset: int) -
     return [shape.journal(s) for s in await page(info, "journal", limit=limit, offset=offset, status="DRAFT")]
 
 
+@query.field("fiscalPeriods")
+async def fiscal_periods(_: object, info: Info, *, fiscalYear: str) -> Any:
+    context = allowed(info)
+    try:
+        names = fiscal.periods(fiscalYear)
+    except ValueError as error:
+        raise PeriodMalformed(str(error)) from None
+    ids = {name: period.stream(context.caller.tenant_id, name) for name in names}
+    found = await context.service.views.find(context.caller.tenant_id, "period", list(ids.values()))
+    return [shape.period(name, found.get(one)) for name, one in ids.items()]
+
+
+@query.field("bookPolicy")
+async def book_policy(_: object, info: Info) -> Any:
+    tenant = info.context.caller.tenant_id
+    return shape.policy(await one(info, "policy", policy.stream(tenant)) or policy.NONE_YET)
+
+
+@query.field("exchangeRates")
+async def exchange_rates(_: object, info: Info, *, currency: str) -> Any:
+    stream_id = rate.stream(info.context.caller.tenant_id, currency)
+    return shape.rates(await one(info, "rate", stream_id), currency)
+
+
+@query.field("numberSeries")
+async def number_series(_: object, info: Info, *, fiscalYear: str) -> Any:
+    context = allowed(info)
+    last_day(fiscalYear, None)
+    return await context.service.views.number_series(context.caller.tenant_id, fiscalYear)
+
+
 def last_day(fiscal_year: str, as_of: date | None) -> date:
     """The day a trial balance ends with.
 
@@ -191,15 +263,22 @@ def last_day(fiscal_year: str, as_of: date | None) -> date:
     return as_of or last
 
 
+def known_until(known_on: date | None) -> datetime | None:
+    """The end of a record date, in UTC; None counts everything."""
+    return None if known_on is None else datetime.combine(known_on, time.max, tzinfo=UTC)
+
+
 @query.field("trialBalance")
 async def trial_balance(_: object, info: Info, *, input: dict[str, Any]) -> Any:
     context = allowed(info)
     tenant, currency = context.caller.tenant_id, input["currency"]
     last = last_day(input["fiscalYear"], input.get("asOfDate"))
-    found = await context.service.views.balances(tenant, currency=currency, first=None, last=last)
+    window = Window(last=last, known=known_until(input.get("knownOn")))
+    found = await context.service.views.balances(tenant, currency=currency, window=window)
     return {
         "fiscalYear": input["fiscalYear"],
         "asOfDate": last,
+        "knownOn": input.get("knownOn"),
         **shape.trial_balance(found, currency=currency),
         "metadata": {
             "generatedAt": context.now,

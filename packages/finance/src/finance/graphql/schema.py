@@ -5,10 +5,17 @@ from importlib.resources import files
 from typing import Any
 
 from ariadne import ScalarType, UnionType, make_executable_schema
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
-from finance.graphql.reading import account_type, invoice_line_type, invoice_type, journal_line_type, query
-from finance.graphql.writing import mutation
+from finance.graphql.reading import (
+    account_type,
+    invoice_line_type,
+    invoice_type,
+    journal_line_type,
+    voucher_type,
+)
+from finance.graphql.reporting import partner_types, query
+from finance.graphql.settling import mutation
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
@@ -54,14 +61,18 @@ def schema_text() -> str:
 
 
 def build() -> GraphQLSchema:
+    text = schema_text()
     unions = [
-        UnionType(name, shown_type)
-        for name in ("AccountResult", "InvoiceResult", "PaymentResult", "JournalResult")
+        UnionType(one.name.value, shown_type)
+        for one in parse(text).definitions
+        if isinstance(one, UnionTypeDefinitionNode)
     ]
     return make_executable_schema(
-        schema_text(),
+        text,
         query,
         mutation,
+        voucher_type,
+        *partner_types,
         account_type,
         invoice_type,
         invoice_line_type,

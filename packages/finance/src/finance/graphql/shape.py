@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from finance import fiscal
 from finance.account import DEBIT_NORMAL, Account
-from finance.invoice import Invoice
-from finance.journal import Journal
-from finance.money import plain
+from finance.invoice import Invoice, Line
+from finance.journal import Journal, base
+from finance.money import BASE, plain
 from finance.payment import Payment
+from finance.period import OPEN, Period
+from finance.policy import Policy
+from finance.rate import Rate
 from finance.refusal import Refused
+from finance.settlement import Allocation, Settlement
+from finance.voucher import Voucher
 
 Shown = dict[str, Any]
 
 
 def money(minor: int, currency: str) -> Shown:
     return {"amount": plain(minor, currency), "currency": currency}
+
+
+def amount(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
 
 
 def refusal(error: Refused) -> Shown:
@@ -47,6 +57,7 @@ def balance(account_type: str, currency: str, holding_minor: int) -> Shown:
 
 def invoice(state: Invoice, today: date) -> Shown:
     terms, currency = state.terms, state.currency
+    base_total = state.total_minor if currency == BASE else state.base_minor or 0
     return {
         "__typename": "Invoice",
         "id": state.id,
@@ -57,27 +68,82 @@ def invoice(state: Invoice, today: date) -> Shown:
         "invoiceDate": terms.invoice_date,
         "dueDate": terms.due_date,
         "fiscalYear": fiscal.year(terms.invoice_date),
-        "lineItems": [
-            {
-                "description": line.description,
-                "productId": line.product_id,
-                "quantity": format(line.quantity, "f"),
-                "unitPrice": money(line.unit_price_minor, currency),
-                "amount": money(line.amount_minor, currency),
-                "vatCategory": line.vat_category,
-                "vatRate": format(line.vat_percent, "f"),
-                "vatAmount": money(line.vat_minor, currency),
-            }
-            for line in terms.lines
-        ],
+        "lineItems": [line_item(line, currency) for line in terms.lines],
         "subtotal": money(state.subtotal_minor, currency),
         "vatAmount": money(state.vat_minor, currency),
         "grandTotal": money(state.total_minor, currency),
         "paidAmount": money(state.paid_minor, currency),
-        "balanceDue": money(state.open_minor, currency),
+        "balanceDue": money(0 if state.cancelled else state.open_minor, currency),
+        "settlements": [settlement(one, currency) for one in state.settlements],
+        "baseTotal": None if state.number is None else money(base_total, BASE),
         "journalId": state.journal_id,
         "version": state.version,
     }
+
+
+def line_item(line: Line, currency: str) -> Shown:
+    return {
+        "description": line.description,
+        "productId": line.product_id,
+        "quantity": format(line.quantity, "f"),
+        "unitPrice": money(line.unit_price_minor, currency),
+        "amount": money(line.amount_minor, currency),
+        "vatCategory": line.vat_category,
+        "vatRate": format(line.vat_percent, "f"),
+        "vatAmount": money(line.vat_minor, currency),
+    }
+
+
+def settlement(state: Settlement, currency: str) -> Shown:
+    return {
+        "id": state.id,
+        "kind": state.kind,
+        "amount": money(state.amount_minor, currency),
+        "settledOn": state.settled_on,
+        "told": state.told,
+        "journalId": state.journal_id,
+    }
+
+
+def allocation(state: Allocation, currency: str) -> Shown:
+    return {
+        "id": state.id,
+        "documentId": state.document_id,
+        "amount": money(state.amount_minor, currency),
+        "allocatedOn": state.allocated_on,
+        "journalId": state.journal_id,
+    }
+
+
+def voucher(state: Voucher, today: date) -> Shown:
+    terms, currency = state.terms, state.currency
+    return {
+        "__typename": "Voucher",
+        "id": state.id,
+        "kind": state.kind,
+        "voucherNumber": state.number,
+        "status": state.status_on(today),
+        "side": state.side,
+        "partnerId": terms.partner_id,
+        "voucherDate": terms.voucher_date,
+        "dueDate": terms.due_date,
+        "reference": terms.reference,
+        "correctsId": terms.corrects_id,
+        "reason": terms.reason,
+        "lineItems": [line_item(line, currency) for line in terms.lines],
+        "subtotal": money(state.subtotal_minor, currency),
+        "vatAmount": money(state.vat_minor, currency),
+        "grandTotal": money(state.total_minor, currency),
+        "balanceDue": money(0 if state.cancelled else state.open_minor, currency),
+        "allocations": [allocation(one, currency) for one in state.credit.allocations],
+        "settlements": [settlement(one, currency) for one in state.settlements],
+        "journalId": state.journal_id,
+        "version": state.version,
+    }
+
+
+def document(state: Invoice | Voucher, today: date) -> Shown:
+    return voucher(state, today) if isinstance(state, Voucher) else invoice(state, today)
 
 
 def payment(state: Payment) -> Shown:
@@ -85,7 +151,12 @@ def payment(state: Payment) -> Shown:
         "__typename": "Payment",
         "id": state.id,
         "paymentNumber": state.number,
+        "side": state.side,
         "invoiceId": state.invoice_id,
+        "voucherId": state.voucher_id,
+        "partnerId": state.partner_id,
+        "unallocated": money(state.credit.minor, state.currency),
+        "allocations": [allocation(one, state.currency) for one in state.credit.allocations],
         "amount": money(state.amount_minor, state.currency),
         "paymentMethod": state.details.method,
         "status": state.status,
@@ -103,6 +174,8 @@ def payment(state: Payment) -> Shown:
 
 
 def journal(state: Journal) -> Shown:
+    posted = state.status != "DRAFT"
+    worth = [base(line, state.currency) for line in state.lines]
     return {
         "__typename": "Journal",
         "id": state.id,
@@ -118,14 +191,17 @@ def journal(state: Journal) -> Shown:
                 "accountId": line.account_id,
                 "debit": money(line.debit_minor, state.currency),
                 "credit": money(line.credit_minor, state.currency),
+                "baseDebit": money(debit, BASE) if posted else None,
+                "baseCredit": money(credit, BASE) if posted else None,
                 "description": line.description,
                 "costCenter": line.cost_center,
                 "project": line.project,
                 "reference": line.reference,
                 "taxCode": line.tax_code,
             }
-            for line in state.lines
+            for line, (debit, credit) in zip(state.lines, worth, strict=True)
         ],
+        "exchangeRate": amount(state.rate),
         "totalDebit": money(state.debit_minor, state.currency),
         "totalCredit": money(state.credit_minor, state.currency),
         "isReversing": state.original_id is not None,
@@ -133,6 +209,39 @@ def journal(state: Journal) -> Shown:
         "reversedByJournalId": state.reversed_by_id,
         "postedAt": state.posted_at,
         "postedBy": state.posted_by,
+        "version": state.version,
+    }
+
+
+def period(name: str, state: Period | None) -> Shown:
+    """A fiscal period; one nobody ever closed has no state and is open."""
+    first, last = fiscal.days_of(name)
+    return {
+        "__typename": "FiscalPeriod",
+        "name": name,
+        "firstDay": first,
+        "lastDay": last,
+        "status": state.status if state else OPEN,
+        "reason": state.reason if state else None,
+        "version": state.version if state else 0,
+    }
+
+
+def rates(state: Rate | None, currency: str) -> Shown:
+    """A table of exchange rates, oldest first; one nobody entered anything in is empty."""
+    quotes = state.quotes if state else ()
+    return {
+        "__typename": "ExchangeRateTable",
+        "currency": currency,
+        "rates": [{"validFrom": one.valid_from, "rate": amount(one.rate)} for one in quotes],
+        "version": state.version if state else 0,
+    }
+
+
+def policy(state: Policy) -> Shown:
+    return {
+        "__typename": "BookPolicy",
+        "taxesLockedThrough": state.taxes_locked_through,
         "version": state.version,
     }
 

@@ -8,12 +8,12 @@ from typing import Any
 from ariadne import MutationType
 from graphql import GraphQLResolveInfo
 
-from finance import invoice, journal, payment
+from finance import invoice, journal, payment, rate
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
 from finance.handle import Books
-from finance.money import Money, exact
+from finance.money import BASE, Money, exact
 from finance.ports import Caller
 from finance.refusal import Refused, TenantUnknown
 
@@ -91,6 +91,7 @@ def invoice_lines(given: Sequence[Given], currency: str) -> tuple[invoice.Line, 
             unit_price=Money.parse(line["unitPrice"], currency),
             vat_category=line["vatCategory"],
             product_id=line.get("productId"),
+            account_id=line.get("accountId"),
         )
         for line in given
     )
@@ -139,9 +140,16 @@ async def approve_invoice(
 
 @command("cancelInvoice")
 async def cancel_invoice(
-    context: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
+    context: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    reason: str,
+    reversingDate: date | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason)
+    cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason, on=reversingDate)
     return shape.invoice(cancelled, context.now.date())
 
 
@@ -154,8 +162,11 @@ async def create_payment(
 ) -> shape.Shown:
     asked = payment.Create(
         payment_id="",
-        number="",
-        invoice_id=input["invoiceId"],
+        invoice_id=input.get("invoiceId"),
+        voucher_id=input.get("voucherId"),
+        customer_id=input.get("customerId"),
+        vendor_id=input.get("vendorId"),
+        excess=input["excessBecomesCredit"],
         amount=Money.parse(input["amount"], input["currency"]),
         payment_date=input["paymentDate"],
         details=payment.Details(
@@ -178,9 +189,7 @@ async def update_payment(
 ) -> shape.Shown:
     amount = None
     if input.get("amount") is not None:
-        found = await context.service.views.find(caller.tenant_id, "payment", [id])
-        currency = found[id].currency if id in found else "BDT"
-        amount = Money.parse(input["amount"], currency)
+        amount = Money.parse(input["amount"], await currency_of(context, "payment", id))
     asked = payment.Update(
         amount=amount,
         payment_date=input.get("paymentDate"),
@@ -217,9 +226,18 @@ async def reconcile_payment(
 
 @command("reversePayment")
 async def reverse_payment(
-    _: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    input: Given,
+    reversingDate: date | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    return shape.payment(await books.reverse_payment(caller, idempotencyKey, id, reason=input["reason"]))
+    return shape.payment(
+        await books.reverse_payment(caller, idempotencyKey, id, reason=input["reason"], on=reversingDate)
+    )
 
 
 # Journal entries
@@ -257,16 +275,17 @@ async def create_journal(
     return shape.journal(await books.create_journal(caller, idempotencyKey, asked, post=input["autoPost"]))
 
 
-async def currency_of(context: Context, journal_id: str) -> str:
-    found = await context.service.views.find(context.caller.tenant_id, "journal", [journal_id])
-    return found[journal_id].currency if journal_id in found else "BDT"
+async def currency_of(context: Context, kind: str, document_id: str) -> str:
+    """A document's currency; for one that is not there that of the books, as the command refuses it anyway."""
+    found = await context.state(kind, document_id)
+    return found.currency if found else BASE
 
 
 @command("addJournalLine")
 async def add_journal_line(
     context: Context, books: Books, caller: Caller, *, journalId: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
-    line = journal_line(input, await currency_of(context, journalId))
+    line = journal_line(input, await currency_of(context, "journal", journalId))
     asked = journal.AddLine(line=line)
     return shape.journal(await books.change_journal(caller, idempotencyKey, journalId, asked))
 
@@ -276,7 +295,7 @@ async def update_journal(
     context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
     lines = input.get("lines")
-    currency = await currency_of(context, id)
+    currency = await currency_of(context, "journal", id)
     asked = journal.Update(
         journal_date=input.get("journalDate"),
         description=input.get("description"),
@@ -298,3 +317,55 @@ async def reverse_journal(
     _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
 ) -> shape.Shown:
     return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))
+
+
+# Tables
+
+
+@command("setExchangeRate")
+async def set_exchange_rate(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    currency = input["currency"]
+    quote = rate.Quote(valid_from=input["validFrom"], rate=exact(input["rate"]))
+    return shape.rates(await books.tables.set_rate(caller, idempotencyKey, currency, quote), currency)
+
+
+# Closing
+
+
+@command("closePeriod")
+async def close_period(
+    _: Context, books: Books, caller: Caller, *, period: str, to: str, idempotencyKey: str
+) -> shape.Shown:
+    closed = await books.closing.close_period(caller, idempotencyKey, period, to=to)
+    return shape.period(period, closed)
+
+
+@command("reopenPeriod")
+async def reopen_period(
+    _: Context, books: Books, caller: Caller, *, period: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    reopened = await books.closing.reopen_period(caller, idempotencyKey, period, reason=reason)
+    return shape.period(period, reopened)
+
+
+@command("lockTaxes")
+async def lock_taxes(
+    _: Context, books: Books, caller: Caller, *, through: date, idempotencyKey: str
+) -> shape.Shown:
+    return shape.policy(await books.closing.lock_taxes(caller, idempotencyKey, through=through))
+
+
+@command("unlockTaxes")
+async def unlock_taxes(
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    reason: str,
+    through: date | None = None,
+    idempotencyKey: str,
+) -> shape.Shown:
+    unlocked = await books.closing.unlock_taxes(caller, idempotencyKey, through=through, reason=reason)
+    return shape.policy(unlocked)

@@ -1,11 +1,13 @@
-"""Opens the books of tenants: a row that says they are kept, and the standard chart as events. Once each."""
+"""Opens the books of tenants: a row that says they are kept, and the standard chart as events."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from finance import account, chart
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
-from finance.ports import Append
+from finance.ports import Append, Claimed
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -17,21 +19,46 @@ INSERT INTO finance_log.tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO
 
 
 async def open_books(pool: "Pool", tenants: Mapping[str, str]) -> int:
-    """Open the books of tenants (names by id) that have none; returns how many. Safe to repeat."""
+    """Open the books of tenants (names by id) that have none, and give the others the standard accounts they lack.
+
+    Returns how many were opened. Safe to repeat. A code that a tenant gave to an account of its own stays with it;
+    the standard account is then opened under the next free code below, for posting rules know it by its id.
+    """
     opened = 0
     for tenant_id, name in tenants.items():
         async with tenant_transaction(pool, TENANT_SETTING, tenant_id) as connection:
-            if await connection.fetchval(INSERT, tenant_id, name) is None:
-                continue
-            book = PostgresBook(connection, tenant_id)
-            commands = chart.opening(tenant_id)
-            for command in commands:
-                await book.claim("account-code", command.code, command.account_id)
-            events = [
-                Append(kind="account", stream_id=command.account_id, version=1, event=event)
-                for command in commands
-                for event in account.decide(None, command)
-            ]
-            await book.append(events, actor="opening")
-            opened += 1
+            opened += await connection.fetchval(INSERT, tenant_id, name) is True
+            await add_accounts(PostgresBook(connection, tenant_id))
     return opened
+
+
+async def add_accounts(book: PostgresBook) -> None:
+    """The standard accounts that are not there yet."""
+    await book.hold(["opening"], exclusively=True)
+    commands = chart.opening(book.tenant_id)
+    there = await book.load("account", [command.account_id for command in commands])
+    events = []
+    for command in commands:
+        if command.account_id in there:
+            continue
+        code = await free_code(book, command)
+        events += [
+            Append(kind="account", stream_id=command.account_id, version=1, event=event)
+            for event in account.decide(None, msgspec.structs.replace(command, code=code))
+        ]
+    await book.append(events, actor="opening")
+
+
+async def free_code(book: PostgresBook, command: account.Create) -> str:
+    """The account's own code, or the first of 4900-01 to 4900-99 that nobody has; it is taken.
+
+    Raises:
+        Claimed: all are taken.
+    """
+    for code in (command.code, *(f"{command.code}-{number:02d}" for number in range(1, 100))):
+        try:
+            await book.claim("account-code", code, command.account_id)
+        except Claimed:
+            continue
+        return code
+    raise Claimed(f"{command.code}-99")

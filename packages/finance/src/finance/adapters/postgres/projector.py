@@ -6,6 +6,7 @@ Rows hold the state that the aggregates' own `evolve` makes; there is no second 
 """
 
 import asyncio
+import hashlib
 import re
 import time
 from collections import defaultdict
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from finance import fiscal, journal
+from finance import fiscal, journal, numbering
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
 from finance.ports import Position, StoreUnavailable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kit.database import Connection, Pool
 
 BATCH = 1000
+MOVEMENT_COLUMNS = 20
 POLL_S = 0.05
 SETTLE_S = 0.5
 
@@ -46,8 +48,12 @@ ORDER BY e.tx, e.position LIMIT $3
 COLUMNS = {
     "account": ("code", "account_type", "active"),
     "invoice": ("status", "customer_id", "due_date"),
-    "payment": ("status", "invoice_id", "method"),
+    "payment": ("status", "invoice_id", "method", "partner_id"),
+    "voucher": ("status", "voucher_kind", "partner_id", "due_date"),
     "journal": ("status", "journal_type", "fiscal_period"),
+    "period": ("name",),
+    "policy": (),
+    "rate": (),
 }
 
 
@@ -64,9 +70,55 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
         case "invoice":
             return (state.status, state.terms.customer_id, state.terms.due_date)
         case "payment":
-            return (state.status, state.invoice_id, state.details.method)
+            return (state.status, state.invoice_id, state.details.method, state.partner_id)
+        case "voucher":
+            return (state.status, state.kind, state.partner_id, state.terms.due_date)
+        case "period":
+            return (state.name,)
+        case "policy" | "rate":
+            return ()
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
+
+
+def number_of(event: Any) -> numbering.Drawn | None:
+    """The number an event gives to its document. One that cannot be read stops nobody: `finance verify` names it."""
+    carried = numbering.carried(event)
+    try:
+        return None if carried is None else numbering.read(*carried)
+    except ValueError:
+        log().error("a number cannot be read", number=str(carried and carried[0])[:40])
+        return None
+
+
+def movements_of(
+    tenant_id: str, position: int, entry: journal.Journal, posted: journal.Posted
+) -> list[tuple[Any, ...]]:
+    """What each line of a posted entry did, as rows."""
+    return [
+        (
+            tenant_id,
+            entry.id,
+            place,
+            position,
+            posted.posted_at,
+            line.account_id,
+            posted.journal_date,
+            posted.currency,
+            line.debit_minor,
+            line.credit_minor,
+            *journal.base(line, posted.currency),
+            posted.number,
+            entry.description,
+            entry.journal_type,
+            entry.original_id,
+            entry.document_id,
+            line.partner_id,
+            line.item_id,
+            line.due_date,
+        )
+        for place, line in enumerate(posted.lines)
+    ]
 
 
 class Projector:
@@ -83,11 +135,18 @@ class Projector:
         self._moved = asyncio.Condition()
 
     async def prepare(self) -> None:
-        """Make the schema if it is not there."""
+        """Make the schema if it is not there; one that was made to another plan is thrown away and made anew."""
         text = (files("finance.adapters.postgres") / "read.sql").read_text(encoding="utf-8")
+        plan = hashlib.sha256(text.encode()).hexdigest()
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", self.schema)
+            made = await connection.fetchval(
+                "SELECT obj_description(to_regnamespace($1), 'pg_namespace')", self.schema
+            )
+            if made != plan:
+                await connection.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
             await connection.execute(text.replace("{schema}", self.schema))
+            await connection.execute(f"COMMENT ON SCHEMA {self.schema} IS '{plan}'")
 
     async def run(self) -> None:
         """Follow the log until cancelled. Whatever interrupts it is said, makes it not ready, and is tried again."""
@@ -132,7 +191,9 @@ class Projector:
     async def _apply(self, connection: "Connection", rows: Sequence[asyncpg.Record]) -> None:
         touched: dict[str, dict[tuple[str, str], Any]] = defaultdict(dict)
         positions: dict[tuple[str, str], int] = {}
-        balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0])
+        balances: dict[tuple[str, str, str, date], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        numbers: list[tuple[str, str, str, int, str]] = []
+        movements: list[tuple[Any, ...]] = []
         for kind in {row["kind"] for row in rows}:
             ids = {row["stream_id"] for row in rows if row["kind"] == kind}
             touched[kind] = await self._states(connection, kind, ids)
@@ -145,14 +206,28 @@ class Projector:
             if isinstance(event, journal.Posted):
                 for line in event.lines:
                     day = balances[row["tenant_id"], line.account_id, event.currency, event.journal_date]
-                    day[0] += line.debit_minor
-                    day[1] += line.credit_minor
+                    sides = (line.debit_minor, line.credit_minor, *journal.base(line, event.currency))
+                    for place, minor in enumerate(sides):
+                        day[place] += minor
+                movements += movements_of(row["tenant_id"], row["position"], states[key], event)
+            drawn = number_of(event)
+            if drawn is not None:
+                numbers.append((key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1]))
             APPLIED.labels(row["kind"]).inc()
         changed = {(row["kind"], row["tenant_id"], row["stream_id"]) for row in rows}
         for kind, states in touched.items():
             kept = [(key, state) for key, state in states.items() if (kind, *key) in changed]
             await self._save(connection, kind, kept, positions)
         await self._add(connection, balances)
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.number VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",  # noqa: S608 - as above
+            numbers,
+        )
+        await connection.executemany(
+            f"INSERT INTO {self.schema}.movement VALUES"  # noqa: S608 - as above
+            f" ({', '.join(f'${number}' for number in range(1, MOVEMENT_COLUMNS + 1))}) ON CONFLICT DO NOTHING",
+            movements,
+        )
 
     async def _states(
         self, connection: "Connection", kind: str, ids: Iterable[str]
@@ -172,10 +247,10 @@ class Projector:
         positions: dict[tuple[str, str], int],
     ) -> None:
         names = ("version", "state", *COLUMNS[kind])
-        marks = ", ".join(f"${number}" for number in range(6, 6 + len(COLUMNS[kind])))
+        marks = "".join(f", ${number}" for number in range(6, 6 + len(COLUMNS[kind])))
         await connection.executemany(
             f"INSERT INTO {self.schema}.{kind} (tenant_id, id, position, {', '.join(names)})"  # noqa: S608 - as above
-            f" VALUES ($1, $2, $3, $4, $5::text::jsonb, {marks}) ON CONFLICT (tenant_id, id) DO UPDATE SET "
+            f" VALUES ($1, $2, $3, $4, $5::text::jsonb{marks}) ON CONFLICT (tenant_id, id) DO UPDATE SET "
             + ", ".join(f"{name} = excluded.{name}" for name in names),
             [
                 (*key, positions[key], state.version, encoded(state), *columns_of(kind, state))
@@ -187,10 +262,12 @@ class Projector:
         self, connection: "Connection", balances: dict[tuple[str, str, str, date], list[int]]
     ) -> None:
         await connection.executemany(
-            f"INSERT INTO {self.schema}.balance AS b VALUES ($1, $2, $3, $4, $5, $6)"  # noqa: S608 - as above
+            f"INSERT INTO {self.schema}.balance AS b VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"  # noqa: S608 - as above
             " ON CONFLICT (tenant_id, account_id, currency, effective_date) DO UPDATE SET"
             " debit_minor = b.debit_minor + excluded.debit_minor,"
-            " credit_minor = b.credit_minor + excluded.credit_minor",
+            " credit_minor = b.credit_minor + excluded.credit_minor,"
+            " base_debit_minor = b.base_debit_minor + excluded.base_debit_minor,"
+            " base_credit_minor = b.base_credit_minor + excluded.base_credit_minor",
             [(*key, *sums) for key, sums in sorted(balances.items())],
         )
 

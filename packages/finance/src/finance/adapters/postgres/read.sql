@@ -24,11 +24,18 @@ CREATE INDEX IF NOT EXISTS invoice_newest ON {schema}.invoice (tenant_id, positi
 
 CREATE TABLE IF NOT EXISTS {schema}.payment (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
-    status text NOT NULL, invoice_id text NOT NULL, method text NOT NULL,
+    status text NOT NULL, invoice_id text, method text NOT NULL, partner_id text,
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX IF NOT EXISTS payment_newest ON {schema}.payment (tenant_id, position);
 CREATE INDEX IF NOT EXISTS payment_by_invoice ON {schema}.payment (tenant_id, invoice_id);
+
+CREATE TABLE IF NOT EXISTS {schema}.voucher (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL, voucher_kind text NOT NULL, partner_id text NOT NULL, due_date date NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS voucher_newest ON {schema}.voucher (tenant_id, position);
 
 CREATE TABLE IF NOT EXISTS {schema}.journal (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
@@ -38,18 +45,54 @@ CREATE TABLE IF NOT EXISTS {schema}.journal (
 CREATE INDEX IF NOT EXISTS journal_newest ON {schema}.journal (tenant_id, position);
 CREATE INDEX IF NOT EXISTS journal_by_period ON {schema}.journal (tenant_id, fiscal_period, position);
 
--- What was posted to each account on each day, in minor units. No sum of entries is too large for it: one tenant's
+CREATE TABLE IF NOT EXISTS {schema}.period (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.policy (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.rate (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+-- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
+CREATE TABLE IF NOT EXISTS {schema}.number (
+    tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, fiscal_year, series, sequence, document_id)
+);
+
+-- What was posted to each account on each day, in minor units of its currency and of that of the books. No sum of entries is too large for it: one tenant's
 -- figures must not stop the read models of all.
 CREATE TABLE IF NOT EXISTS {schema}.balance (
     tenant_id uuid, account_id text, currency text, effective_date date,
     debit_minor numeric(38) NOT NULL, credit_minor numeric(38) NOT NULL,
+    base_debit_minor numeric(38) NOT NULL, base_credit_minor numeric(38) NOT NULL,
     PRIMARY KEY (tenant_id, account_id, currency, effective_date)
 );
+
+-- What each line of a posted entry did: for reports by account, partner and item, dated and known until any day.
+CREATE TABLE IF NOT EXISTS {schema}.movement (
+    tenant_id uuid, journal_id uuid, place integer, position bigint NOT NULL, posted_at timestamptz NOT NULL,
+    account_id text NOT NULL, effective_date date NOT NULL, currency text NOT NULL,
+    debit_minor bigint NOT NULL, credit_minor bigint NOT NULL,
+    base_debit_minor bigint NOT NULL, base_credit_minor bigint NOT NULL,
+    number text NOT NULL, description text NOT NULL, journal_type text NOT NULL, original_id uuid,
+    document_id text, partner_id text, item_id text, due_date date,
+    PRIMARY KEY (tenant_id, journal_id, place)
+);
+CREATE INDEX IF NOT EXISTS movement_by_account ON {schema}.movement (tenant_id, account_id, effective_date, position);
+CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effective_date);
 
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'journal', 'balance'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

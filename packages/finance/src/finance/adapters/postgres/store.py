@@ -66,9 +66,14 @@ RETURNING last
 """
 HOLD = "SELECT pg_advisory_xact_lock{shared}(hashtextextended(id, 0)) FROM unnest($1::text[]) AS a (id)"
 HOLDING = """
-SELECT coalesce(sum((line->>'debit_minor')::bigint), 0) - coalesce(sum((line->>'credit_minor')::bigint), 0)
-FROM finance_log.events, jsonb_array_elements(data->'lines') AS line
-WHERE tenant_id = finance_log.tenant() AND type = 'journal.posted/1' AND line->>'account_id' = $1
+SELECT coalesce(max(greatest(abs(amount), abs(base))), 0) FROM (
+    SELECT sum(coalesce((line->>'debit_minor')::numeric, 0) - coalesce((line->>'credit_minor')::numeric, 0)) AS amount,
+        sum(coalesce((line->>'base_debit_minor')::numeric, 0)
+            - coalesce((line->>'base_credit_minor')::numeric, 0)) AS base
+    FROM finance_log.events, jsonb_array_elements(data->'lines') AS line
+    WHERE tenant_id = finance_log.tenant() AND type = 'journal.posted/1' AND line->>'account_id' = $1
+    GROUP BY data->>'currency'
+) held
 """
 CHILDREN = """
 SELECT DISTINCT stream_id::text FROM finance_log.events
@@ -129,7 +134,7 @@ class PostgresBook:
     async def hold_stream(self, stream_id: str) -> None:
         await self._connection.execute(HOLD.format(shared=""), [f"{self._tenant_id}/stream/{stream_id}"])
 
-    async def hold_accounts(self, ids: Sequence[str], *, exclusively: bool) -> None:
+    async def hold(self, ids: Sequence[str], *, exclusively: bool) -> None:
         query = HOLD.format(shared="" if exclusively else "_shared")
         await self._connection.execute(query, sorted(f"{self._tenant_id}/{one}" for one in ids))
 

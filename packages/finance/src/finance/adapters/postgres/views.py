@@ -2,22 +2,74 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import orjson
 
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
+from finance.money import BASE
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
+from finance.report import Balance, Item, Movement
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
     from kit.database import Pool
 
 PAGE_LIMIT = 200
+
+BALANCES = """
+SELECT a.state::text, coalesce(sum(b.{base}debit_minor), 0) AS debit, coalesce(sum(b.{base}credit_minor), 0) AS credit
+FROM {schema}.account a LEFT JOIN {schema}.{source} b ON b.tenant_id = a.tenant_id AND b.account_id = a.id::text
+    AND ($2::text = $1 OR b.currency = $1)
+    AND ($3::date IS NULL OR b.effective_date >= $3) AND ($4::date IS NULL OR b.effective_date <= $4){also}
+WHERE $2 = $1 OR a.state->>'currency' = $1
+    OR EXISTS (SELECT FROM {schema}.balance o WHERE o.tenant_id = a.tenant_id
+        AND o.account_id = a.id::text AND o.currency = $1)
+GROUP BY a.state, a.code ORDER BY a.code
+"""
+KNOWN = " AND ($5::timestamptz IS NULL OR b.posted_at <= $5)"
+NOT_CLOSING = """ AND b.journal_type <> 'CLOSING' AND NOT EXISTS (SELECT FROM {schema}.journal o
+        WHERE o.tenant_id = b.tenant_id AND o.id = b.original_id AND o.journal_type = 'CLOSING')"""
+MOVED = """
+FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND ($2::text IS NULL OR m.partner_id = $2)
+    AND ($3::date IS NULL OR m.effective_date >= $3) AND ($4::date IS NULL OR m.effective_date <= $4)
+    AND ($5::timestamptz IS NULL OR m.posted_at <= $5) AND ($6::text IS NULL OR m.currency = $6)
+"""
+IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
+ITEMS = """
+SELECT m.partner_id, coalesce(m.item_id, m.journal_id::text) AS item_id,
+    sum(m.base_debit_minor - m.base_credit_minor) AS net, coalesce(min(m.due_date), min(m.effective_date)) AS due_date
+FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND m.effective_date <= $2
+    AND ($3::timestamptz IS NULL OR m.posted_at <= $3)
+GROUP BY 1, 2 HAVING sum(m.base_debit_minor - m.base_credit_minor) <> 0
+"""
+LATER = """
+SELECT j.state::text FROM {schema}.journal j WHERE EXISTS (SELECT FROM {schema}.movement m
+    WHERE m.tenant_id = j.tenant_id AND m.journal_id = j.id AND m.effective_date <= $3 AND m.posted_at > $4)
+ORDER BY j.position LIMIT $1 OFFSET $2
+"""
+HOLDINGS = """
+SELECT b.account_id, sum(CASE WHEN a.state->>'currency' = $2 THEN b.base_debit_minor - b.base_credit_minor
+    WHEN b.currency = a.state->>'currency' THEN b.debit_minor - b.credit_minor END) AS holding
+FROM {schema}.balance b JOIN {schema}.account a ON a.tenant_id = b.tenant_id AND a.id::text = b.account_id
+WHERE b.account_id = ANY($1::text[]) GROUP BY b.account_id
+"""
+SERIES = """
+SELECT series, count(*) AS count, max(sequence) AS last,
+    coalesce(jsonb_agg(jsonb_build_array(before + 1, sequence - 1) ORDER BY sequence)
+        FILTER (WHERE sequence > before + 1), '[]')::text AS missing,
+    coalesce(jsonb_agg(sequence) FILTER (WHERE sequence = before), '[]')::text AS repeated
+FROM (
+    SELECT series, sequence, lag(sequence, 1, 0) OVER (PARTITION BY series ORDER BY sequence) AS before
+    FROM {schema}.number WHERE fiscal_year = $1
+) n
+GROUP BY series ORDER BY series
+"""
 
 
 def page_of(limit: int, offset: int) -> tuple[int, int]:
@@ -32,12 +84,20 @@ def page_of(limit: int, offset: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """What was posted to an account, in minor units."""
+class Window:
+    """Which entries count: dated between `first` and `last`, both included, and posted until `known`."""
 
-    account: Any
-    debit_minor: int
-    credit_minor: int
+    first: date | None = None
+    last: date | None = None
+    known: datetime | None = None
+
+
+def moved(
+    account_ids: Sequence[str], currency: str, window: Window, partner_id: str | None
+) -> tuple[object, ...]:
+    """The values of `MOVED`."""
+    only = None if currency == BASE else currency
+    return list(account_ids), partner_id, window.first, window.last, window.known, only
 
 
 class Views:
@@ -99,61 +159,151 @@ class Views:
         )
         return [STATES[kind].decode(row["state"]) for row in rows]
 
-    async def invoices(
+    async def documents(
         self,
         tenant_id: str,
+        kind: str,
         *,
         status: str | None,
-        customer_id: str | None,
+        filters: Mapping[str, object],
         today: date,
         limit: int,
         offset: int,
     ) -> list[Any]:
-        """Invoices, newest first. Overdue is asked of the due date, not stored."""
+        """Invoices or vouchers, newest first. Overdue is asked of the due date, not stored."""
+        given = {column: value for column, value in filters.items() if value is not None}
+        where = "".join(f" AND {column} = ${number}" for number, column in enumerate(given, start=5))
+        debts = "AND voucher_kind IN ('BILL', 'DEBIT_NOTE')" if kind == "voucher" else ""
         rows = await self._fetch(
             tenant_id,
-            "SELECT state::text FROM {schema}.invoice"
-            " WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID')"
-            " AND due_date < $5::date THEN 'OVERDUE' ELSE status END)"
-            " AND ($4::text IS NULL OR customer_id = $4) ORDER BY position DESC LIMIT $1 OFFSET $2",
+            f"SELECT state::text FROM {{schema}}.{kind}"  # noqa: S608 - as above
+            f" WHERE ($3::text IS NULL OR $3 = CASE WHEN status IN ('APPROVED', 'PARTIALLY_PAID') {debts}"
+            f" AND due_date < $4::date THEN 'OVERDUE' ELSE status END){where}"
+            " ORDER BY position DESC LIMIT $1 OFFSET $2",
             *page_of(limit, offset),
             status,
-            customer_id,
             today,
+            *given.values(),
         )
-        return [STATES["invoice"].decode(row["state"]) for row in rows]
+        return [STATES[kind].decode(row["state"]) for row in rows]
 
     async def balances(
-        self, tenant_id: str, *, currency: str, first: date | None, last: date | None
+        self, tenant_id: str, *, currency: str, window: Window, closing: bool = True
     ) -> list[Balance]:
-        """What was posted to every account of a currency, of days between `first` and `last`, both included."""
-        rows = await self._fetch(
-            tenant_id,
-            "SELECT a.state::text, coalesce(sum(b.debit_minor), 0) AS debit,"
-            " coalesce(sum(b.credit_minor), 0) AS credit"
-            " FROM {schema}.account a LEFT JOIN {schema}.balance b ON b.tenant_id = a.tenant_id"
-            " AND b.account_id = a.id::text AND b.currency = $1"
-            " AND ($2::date IS NULL OR b.effective_date >= $2) AND ($3::date IS NULL OR b.effective_date <= $3)"
-            " WHERE a.state->>'currency' = $1 GROUP BY a.state, a.code ORDER BY a.code",
-            currency,
-            first,
-            last,
-        )
+        """What was posted to every account; closing entries and their reversals can be left out.
+
+        In the currency of the books: everything, at its worth. In another: what was posted in it.
+        """
+        summed = window.known is None and closing
+        source, also = ("balance", "") if summed else ("movement", KNOWN + ("" if closing else NOT_CLOSING))
+        query = BALANCES.replace("{source}", source).replace("{also}", also)
+        query = query.replace("{base}", "base_" if currency == BASE else "")
+        values = (currency, BASE, window.first, window.last, *(() if summed else (window.known,)))
         return [
             Balance(
                 account=STATES["account"].decode(row["state"]),
                 debit_minor=int(row["debit"]),
                 credit_minor=int(row["credit"]),
             )
+            for row in await self._fetch(tenant_id, query, *values)
+        ]
+
+    async def movements(
+        self,
+        tenant_id: str,
+        account_ids: Sequence[str],
+        *,
+        currency: str,
+        window: Window,
+        partner_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Movement]:
+        """What posted lines did to these accounts, in the order of days. Currency as in `balances`."""
+        base = "base_" if currency == BASE else ""
+        rows = await self._fetch(
+            tenant_id,
+            f"SELECT m.account_id, m.effective_date, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit,"
+            f" m.journal_id::text, m.number, m.description, m.document_id, m.partner_id {MOVED} {IN_ORDER}"
+            " LIMIT $7 OFFSET $8",
+            *moved(account_ids, currency, window, partner_id),
+            limit,
+            offset,
+        )
+        return [
+            Movement(
+                account_id=row["account_id"],
+                day=row["effective_date"],
+                debit_minor=row["debit"],
+                credit_minor=row["credit"],
+                journal_id=row["journal_id"],
+                number=row["number"],
+                description=row["description"],
+                document_id=row["document_id"],
+                partner_id=row["partner_id"],
+            )
             for row in rows
         ]
 
-    async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
-        """Debits less credits of these accounts, in minor units."""
-        rows = await self._fetch(
+    async def moved_minor(
+        self,
+        tenant_id: str,
+        account_ids: Sequence[str],
+        *,
+        currency: str,
+        window: Window,
+        partner_id: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[int, int]:
+        """Debits less credits of such movements, or of the first of them, and how many they are."""
+        base = "base_" if currency == BASE else ""
+        [row] = await self._fetch(
             tenant_id,
-            "SELECT account_id, sum(debit_minor - credit_minor) AS holding FROM {schema}.balance"
-            " WHERE account_id = ANY($1::text[]) GROUP BY account_id",
-            list(account_ids),
+            f"SELECT coalesce(sum(net), 0) AS net, count(*) AS count FROM (SELECT m.{base}debit_minor"  # noqa: S608 - as above
+            f" - m.{base}credit_minor AS net {MOVED} {IN_ORDER} LIMIT $7) moved",
+            *moved(account_ids, currency, window, partner_id),
+            limit,
         )
+        return int(row["net"]), row["count"]
+
+    async def items(
+        self, tenant_id: str, account_ids: Sequence[str], *, last: date, known: datetime | None
+    ) -> list[Item]:
+        """What is open of documents and payments on these accounts, at its worth in the books."""
+        rows = await self._fetch(tenant_id, ITEMS, list(account_ids), last, known)
+        return [
+            Item(
+                partner_id=row["partner_id"],
+                item_id=row["item_id"],
+                net_minor=int(row["net"]),
+                due_date=row["due_date"],
+            )
+            for row in rows
+        ]
+
+    async def known_later(
+        self, tenant_id: str, *, last: date, known: datetime, limit: int, offset: int
+    ) -> list[Any]:
+        """Entries of days up to `last` that were posted after `known`, in the order of the log."""
+        rows = await self._fetch(tenant_id, LATER, *page_of(limit, offset), last, known)
+        return [STATES["journal"].decode(row["state"]) for row in rows]
+
+    async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
+        """Debits less credits of these accounts, in minor units of each account's currency."""
+        rows = await self._fetch(tenant_id, HOLDINGS, list(account_ids), BASE)
         return {row["account_id"]: int(row["holding"]) for row in rows}
+
+    async def number_series(self, tenant_id: str, fiscal_year: str) -> list[dict[str, Any]]:
+        """Of each series of a fiscal year: how many numbers it has, the last, the missing and the repeated."""
+        rows = await self._fetch(tenant_id, SERIES, fiscal_year)
+        return [
+            {
+                "series": row["series"],
+                "fiscalYear": fiscal_year,
+                "count": row["count"],
+                "last": row["last"],
+                "missing": [{"first": first, "last": last} for first, last in orjson.loads(row["missing"])],
+                "repeated": sorted(set(orjson.loads(row["repeated"]))),
+            }
+            for row in rows
+        ]

@@ -1,0 +1,113 @@
+"""Commands on vouchers: vendors' bills, credit and debit notes."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from finance import invoice, posting, settlement, voucher
+from finance.clerk import Clerk, Sheet, uncontrolled
+from finance.ports import Caller, Claimed
+from finance.refusal import CorrectionImpossible, CustomerUnknown, VendorUnknown, VoucherReferenceTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Billing:
+    """A voucher and its entry stand or fall together."""
+
+    clerk: Clerk
+
+    async def create(self, caller: Caller, key: str, command: voucher.Create) -> voucher.Voucher:
+        """Draft one. Master data is asked first, so that no transaction waits for it."""
+        purchase = voucher.SIDES[command.kind] == settlement.PURCHASE
+        kind, refused = ("vendors", VendorUnknown) if purchase else ("customers", CustomerUnknown)
+        verified = await self.clerk.verified(caller, kind, command.terms.partner_id, refused)
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            verified()
+            uncontrolled(caller.tenant_id, (line.account_id or "" for line in command.terms.lines))
+            voucher_id = self.clerk.new_id()
+            complete = msgspec.structs.replace(command, voucher_id=voucher_id)
+            made: voucher.Voucher = sheet.decide("voucher", voucher_id, complete)
+            await self._corrects(sheet, made)
+            return "voucher", made
+
+        found: voucher.Voucher = await self.clerk.run(caller, key, ["create_voucher", command], work)
+        return found
+
+    async def _corrects(self, sheet: Sheet, note: voucher.Voucher) -> None:
+        """Let a note name the document it corrects.
+
+        Raises:
+            CorrectionImpossible: it is not binding, of somebody else, in another currency, or less than the credit.
+        """
+        if note.terms.corrects_id is None:
+            return
+        _, one = await sheet.document(note.terms.corrects_id)
+        same = (one.side, one.partner_id, one.currency) == (note.side, note.partner_id, note.currency)
+        if not same or one.number is None or one.cancelled or getattr(one, "is_credit", False):
+            raise CorrectionImpossible(f"Found {one.number or one.id} of {one.partner_id} in {one.currency}.")
+        if note.is_credit and note.total_minor > one.total_minor:
+            raise CorrectionImpossible(f"{one.number} is less than the credit.")
+
+    async def approve(self, caller: Caller, key: str, voucher_id: str) -> voucher.Voucher:
+        """Number it, and post its entry in the same transaction. A vendor's reference is booked once."""
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            draft: voucher.Voucher = await sheet.load("voucher", voucher_id)
+            day = draft.terms.voucher_date
+            await sheet.admit(day, taxed=True)
+            rate = await sheet.rate(draft.currency, day)
+            number = ""
+            if draft.status == "DRAFT":
+                await self._refer(sheet, draft)
+                number = await sheet.number(voucher.SERIES[draft.kind], day)
+            entry = posting.of_voucher(
+                caller.tenant_id, draft, journal_id=self.clerk.new_id(), number=number, rate=rate
+            )
+            owed = posting.worth(entry, posting.control(caller.tenant_id, draft.side))
+            command = voucher.Approve(
+                number=number,
+                journal_id=entry.journal_id,
+                approved_by=caller.user_id,
+                base_minor=None if rate is None else owed,
+            )
+            approved = sheet.decide("voucher", voucher_id, command, effective=day)
+            await self.clerk.enter(sheet, entry)
+            return "voucher", approved
+
+        found: voucher.Voucher = await self.clerk.run(caller, key, ["approve_voucher", voucher_id], work)
+        return found
+
+    async def _refer(self, sheet: Sheet, draft: voucher.Voucher) -> None:
+        """Take the vendor's reference for this bill, for good."""
+        if draft.kind != voucher.BILL:
+            return
+        value = f"{draft.partner_id}/{draft.terms.reference}"
+        try:
+            await sheet.book.claim("bill-reference", value, draft.id)
+        except Claimed as error:
+            raise VoucherReferenceTaken(f"Found '{draft.terms.reference}'.") from error
+
+    async def cancel(
+        self, caller: Caller, key: str, voucher_id: str, *, reason: str, on: date | None
+    ) -> voucher.Voucher:
+        """Cancel it; an approved one's entry is reversed in the same transaction, on its day or `on` a later one."""
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            found: voucher.Voucher = await sheet.load("voucher", voucher_id)
+            untouched = found.open_minor == found.total_minor and not found.cancelled
+            if found.journal_id is None or not untouched:
+                command = invoice.Cancel(reason=reason, reversing_journal_id=None)
+                return "voucher", sheet.decide("voucher", voucher_id, command)
+            await sheet.load("journal", found.journal_id)
+            day = on or found.terms.voucher_date
+            await sheet.admit(day, taxed=True)
+            mirror = await self.clerk.reverse(sheet, found.journal_id, day, document_id=voucher_id)
+            command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
+            return "voucher", sheet.decide("voucher", voucher_id, command)
+
+        request = ["cancel_voucher", voucher_id, reason, on]
+        found: voucher.Voucher = await self.clerk.run(caller, key, request, work)
+        return found

@@ -1,0 +1,271 @@
+"""Works one command: load, decide, append, remember - one transaction each, repeated when others were faster.
+
+What all commands share: the sheet a command is worked out on, and how an entry is posted and reversed.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from finance import fiscal, journal, numbering, period, policy, posting, rate
+from finance.events import KINDS
+from finance.money import BASE
+from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, Fault, MasterData, Store
+from finance.refusal import (
+    AccountControlled,
+    AccountInactive,
+    AccountUnknown,
+    CurrencyMismatch,
+    DateMalformed,
+    NotFound,
+    RateMissing,
+    Refused,
+)
+
+ATTEMPTS = 12
+PAUSE_S = 0.004
+Work = Callable[["Sheet"], Awaitable[tuple[str, Any]]]
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What a command has decided so far: streams as they will be, and the events that make them so.
+
+    A `careful` one waits for others who change the same streams: an attempt that follows a conflict queues.
+    Streams are loaded before the first number is drawn: drawing gives the transaction its place in the log, and a
+    stream that somebody changed after that would be read in the wrong order.
+    """
+
+    book: Book
+    caller: Caller
+    careful: bool = False
+    numbered: bool = False
+    states: dict[str, Any] = field(default_factory=dict)
+    absent: set[str] = field(default_factory=set)
+    events: list[Append] = field(default_factory=list)
+
+    async def load(self, kind: str, stream_id: str) -> Any:
+        """The present state of a stream.
+
+        Raises:
+            NotFound: there is none of this kind.
+        """
+        if stream_id not in self.states:
+            assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
+            if self.careful:
+                await self.book.hold_stream(stream_id)
+            self.states.update(await self.book.load(kind, [stream_id]))
+        if stream_id not in self.states:
+            raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
+        return self.states[stream_id]
+
+    async def document(self, document_id: str) -> tuple[str, Any]:
+        """The kind and state of an invoice or voucher.
+
+        Raises:
+            NotFound: it is neither.
+        """
+        for kind in ("invoice", "voucher"):
+            try:
+                return kind, await self.load(kind, document_id)
+            except NotFound:
+                continue
+        raise NotFound(f"No invoice or voucher has the id {document_id[:40]}.")
+
+    async def find(self, kind: str, stream_id: str, *, exclusively: bool = False) -> Any:
+        """The present state of a stream that may not have begun, or None. It stays so until the end.
+
+        Who wants to change it holds it exclusively, and waits for all who rely on it.
+        """
+        if stream_id not in self.states and stream_id not in self.absent:
+            assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
+            await self.book.hold([stream_id], exclusively=exclusively)
+            self.states.update(await self.book.load(kind, [stream_id]))
+            self.absent.add(stream_id)
+        return self.states.get(stream_id)
+
+    def decide(self, kind: str, stream_id: str, command: Any, *, effective: date | None = None) -> Any:
+        """Let the aggregate decide, and keep what it says. Returns the state after it."""
+        module = KINDS[kind]
+        state = self.states.get(stream_id)
+        for event in module.decide(state, command):
+            version = 1 if state is None else state.version + 1
+            state = module.evolve(state, event)
+            self.events.append(
+                Append(kind=kind, stream_id=stream_id, version=version, event=event, effective_date=effective)
+            )
+        self.states[stream_id] = state
+        return state
+
+    async def admit(self, day: date, *, taxed: bool) -> None:
+        """That a day can be posted to, and stays so until the end. Asked before the first number is drawn.
+
+        Raises:
+            Refused: its period is closed, or, for an entry with taxes, the day's taxes are locked.
+        """
+        tenant = self.book.tenant_id
+        found: period.Period | None = await self.find("period", period.stream(tenant, fiscal.period(day)))
+        period.admit(found, by_closer=period.CLOSER in self.caller.permissions)
+        if taxed:
+            policy.admit(await self.find("policy", policy.stream(tenant)), day)
+
+    async def rate(self, currency: str, day: date) -> Decimal | None:
+        """What a unit of the currency is worth on a day; None for that of the books. Asked before numbers are drawn.
+
+        Raises:
+            RateMissing: the table has none for this day.
+        """
+        if currency == BASE:
+            return None
+        found: rate.Rate | None = await self.find("rate", rate.stream(self.book.tenant_id, currency))
+        if found is None:
+            raise RateMissing(f"Expected one of {currency} on {day} or before.")
+        return found.on(day)
+
+    async def number(self, prefix: str, day: date) -> str:
+        """Draw the next number of a series: INV-2026-11-23-000042, counted per fiscal year."""
+        return numbering.of_document(prefix, day, await self._draw(prefix, day))
+
+    async def journal_number(self, entry: journal.Journal) -> str:
+        kind, day = entry.journal_type, entry.journal_date
+        return numbering.of_entry(kind, day, await self._draw(journal.PREFIXES[kind], day))
+
+    async def _draw(self, series: str, day: date) -> int:
+        self.numbered = True
+        return await self.book.draw(series, fiscal.year(day))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clerk:
+    """Has everything a command needs of the world."""
+
+    store: Store
+    masterdata: MasterData
+    clock: Clock
+    new_id: Callable[[], str]
+
+    async def run(self, caller: Caller, key: str, request: Sequence[Any], work: Work) -> Any:
+        """Do the work in one transaction, and answer the same request with this key in the same way again.
+
+        Raises:
+            Refused: the rules say no; nothing was written.
+            Fault: the world did not do what was asked; nothing was written.
+        """
+        digest = hashlib.sha256(msgspec.json.encode([*request, caller.user_id], enc_hook=str)).digest()
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self.store.book(caller.tenant_id) as book:
+                    answered = await book.recall(key, digest)
+                    if answered is not None:
+                        return answered[1]
+                    sheet = Sheet(book, caller, careful=attempt > 0)
+                    kind, state = await work(sheet)
+                    await book.append(sheet.events, actor=caller.user_id)
+                    await book.remember(key, digest, kind, state)
+                return state  # noqa: TRY300 - the answer stands only once the transaction is committed
+            except Conflict:
+                await asyncio.sleep(PAUSE_S * (1 + attempt))
+        raise Contended(f"{ATTEMPTS} attempts were not enough")
+
+    async def check_accounts(self, sheet: Sheet, journal_id: str) -> None:
+        """That every line's account is there, active and takes the entry's currency, and stays so until the end."""
+        entry: journal.Journal = sheet.states[journal_id]
+        if entry.document_id is None and entry.original_id is None:
+            uncontrolled(sheet.book.tenant_id, (line.account_id for line in entry.lines))
+        ids = sorted({line.account_id for line in entry.lines})
+        await sheet.book.hold(ids, exclusively=False)
+        found = await sheet.book.load("account", ids)
+        for account_id in ids:
+            one = found.get(account_id)
+            if one is None:
+                raise AccountUnknown(f"Found {account_id[:40]}.")
+            if not one.active:
+                raise AccountInactive(f"It is {one.code}.")
+            if one.currency not in {entry.currency, BASE}:
+                raise CurrencyMismatch(f"{one.code} is in {one.currency}, the entry in {entry.currency}.")
+
+    async def post(self, sheet: Sheet, journal_id: str) -> journal.Journal:
+        """Number a draft and post it, into a period that is open."""
+        entry: journal.Journal = sheet.states[journal_id]
+        draft = entry.status == "DRAFT"  # a refusal needs no number
+        worth = entry.rate
+        if draft:
+            taxed = posting.touches_tax(sheet.book.tenant_id, entry.lines)
+            await sheet.admit(entry.journal_date, taxed=taxed)
+            if worth is None and any(journal.unvalued(line) for line in entry.lines):
+                worth = await sheet.rate(entry.currency, entry.journal_date)
+        command = journal.Post(
+            number=await sheet.journal_number(entry) if draft else "",
+            posted_at=self.clock.now(),
+            posted_by=sheet.caller.user_id,
+            rate=worth,
+        )
+        posted: journal.Journal = sheet.decide("journal", journal_id, command, effective=entry.journal_date)
+        await self.check_accounts(sheet, journal_id)
+        return posted
+
+    async def enter(self, sheet: Sheet, command: journal.Create) -> journal.Journal:
+        """Draft and post an entry."""
+        sheet.decide("journal", command.journal_id, command)
+        return await self.post(sheet, command.journal_id)
+
+    async def verified(
+        self, caller: Caller, kind: str, record_id: str, refused: type[Refused]
+    ) -> Callable[[], bool]:
+        """Ask master data about a customer or vendor before the transaction, so that none waits for it.
+
+        What is returned is asked within it, where a retry needs no answer of a neighbour: whether it was told.
+
+        Raises:
+            Fault: in the transaction: it could not be told, and may not be assumed.
+            Refused: in the transaction: there is none.
+        """
+        fault: Fault | None = None
+        told: bool | None = None
+        try:
+            told = await self.masterdata.exists(caller, kind, record_id)
+        except Fault as error:
+            fault = error
+
+        def answer() -> bool:
+            if fault is not None:
+                raise fault
+            if told is False:
+                raise refused(f"Found {record_id[:40]}.")
+            return told is True
+
+        return answer
+
+    async def reverse(
+        self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None
+    ) -> journal.Journal:
+        """Post the mirror image of an entry that was loaded, on a day of an open period.
+
+        Raises:
+            DateMalformed: the day is before the entry's.
+        """
+        before: journal.Journal = sheet.states[journal_id]
+        if on < before.journal_date:
+            raise DateMalformed(f"The reversal's {on} is before the entry's {before.journal_date}.")
+        mirror_id = self.new_id()
+        command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id)
+        reversed_entry = sheet.decide("journal", journal_id, command)
+        return await self.enter(sheet, journal.mirror(reversed_entry, journal_id=mirror_id, on=on))
+
+
+def uncontrolled(tenant_id: str, account_ids: Iterable[str]) -> None:
+    """Let an entry or a line that a person wrote onto these accounts.
+
+    Raises:
+        AccountControlled: only documents post to one of them.
+    """
+    controlled = posting.controls(tenant_id)
+    for account_id in account_ids:
+        if account_id in controlled:
+            raise AccountControlled(f"Found {account_id}.")
