@@ -18,7 +18,7 @@ from tranche.cli import run
 from tranche.forecast import Question, endings, forecast, span
 from tranche.forecast_page import document, page
 from tranche.plan import Metric
-from tranche.service import Defect, Service, parse_defect
+from tranche.service import Defect, Incident, IncidentRefused, Service, parse_defect, parse_incident
 from tranche.sight import promised, promises, share_of, sight, smallest, view_of
 from tranche.signals import NOTHING
 from tranche.trial import Run, Visit, tried
@@ -62,6 +62,13 @@ def test_good_releases_complete_and_bad_ones_are_found_soon_after_the_onset() ->
     assert found.weight_percent == 10
     assert found.failed == pytest.approx(0.03 * 40 * found.median_s, rel=0.6)
     assert found.slow is None
+
+
+def test_an_incident_of_both_versions_takes_no_good_release_back() -> None:
+    shared = forecast(question(incidents=(parse_incident("30s@80s"),)))
+
+    assert shared.good.rolled_back == 0
+    assert shared.outlooks[0].on_time < FAULTY.outlooks[0].on_time
 
 
 def test_what_cannot_be_modelled_is_said_to_be_taken_as_passed() -> None:
@@ -128,6 +135,15 @@ def test_promises_are_releases_with_twice_the_bad_share() -> None:
     )
     assert share_of(slow_bound, ill) == pytest.approx(0.10)
     assert not promises(few, replace(SERVICE, base_error_share=0.02, median_ms=290, p95_ms=400))
+
+
+def test_an_incident_is_read_from_its_text() -> None:
+    assert parse_incident("20m@24h") == Incident(
+        start_s=86_400, length_s=1200, error_share=0.05, latency_factor=2
+    )
+    for text in ("", "20m", "0s@1h", "20@24h", "-5m@1h"):
+        with pytest.raises(IncidentRefused, match="such as 20m@24h"):
+            parse_incident(text)
 
 
 def test_the_smallest_size_is_read_between_two() -> None:

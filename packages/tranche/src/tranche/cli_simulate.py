@@ -47,6 +47,7 @@ ABOVE_ZERO = click.FloatRange(min=0, min_open=True)
     "--lost", callback=share, default="0%", show_default=True, help="Looks at the counters that fail."
 )
 @click.option("--fault", help="Also try releases with a fault: errors=+1%@24h, errors=x5, p95=+50%@1h.")
+@click.option("--incident", multiple=True, help="A time in which both versions suffer alike: 20m@24h.")
 @click.option("--runs", type=click.IntRange(min=1), default=300, show_default=True, help="Rollouts.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the curves to this SVG file.")
@@ -60,7 +61,7 @@ def simulate(plan: Path, fault: str | None, runs: int, seed: int, plot: Path | N
     from tranche.adapters.envoy_config import FASTER_THAN_MS
     from tranche.forecast import Question, forecast
     from tranche.forecast_page import document
-    from tranche.service import parse_defect
+    from tranche.service import parse_defect, parse_incident
 
     question = Question(
         plan=language.load(plan)[0],
@@ -70,6 +71,7 @@ def simulate(plan: Path, fault: str | None, runs: int, seed: int, plot: Path | N
         seed=seed,
         fault=fault,
         defect=parse_defect(fault) if fault else None,
+        incidents=tuple(map(parse_incident, options["incident"])),
     )
     with _bar() as advanced:
         found = forecast(question, advanced)

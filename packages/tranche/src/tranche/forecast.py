@@ -13,7 +13,7 @@ import numpy as np
 
 from tranche.limits import percent
 from tranche.plan import Bound, Phase, Plan, duration
-from tranche.service import Defect, Service
+from tranche.service import Defect, Incident, Service
 from tranche.sight import SURE, WORSE, Promised, Sight, View, promised, share_of, sight, view_of
 from tranche.signals import wilson
 from tranche.simulate import simulate
@@ -41,6 +41,7 @@ class Question:
     seed: int
     fault: str | None = None
     defect: Defect | None = None
+    incidents: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ def forecast(question: Question, advanced: Advanced = lambda _, __: None) -> For
         edges_ms=question.edges_ms,
         runs=question.runs,
         seed=question.seed,
+        incidents=question.incidents,
     )
     runs = simulate(trial, lambda part: advanced("good releases", part))
     curves = {"good releases rolled back (%)": curve(runs, plan, "rolled back")}

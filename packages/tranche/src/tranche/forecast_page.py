@@ -60,6 +60,10 @@ def assumed(found: Forecast) -> str:
         f"a look every {duration(found.every_s)}",
         f"seed {question.seed}",
     ]
+    told += [
+        f"both versions ill for {duration(round(each.length_s))} from {span(each.start_s)} on"
+        for each in question.incidents
+    ]
     text = "Assumed: " + ", ".join(told) + "."
     if found.left_out:
         text += " Taken as passed: " + "; ".join(found.left_out) + "."

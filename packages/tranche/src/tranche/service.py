@@ -121,6 +121,17 @@ class ImpossibleDefect(DefectRefused):
     code = "impossible-defect"
 
 
+class IncidentRefused(Refused):
+    """The text does not say how long an incident lasts, and when it begins."""
+
+    code = "incident-refused"
+
+
+USUAL_ERRORS: Final = 0.05
+USUAL_LATENCY: Final = 2.0
+"""What an incident does where no more is said: a bad database, say, for a while."""
+
+
 EXAMPLES: Final = "write errors=+1%@24h, errors=x5, p95=+50%@1h or p95=x2"
 _TEXT: Final = re.compile(
     r"(?P<metric>errors|p95)\s*=\s*(?:\+\s*(?P<percent>\d+(?:\.\d+)?)\s*%|[x×]\s*(?P<factor>\d+(?:\.\d+)?))"
@@ -150,3 +161,24 @@ def parse_defect(text: str) -> Defect:
     if percent > 100:
         raise ImpossibleDefect(f"expected at most 100 % more errors, found '{text}'; {EXAMPLES}")
     return Defect(onset_s=onset_s, errors_factor=factor, errors_added=percent / 100)
+
+
+_INCIDENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*@\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def parse_incident(text: str) -> Incident:
+    """An incident from text such as `20m@24h`: for how long, and from when. Both versions have USUAL_ERRORS more
+    errors and USUAL_LATENCY times the latency.
+
+    Raises:
+        IncidentRefused: it cannot be read, or lasts no time.
+    """
+    found = _INCIDENT.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        raise IncidentRefused(f"expected how long and when, such as 20m@24h, found '{text}'")
+    return Incident(
+        start_s=float(found[3]) * SECONDS[found[4]],
+        length_s=float(found[1]) * SECONDS[found[2]],
+        error_share=USUAL_ERRORS,
+        latency_factor=USUAL_LATENCY,
+    )
