@@ -1,5 +1,6 @@
 """What sustained means, and when a requirement is met."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -127,6 +128,22 @@ def test_when_green_is_surely_worse_than_a_bad_blue_going_back_helps() -> None:
 
     assert found.reading.verdict is Verdict.FAIL
     assert not found.blue_too
+
+
+def test_in_a_bad_hour_a_green_that_looks_a_little_worse_is_not_taken_back() -> None:
+    found = read_limit(limit(), minutes(*[(9, 100)] * 5, blue=(50, 1000)))
+
+    assert found.reading.verdict is Verdict.FAIL
+    assert found.blue_too
+
+
+def test_a_minute_after_a_bad_hour_green_is_not_blamed_for_it() -> None:
+    hour = minutes(*[(6, 100)] * 5, blue=(60, 1000))
+    after = replace(hour[-1], arms={**hour[-1].arms, Arm.BLUE: counts(1, 1000)})
+    found = read_limit(limit(), [*hour[:-1], after])
+
+    assert found.reading.verdict is Verdict.FAIL
+    assert found.blue_too
 
 
 def test_without_enough_requests_blue_excuses_nothing() -> None:
