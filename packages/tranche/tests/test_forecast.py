@@ -172,9 +172,9 @@ def test_a_service_that_breaks_an_objective_itself_is_told_so() -> None:
 
 
 def test_endings_are_counted() -> None:
-    visit = Visit(phase=1, internal_only=False, entered_s=0, left_s=1, green=NOTHING)
+    visit = Visit(phase=1, internal_only=False, entered_s=0, left_s=1)
     runs = [
-        Run(ending=ending, ended_s=at, phase=1, weight_percent=10, why="", visits=(visit,), ill=NOTHING)
+        Run(ending=ending, ended_s=at, phase=1, why="", visits=(visit,), ill=NOTHING)
         for ending, at in (("completed", 3.0), ("rolled back", 1.0), ("waiting", 5.0))
     ]
     found = endings(runs)

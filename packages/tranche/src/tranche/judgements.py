@@ -15,15 +15,27 @@ from tranche.judge import Look, State
 from tranche.judgement import (
     ENOUGH_TO_CHOOSE,
     RESTART_EVERY_S,
+    SAFE_RATIO,
     TAILS,
     Asked,
     Case,
     Judgement,
     Tally,
 )
-from tranche.plan import Bound, Metric, Plan
+from tranche.plan import Bound, Metric, Phase, Plan
 from tranche.signals import Counts
-from tranche.world import BLUE, CONTROL, ERRORS, FIRST_EDGE, GREEN, REQUESTS, Booleans, Floats, Integers
+from tranche.world import (
+    BLUE,
+    CONTROL,
+    ERRORS,
+    FIRST_EDGE,
+    GREEN,
+    INTERNAL,
+    REQUESTS,
+    Booleans,
+    Floats,
+    Integers,
+)
 
 FOR_EVER_MS: Final = 3_600_000
 """An edge above every latency: what is counted below it are all requests."""
@@ -151,6 +163,16 @@ def counts_of(bench: Bench, counts: Integers) -> Counts:
     return Counts(requests=requests, errors=errors, faster={**faster, FOR_EVER_MS: requests})
 
 
+def green_of(counts: Integers) -> Integers:
+    """What green's users met, internal ones too. [R, count]"""
+    return np.asarray(counts[:, GREEN] + counts[:, INTERNAL:].sum(axis=1))
+
+
+def blue_of(counts: Integers) -> Integers:
+    """What blue's users met. [R, count]"""
+    return np.asarray(counts[:, BLUE] + counts[:, CONTROL])
+
+
 # Looks.
 
 
@@ -172,7 +194,7 @@ def calibrate(bench: Bench, found: Judgements, counts: Integers, seconds: Floats
     return replace(
         found,
         state=replace(found.state, spread=spread),
-        blue=found.blue + counts[:, [CONTROL, BLUE]].sum(axis=1),
+        blue=found.blue + blue_of(counts),
     )
 
 
@@ -191,12 +213,12 @@ def hear(
     What is not asked for safety later need not be weighed, which costs most.
     """
     found = _calibrated(_with_edges(found, enters))
-    blue = counts[:, BLUE] + counts[:, CONTROL]
+    blue = blue_of(counts)
     look = _look(
         bench,
         found,
         green=counts[:, GREEN],
-        all_green=counts[:, GREEN] + counts[:, CONTROL + 1 :].sum(axis=1),
+        all_green=green_of(counts),
         blue=blue,
         asked=bench.asked[phase],
         seconds=seconds,
@@ -220,7 +242,7 @@ def hear(
 
 def wait(found: Judgements, counts: Integers) -> Judgements:
     """As `judgement.waited`: green warms up."""
-    return replace(found, blue=found.blue + counts[:, BLUE] + counts[:, CONTROL])
+    return replace(found, blue=found.blue + blue_of(counts))
 
 
 def _calibrated(found: Judgements) -> Judgements:
@@ -301,6 +323,20 @@ def column_of(bench: Bench, bound: Bound) -> int | None:
     if bound.edge_ms is None:
         return ERRORS
     return FIRST_EDGE + bench.edges_ms.index(bound.edge_ms) if bound.edge_ms in bench.edges_ms else None
+
+
+def surely_met(bench: Bench, phase: Phase, found: Judgements) -> Booleans:
+    """As `judgement.safety`: where every counted requirement of the phase is surely met. [R]"""
+    upper = judge.upper(bench.case.design, found.weighed)
+    met = np.ones(len(upper), dtype=np.bool_)
+    for bound in phase.requirements:
+        if not bound.is_counted:
+            continue
+        safe = upper[:, bench.case.about(bound)] <= 1
+        if bound.metric is Metric.ERRORS:
+            safe |= upper[:, 0] <= SAFE_RATIO
+        met &= safe & (column_of(bench, bound) is not None)
+    return np.asarray(met)
 
 
 def _slower(counts: Integers, edge: Integers) -> Integers:

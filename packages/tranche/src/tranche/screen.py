@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tranche import judge
-from tranche.judgement import SAFE_RATIO, SUSPICION
-from tranche.judgements import Bench, Judgements, column_of, rows_of
+from tranche.judgement import SUSPICION
+from tranche.judgements import Bench, Judgements, blue_of, column_of, green_of, rows_of, surely_met
 from tranche.limits import EVALUATIONS, least_requests
-from tranche.plan import Limit, Metric, Phase, Plan
+from tranche.plan import Limit, Phase, Plan
 from tranche.signals import Z_99
-from tranche.world import BLUE, CONTROL, ERRORS, GREEN, INTERNAL, REQUESTS, Booleans, Floats, Integers
+from tranche.world import ERRORS, REQUESTS, Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,52 +128,29 @@ class Screen:
         return np.asarray((requests >= least) & (lower > limit.bound.bad_share * (1 - 1e-6)))
 
     def _may_pass(self, which: Booleans) -> Booleans:
-        """Which of these rollouts have shown what their phase must show."""
+        """Which of these rollouts have shown what their phase must show; internal users alone show nothing surely."""
         part: Judgements = rows_of(self.found, which)
         standing: Standing = rows_of(self.standing, which)
-        upper = judge.upper(self.bench.case.design, part.weighed)
-        green = green_of(standing.counts)
-        shown = np.ones(len(green), dtype=np.bool_)
-        for number, phase in enumerate(self.plan.phases):
+        passes = np.ones(len(standing.phase), dtype=np.bool_)
+        for number, phase in enumerate(self.plan.phases[1:], start=1):
             here = standing.phase == number
             if here.any():
-                shown[here] = self._shown(phase, number, green, upper, standing, part)[here]
-        return shown
+                surely = surely_met(self.bench, phase, rows_of(part, here)) | standing.internal_only[here]
+                passes[here] = self._met(phase, rows_of(standing, here), part.heard_s[here]) & surely
+        return passes
 
-    def _shown(
-        self,
-        phase: Phase,
-        number: int,
-        green: Integers,
-        upper: Floats,
-        standing: Standing,
-        part: Judgements,
-    ) -> Booleans:
-        if number == 0:
-            return np.ones(len(green), dtype=np.bool_)
+    def _met(self, phase: Phase, standing: Standing, heard_s: Floats) -> Booleans:
+        """Whether enough was counted, and the counts as they are meet the phase's requirements."""
+        green = green_of(standing.counts)
         requests = np.maximum(green[:, REQUESTS], 1)
         met = green[:, REQUESTS] >= np.where(standing.internal_only, 1, max(phase.minimum_requests, 1))
-        met &= part.heard_s > 0
+        met &= heard_s > 0
         for bound in phase.requirements:
             column = column_of(self.bench, bound)
             if column is None:
                 return np.zeros(len(green), dtype=np.bool_)
             met &= green[:, column] / requests <= bound.bad_share
-            safe = upper[:, self.bench.case.about(bound)] <= 1
-            if bound.metric is Metric.ERRORS:
-                safe |= upper[:, 0] <= SAFE_RATIO
-            met &= safe | standing.internal_only
         return np.asarray(met)
-
-
-def green_of(counts: Integers) -> Integers:
-    """What green's users met, internal ones too. [R, count]"""
-    return np.asarray(counts[:, GREEN] + counts[:, INTERNAL:].sum(axis=1))
-
-
-def blue_of(counts: Integers) -> Integers:
-    """What blue's users met. [R, count]"""
-    return np.asarray(counts[:, BLUE] + counts[:, CONTROL])
 
 
 def _wilson_lower(many: Floats, requests: Floats) -> Floats:

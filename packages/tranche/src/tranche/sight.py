@@ -16,11 +16,11 @@ import numpy as np
 
 from tranche import judge, judgements
 from tranche.judge import AT_PHASES, AT_START, OVER_TIME
-from tranche.judgement import SAFE_RATIO, case_of
-from tranche.judgements import Bench, Judgements, bench_of, column_of
+from tranche.judgement import case_of
+from tranche.judgements import Bench, Judgements, bench_of
 from tranche.plan import Bound, Metric, Phase, Plan
 from tranche.service import Defect, Service
-from tranche.world import GREEN, Booleans, Floats, Integers, World
+from tranche.world import GREEN, Floats, Integers, World
 
 SURE: Final = 0.9
 """The power that *can see* means, and the share of good rollouts that must be on time."""
@@ -210,7 +210,7 @@ def _watched(view: View, faults: Sequence[Defect], rng: np.random.Generator) -> 
 def _safe(view: View, rng: np.random.Generator) -> float:
     """The share of good releases of which everything is shown when the dwell is over."""
     (_, found), *_ = deque(_judged(view, 2 * ROWS, rng, (), weighs=True), maxlen=1)
-    return float(shown(view.bench, view.phase, found).mean())
+    return float(judgements.surely_met(view.bench, view.phase, found).mean())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,17 +278,3 @@ def _placed(view: View, design: judge.Design) -> float:
         return 0.0
     over_time = OVER_TIME * sum(stays) / design.planned_s
     return min(1.0, AT_START + AT_PHASES * len(stays) / design.phases + over_time)
-
-
-def shown(bench: Bench, phase: Phase, found: Judgements) -> Booleans:
-    """Where every counted requirement of the phase is surely met. [R]"""
-    upper = judge.upper(bench.case.design, found.weighed)
-    met = np.ones(len(upper), dtype=np.bool_)
-    for bound in phase.requirements:
-        if not bound.is_counted:
-            continue
-        safe = upper[:, bench.case.about(bound)] <= 1
-        if bound.metric is Metric.ERRORS:
-            safe |= upper[:, 0] <= SAFE_RATIO
-        met &= safe & (column_of(bench, bound) is not None)
-    return np.asarray(met)

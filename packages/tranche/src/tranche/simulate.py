@@ -19,16 +19,17 @@ import numpy as np
 from tranche import judgements
 from tranche.decide import Complete, Decision, Hold, RollBack, decide
 from tranche.events import Event, GreenReady, Started, WeightApplied, WeightRequested, encode
+from tranche.evidence import Evidence
 from tranche.judgement import case_of
-from tranche.judgements import Bench, Judgements, bench_of, counts_of, on_rows, rows_of
+from tranche.judgements import Bench, Judgements, bench_of, blue_of, counts_of, green_of, on_rows, rows_of
 from tranche.limits import KEPT
 from tranche.moves import events_of
 from tranche.observe import Observations, gather, users_since
 from tranche.plan import Plan
 from tranche.ports import Arm, Colour, ColourState, Recorded, Scrape, Stage
 from tranche.progress import Progress, evolve
-from tranche.screen import Look, Screen, blue_of, first_standing, green_of
-from tranche.signals import NOTHING, Counts, Interval
+from tranche.screen import Look, Screen, first_standing
+from tranche.signals import Counts, Interval
 from tranche.trial import PATIENCE, Run, Trial, Visit, planned_s
 from tranche.world import Booleans, Integers, World
 
@@ -171,16 +172,20 @@ class Fleet:
 
     # Decide, and keep what was decided.
 
+    def _asked(self, row: int) -> tuple[Decision, Evidence]:
+        """What `decide` says of this rollout now, and on what."""
+        progress = self.courses[row].progress
+        evidence = gather(self.plan, progress, self._seen(row))
+        return decide(self.plan, progress, evidence, _time(self.now_s)), evidence
+
     def _decide(self, row: int) -> Decision:
         course, now = self.courses[row], _time(self.now_s)
-        evidence = gather(self.plan, course.progress, self._seen(row))
-        decision = decide(self.plan, course.progress, evidence, now)
-        course.decision = decision
+        course.decision, evidence = self._asked(row)
+        decision = course.decision
         if isinstance(decision, Hold):
             return decision
-        before = course.progress
-        told = events_of(decision, plan=self.plan, progress=before, evidence=evidence, now=now)
-        course.progress = _recorded(before, told, now)
+        told = events_of(decision, plan=self.plan, progress=course.progress, evidence=evidence, now=now)
+        course.progress = _recorded(course.progress, told, now)
         self._leave(row)
         if not isinstance(decision, Complete):
             self._enter(row)
@@ -224,14 +229,12 @@ class Fleet:
 
     def _leave(self, row: int) -> None:
         course, standing = self.courses[row], self.standing
-        arms = self._arms(standing.counts[row])
         course.visits.append(
             Visit(
                 phase=int(standing.phase[row]),
                 internal_only=bool(standing.internal_only[row]),
                 entered_s=float(standing.entered_s[row]),
                 left_s=self.now_s,
-                green=arms[Arm.GREEN] + arms.get(Arm.INTERNAL, NOTHING),
             )
         )
 
@@ -271,22 +274,13 @@ class Fleet:
     def _run(self, row: int, ending: Literal["completed", "rolled back", "waiting"]) -> Run:
         course = self.courses[row]
         if ending == "waiting":
-            decision = decide(
-                self.plan,
-                course.progress,
-                gather(self.plan, course.progress, self._seen(row)),
-                _time(self.now_s),
-            )
-            course.decision = decision
+            course.decision, _ = self._asked(row)
             self._leave(row)
-        decided = course.decision
-        last = course.visits[-1]
         return Run(
             ending=ending,
             ended_s=self.now_s,
-            phase=last.phase,
-            weight_percent=course.progress.stay.weight_percent,
-            why=_why(decided),
+            phase=course.visits[-1].phase,
+            why=_why(course.decision),
             visits=tuple(course.visits),
             ill=counts_of(self.bench, self.standing.ill[row]),
         )

@@ -39,13 +39,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One stay of one rollout. Times in seconds since staging began; `green` is what green's users met in it."""
+    """One stay of one rollout. Times in seconds since staging began."""
 
     phase: int
     internal_only: bool
     entered_s: float
     left_s: float
-    green: Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,6 @@ class Run:
     ending: Literal["completed", "rolled back", "waiting"]
     ended_s: float
     phase: int
-    weight_percent: float
     why: str
     visits: tuple[Visit, ...]
     ill: Counts
