@@ -32,6 +32,35 @@ def test_when_it_returns_every_keeper_is_gone(tmp_path: Path) -> None:
     assert list(keeper.alive(tmp_path)) == []
 
 
+ORPHANING = """
+import subprocess, sys
+from pathlib import Path
+from laptop import keeper
+
+keeper.adopt()
+subprocess.run([sys.executable, "-c", sys.argv[1], *sys.argv[2:]], check=True)
+[pid] = keeper.alive(Path(sys.argv[3]))
+keeper.stop_all(Path(sys.argv[3]))
+sys.exit(f"{pid} is still there" if Path(f"/proc/{pid}").exists() else 0)
+"""
+ENGINE = """
+import json, subprocess, sys
+from pathlib import Path
+
+file = Path(sys.argv[2]) / "green.json"
+keeper = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(file)], stdout=subprocess.PIPE, text=True)
+keeper.stdout.readline()
+file.write_text(json.dumps({"pid": keeper.pid}))
+"""
+
+
+def test_a_keeper_whose_engine_has_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ORPHANING, ENGINE, OBEYS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_keeper_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeper, "WITHIN_S", 0.2)
     with started(tmp_path, DEAF) as process:

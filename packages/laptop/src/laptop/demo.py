@@ -51,6 +51,7 @@ class Demo:
         Raises:
             LaptopFault: a component, the traffic or the engine failed; nothing is left running.
         """
+        keeper.adopt()
         with Supervisor(self.state / "logs") as supervisor:
             topology = prepare(self.state, size=Size(users=self.users), port=self.port)
             try:

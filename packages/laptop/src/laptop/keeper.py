@@ -1,5 +1,7 @@
 """The engine's keepers: processes of their own, which would notice our end only a little after it."""
 
+import contextlib
+import ctypes
 import json
 import os
 import select
@@ -11,6 +13,16 @@ from laptop.fault import LaptopFault
 
 WITHIN_S = 15.0
 """The grace of a version, and what its keeper needs besides."""
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt() -> None:
+    """Let orphans of what we start become our children: a keeper outlives the engine that started it, and who started
+    neither may take its time to notice that it has ended.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def stop_all(directory: Path) -> None:
@@ -28,6 +40,8 @@ def stop_all(directory: Path) -> None:
             signal.pidfd_send_signal(descriptor, signal.SIGTERM)
             if not select.select([descriptor], [], [], WITHIN_S)[0]:
                 raise LaptopFault(f"the keeper {pid} did not end within {WITHIN_S:g} s; see {directory}")
+            with contextlib.suppress(ChildProcessError):  # not ours: who started it sees to that
+                os.waitid(os.P_PIDFD, descriptor, os.WEXITED)
         except ProcessLookupError:
             continue
         finally:
