@@ -382,14 +382,12 @@ class Controller:
         """Record what gates answered, where it is news."""
         while self._answers:
             ran = self._answers[0]
-            stay = self.progress.stay
-            known = stay.gates.get(ran.gate.name)
-            is_here = (ran.phase, ran.visit) == (stay.phase, self.progress.visit)
+            known = self.progress.stay.gates.get(ran.gate.name)
             is_news = known is None or (known.verdict, known.reason) != (
                 ran.answer.verdict,
                 ran.answer.reason,
             )
-            if is_here and is_news:
+            if ran.belongs_to(self.progress) and is_news:
                 self._append(
                     GateAnswered(
                         phase=ran.phase,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tranche.adapters.program import NotEnded, run_program
 from tranche.load import Bounds, Result, verdict
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import Fault, GateAnswer, Verdict
 from tranche.secret import Secret, SecretMissing
 
 GENERATOR = (sys.executable, "-m", "tranche.adapters.generator")
@@ -25,13 +25,9 @@ class LoadGate:
 
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
         values: Mapping[str, Any] = settings
-        target = values["target"]
-        if target and target not in self._targets:
-            told = f"the site has no target '{target}'; add it under 'gates.targets'"
-            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
         try:
-            requests = [readable(request) for request in self._targets.get(target) or values["requests"]]
-        except SecretMissing as fault:
+            requests = requests_of(values, self._targets)
+        except (NoTarget, SecretMissing) as fault:
             return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=str(fault))
         job = {
             "url": self._green_url,
@@ -62,6 +58,23 @@ def bounds_of(settings: Mapping[str, Any]) -> Bounds:
         latency_p99=None if p99 is None else 1000 * p99,
         errors=None if errors is None else errors / 100,
     )
+
+
+class NoTarget(Fault):
+    """The plan names requests that the site does not describe."""
+
+
+def requests_of(settings: Mapping[str, Any], targets: Mapping[str, Requests]) -> list[dict[str, Any]]:
+    """The requests of a gate's settings, or of the target they name, with their secrets in them.
+
+    Raises:
+        NoTarget: the site has no such target.
+        SecretMissing: as `readable`.
+    """
+    target = settings["target"]
+    if target and target not in targets:
+        raise NoTarget(f"the site has no target '{target}'; add it under 'gates.targets'")
+    return [readable(request) for request in targets.get(target) or settings["requests"]]
 
 
 def readable(request: Mapping[str, Any]) -> dict[str, Any]:

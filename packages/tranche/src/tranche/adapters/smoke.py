@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tranche.adapters.exchange import NoAnswer, exchange
-from tranche.adapters.load_test import Requests, readable
+from tranche.adapters.load_test import NoTarget, Requests, requests_of
 from tranche.plan import duration
 from tranche.ports import GateAnswer, Verdict
 from tranche.secret import SecretMissing
@@ -23,13 +23,10 @@ class SmokeGate:
 
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
         values: Mapping[str, Any] = settings
-        target, ends = values["target"], time.monotonic() + timeout_s
-        if target and target not in self._targets:
-            told = f"the site has no target '{target}'; add it under 'gates.targets'"
-            return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
+        ends = time.monotonic() + timeout_s
         try:
-            requests = [readable(request) for request in self._targets.get(target) or values["requests"]]
-        except SecretMissing as fault:
+            requests = requests_of(values, self._targets)
+        except (NoTarget, SecretMissing) as fault:
             return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=str(fault))
         found: list[tuple[str, str | None]] = []
         for request in requests:
