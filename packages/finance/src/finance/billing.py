@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from finance import invoice, posting, settlement, voucher
+from finance import posting, settlement, voucher
 from finance.clerk import Clerk, Sheet, uncontrolled
 from finance.ports import Caller, Claimed
 from finance.refusal import CorrectionImpossible, CustomerUnknown, VendorUnknown, VoucherReferenceTaken
@@ -96,17 +96,7 @@ class Billing:
         """Cancel it; an approved one's entry is reversed in the same transaction, on its day or `on` a later one."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            found: voucher.Voucher = await sheet.load("voucher", voucher_id)
-            untouched = found.open_minor == found.total_minor and not found.cancelled
-            if found.journal_id is None or not untouched:
-                command = invoice.Cancel(reason=reason, reversing_journal_id=None)
-                return "voucher", sheet.decide("voucher", voucher_id, command)
-            await sheet.load("journal", found.journal_id)
-            day = on or found.terms.voucher_date
-            await sheet.admit(day, taxed=True)
-            mirror = await self.clerk.reverse(sheet, found.journal_id, day, document_id=voucher_id)
-            command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
-            return "voucher", sheet.decide("voucher", voucher_id, command)
+            return "voucher", await self.clerk.cancel(sheet, "voucher", voucher_id, reason=reason, on=on)
 
         request = ["cancel_voucher", voucher_id, reason, on]
         found: voucher.Voucher = await self.clerk.run(caller, key, request, work)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from finance import fiscal, journal, numbering, period, policy, posting, rate
+from finance import fiscal, invoice, journal, numbering, period, policy, posting, rate
 from finance.events import KINDS
 from finance.money import BASE
 from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, Fault, MasterData, Store
@@ -241,6 +241,21 @@ class Clerk:
             return told is True
 
         return answer
+
+    async def cancel(self, sheet: Sheet, kind: str, document_id: str, *, reason: str, on: date | None) -> Any:
+        """Cancel an invoice or voucher. What was posted is reversed, on its day or `on` a later one; what was paid, or
+        is cancelled already, is left for the document to refuse.
+        """
+        found = await sheet.load(kind, document_id)
+        untouched = found.open_minor == found.total_minor and not found.cancelled
+        if found.journal_id is None or not untouched:
+            return sheet.decide(kind, document_id, invoice.Cancel(reason=reason, reversing_journal_id=None))
+        await sheet.load("journal", found.journal_id)
+        day = on or found.dated
+        await sheet.admit(day, taxed=True)
+        mirror = await self.reverse(sheet, found.journal_id, day, document_id=document_id)
+        command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
+        return sheet.decide(kind, document_id, command)
 
     async def reverse(
         self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None

@@ -270,17 +270,7 @@ class Books:
         """Cancel it; an approved one's entry is reversed in the same transaction, on its day or `on` a later one."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            found: invoice.Invoice = await sheet.load("invoice", invoice_id)
-            untouched = found.open_minor == found.total_minor and not found.cancelled
-            if found.journal_id is None or not untouched:
-                command = invoice.Cancel(reason=reason, reversing_journal_id=None)
-                return "invoice", sheet.decide("invoice", invoice_id, command)
-            await sheet.load("journal", found.journal_id)
-            day = on or found.terms.invoice_date
-            await sheet.admit(day, taxed=True)
-            mirror = await self._clerk.reverse(sheet, found.journal_id, day, document_id=invoice_id)
-            command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
-            return "invoice", sheet.decide("invoice", invoice_id, command)
+            return "invoice", await self._clerk.cancel(sheet, "invoice", invoice_id, reason=reason, on=on)
 
         cancelled: invoice.Invoice = await self._run(
             caller, key, ["cancel_invoice", invoice_id, reason, on], work

@@ -40,6 +40,22 @@ async def page(info: Info, kind: str, *, limit: int, offset: int, **filters: obj
     return await context.service.views.page(tenant, kind, limit=limit, offset=offset, filters=filters)
 
 
+async def documents(
+    info: Info, kind: str, *, status: str | None, limit: int, offset: int, **filters: object
+) -> list[Any]:
+    """As `page`; a status is that of today, for a document may be overdue."""
+    context = allowed(info)
+    return await context.service.views.documents(
+        context.caller.tenant_id,
+        kind,
+        status=status,
+        filters=filters,
+        today=context.now.date(),
+        limit=limit,
+        offset=offset,
+    )
+
+
 @query.field("chartOfAccount")
 async def chart_of_account(_: object, info: Info, *, id: str) -> Any:
     found = await one(info, "account", id)
@@ -90,18 +106,10 @@ async def invoices(
     limit: int,
     offset: int,
 ) -> Any:
-    context = allowed(info)
-    today = context.now.date()
-    found = await context.service.views.documents(
-        context.caller.tenant_id,
-        "invoice",
-        status=status,
-        filters={"customer_id": customerId},
-        today=today,
-        limit=limit,
-        offset=offset,
+    found = await documents(
+        info, "invoice", status=status, limit=limit, offset=offset, customer_id=customerId
     )
-    return [shape.invoice(state, today) for state in found]
+    return [shape.invoice(state, info.context.now.date()) for state in found]
 
 
 @query.field("voucher")
@@ -121,18 +129,10 @@ async def vouchers(
     limit: int,
     offset: int,
 ) -> Any:
-    context = allowed(info)
-    today = context.now.date()
-    found = await context.service.views.documents(
-        context.caller.tenant_id,
-        "voucher",
-        status=status,
-        filters={"voucher_kind": kind, "partner_id": partnerId},
-        today=today,
-        limit=limit,
-        offset=offset,
+    found = await documents(
+        info, "voucher", status=status, limit=limit, offset=offset, voucher_kind=kind, partner_id=partnerId
     )
-    return [shape.voucher(state, today) for state in found]
+    return [shape.voucher(state, info.context.now.date()) for state in found]
 
 
 @voucher_type.field("partner")

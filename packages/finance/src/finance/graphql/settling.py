@@ -122,36 +122,37 @@ async def amount_of(context: Context, document_id: str, text: str) -> Money:
     return Money.parse(text, await currency_of(context, kind, document_id))
 
 
+async def settled(
+    context: Context,
+    books: Books,
+    caller: Caller,
+    kind: str,
+    document_id: str,
+    asked: Given,
+    key: str,
+    told: str,
+) -> shape.Shown:
+    amount = await amount_of(context, document_id, asked["amount"])
+    found = await books.settling.settle(
+        caller, key, kind, document_id, amount=amount, told=told, on=asked["on"]
+    )
+    return shape.document(found, context.now.date())
+
+
 @command("writeOff")
 async def write_off(
     context: Context, books: Books, caller: Caller, *, documentId: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
-    settled = await books.settling.settle(
-        caller,
-        idempotencyKey,
-        settlement.WRITE_OFF,
-        documentId,
-        amount=await amount_of(context, documentId, input["amount"]),
-        told=input["reason"],
-        on=input["on"],
-    )
-    return shape.document(settled, context.now.date())
+    kind, told = settlement.WRITE_OFF, input["reason"]
+    return await settled(context, books, caller, kind, documentId, input, idempotencyKey, told)
 
 
 @command("withholdTax")
 async def withhold_tax(
     context: Context, books: Books, caller: Caller, *, documentId: str, input: Given, idempotencyKey: str
 ) -> shape.Shown:
-    settled = await books.settling.settle(
-        caller,
-        idempotencyKey,
-        settlement.WITHHOLDING,
-        documentId,
-        amount=await amount_of(context, documentId, input["amount"]),
-        told=input["certificate"],
-        on=input["on"],
-    )
-    return shape.document(settled, context.now.date())
+    kind, told = settlement.WITHHOLDING, input["certificate"]
+    return await settled(context, books, caller, kind, documentId, input, idempotencyKey, told)
 
 
 @command("withdrawSettlement")
