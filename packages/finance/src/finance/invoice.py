@@ -11,7 +11,7 @@ from typing import Final, assert_never
 import msgspec
 
 from finance import settlement
-from finance.money import BASE, LARGEST_MINOR, Money, share
+from finance.money import LARGEST_MINOR, Money
 from finance.refusal import (
     AmountMalformed,
     AmountNotPositive,
@@ -178,14 +178,11 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_open_minor(self) -> int:
         """What is open, as the books value it; nothing before approval."""
-        if self.currency == BASE:
-            return self.open_minor if self.number else 0
-        settled = settlement.base_minor(self.settlements)
-        return (self.base_minor or 0) - self.base_paid_minor - settled
+        return settlement.open_worth_minor(self)
 
     def worth_minor(self, minor: int) -> int:
         """What a part of the open amount is worth in the books; the last part takes what is left."""
-        return share(self.base_open_minor, minor, self.open_minor) if self.open_minor else 0
+        return settlement.part_worth_minor(self, minor)
 
     @property
     def status(self) -> str:
@@ -374,7 +371,7 @@ def _draft(invoice: Invoice | None) -> Invoice:
 def _record(invoice: Invoice, command: RecordPayment) -> PaymentRecorded:
     payable(invoice, command.amount)
     minor = command.amount.minor
-    worth = None if invoice.currency == BASE else invoice.worth_minor(minor)
+    worth = settlement.kept_worth_minor(invoice, minor)
     return PaymentRecorded(payment_id=command.payment_id, amount_minor=minor, base_minor=worth)
 
 
@@ -394,7 +391,7 @@ def payable(invoice: Invoice, amount: Money) -> None:
 def _settle(invoice: Invoice, command: Settle) -> Settled:
     payable(invoice, Money(0, invoice.currency))
     asked = settlement.checked(command.settlement, invoice.open_minor, invoice.currency)
-    worth = None if invoice.currency == BASE else invoice.worth_minor(asked.amount_minor)
+    worth = settlement.kept_worth_minor(invoice, asked.amount_minor)
     return Settled(settlement=msgspec.structs.replace(asked, base_minor=worth))
 
 

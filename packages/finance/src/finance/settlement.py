@@ -7,11 +7,11 @@ is taken back by another event, and its entry by another entry.
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from finance.money import Money, share
+from finance.money import BASE, Money, share
 from finance.refusal import (
     AllocationTooLarge,
     AllocationUnknown,
@@ -156,3 +156,41 @@ def amount_minor(settlements: Sequence[Settlement]) -> int:
 
 def base_minor(settlements: Sequence[Settlement]) -> int:
     return sum(one.base_minor or 0 for one in settlements)
+
+
+class Debt(Protocol):
+    """An invoice or voucher, as far as its worth goes. `base_minor` is the worth of the total, None before approval and
+    in the currency of the books.
+    """
+
+    @property
+    def currency(self) -> str: ...
+    @property
+    def number(self) -> str | None: ...
+    @property
+    def open_minor(self) -> int: ...
+    @property
+    def base_open_minor(self) -> int: ...
+    @property
+    def base_minor(self) -> int | None: ...
+    @property
+    def base_paid_minor(self) -> int: ...
+    @property
+    def settlements(self) -> tuple[Settlement, ...]: ...
+
+
+def open_worth_minor(debt: Debt) -> int:
+    """What is open, as the books value it; nothing before approval."""
+    if debt.currency == BASE:
+        return debt.open_minor if debt.number else 0
+    return (debt.base_minor or 0) - debt.base_paid_minor - base_minor(debt.settlements)
+
+
+def part_worth_minor(debt: Debt, minor: int) -> int:
+    """What a part of the open amount is worth in the books; the last part takes what is left."""
+    return share(debt.base_open_minor, minor, debt.open_minor) if debt.open_minor else 0
+
+
+def kept_worth_minor(debt: Debt, minor: int) -> int | None:
+    """As `part_worth_minor`, for an event to keep; None in the currency of the books."""
+    return None if debt.currency == BASE else part_worth_minor(debt, minor)

@@ -17,7 +17,7 @@ import msgspec
 
 from finance import invoice, settlement
 from finance.invoice import Line
-from finance.money import BASE, LARGEST_MINOR, Money, share
+from finance.money import LARGEST_MINOR, Money
 from finance.refusal import (
     AmountMalformed,
     DateMalformed,
@@ -176,14 +176,11 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base_open_minor(self) -> int:
         """What is open of a debt, as the books value it; nothing before approval."""
-        if self.currency == BASE:
-            return self.open_minor if self.number else 0
-        settled = settlement.base_minor(self.settlements)
-        return (self.base_minor or 0) - self.base_paid_minor - settled
+        return settlement.open_worth_minor(self)
 
     def worth_minor(self, minor: int) -> int:
         """What a part of the open amount is worth in the books; the last part takes what is left."""
-        return share(self.base_open_minor, minor, self.open_minor) if self.open_minor else 0
+        return settlement.part_worth_minor(self, minor)
 
     @property
     def status(self) -> str:
@@ -334,14 +331,14 @@ def payable(voucher: Voucher, amount: Money) -> None:
 def _record(voucher: Voucher, command: invoice.RecordPayment) -> PaymentRecorded:
     payable(voucher, command.amount)
     minor = command.amount.minor
-    worth = None if voucher.currency == BASE else voucher.worth_minor(minor)
+    worth = settlement.kept_worth_minor(voucher, minor)
     return PaymentRecorded(payment_id=command.payment_id, amount_minor=minor, base_minor=worth)
 
 
 def _settle(voucher: Voucher, command: invoice.Settle) -> Settled:
     payable(voucher, Money(0, voucher.currency))
     asked = settlement.checked(command.settlement, voucher.open_minor, voucher.currency)
-    worth = None if voucher.currency == BASE else voucher.worth_minor(asked.amount_minor)
+    worth = settlement.kept_worth_minor(voucher, asked.amount_minor)
     return Settled(settlement=msgspec.structs.replace(asked, base_minor=worth))
 
 
