@@ -44,13 +44,14 @@ keeper.stop_all(Path(sys.argv[3]))
 sys.exit(f"{pid} is still there" if Path(f"/proc/{pid}").exists() else 0)
 """
 ENGINE = """
-import json, subprocess, sys
+import json, os, subprocess, sys
 from pathlib import Path
 
 file = Path(sys.argv[2]) / "green.json"
 keeper = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(file)], stdout=subprocess.PIPE, text=True)
 keeper.stdout.readline()
 file.write_text(json.dumps({"pid": keeper.pid}))
+os._exit(0)  # as if killed: it sees to nothing it has started
 """
 
 
