@@ -20,9 +20,10 @@ demo: setup ## a finished phased rollout on real components; BAD=errors|slow|cra
 up: setup ## the production topology, kept running until Ctrl-C
 	@laptop up
 
-test: check ## every test, real components included
+test: check ## every test, real components included; end to end by itself, as it needs a quiet machine
 	@./scripts/prometheus >/dev/null
-	@pytest $(PYTEST)
+	@pytest -n auto --maxprocesses 4 --dist loadfile --ignore tests/end_to_end $(PYTEST)
+	@pytest tests/end_to_end $(PYTEST)
 
 check: setup ## formatting, lint, types and import contracts
 	@ruff format --check --quiet . || { echo "run: make fmt"; exit 1; }

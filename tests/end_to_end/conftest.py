@@ -130,6 +130,12 @@ class Users:
         return Counter(f"{one['failure']}: {one['detail']}" for one in self.records() if one["failure"])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """A shell starts what runs behind it deaf to Ctrl-C, and our commands would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
     made = Machine(tmp_path)
