@@ -10,6 +10,7 @@ from finance import posting, settlement, voucher
 from finance.clerk import Clerk, Sheet, uncontrolled
 from finance.ports import Caller, Claimed
 from finance.refusal import CorrectionImpossible, CustomerUnknown, VendorUnknown, VoucherReferenceTaken
+from finance.taxes import confirmed, taxed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,14 @@ class Billing:
             verified()
             uncontrolled(caller.tenant_id, (line.account_id or "" for line in command.terms.lines))
             voucher_id = self.clerk.new_id()
-            complete = msgspec.structs.replace(command, voucher_id=voucher_id)
+            terms = await taxed(
+                sheet,
+                command.terms,
+                day=command.terms.voucher_date,
+                side=voucher.SIDES[command.kind],
+                currency=command.currency,
+            )
+            complete = msgspec.structs.replace(command, voucher_id=voucher_id, terms=terms)
             made: voucher.Voucher = sheet.decide("voucher", voucher_id, complete)
             await self._corrects(sheet, made)
             return "voucher", made
@@ -61,6 +69,7 @@ class Billing:
             rate = await sheet.rate(draft.currency, day)
             number = ""
             if draft.status == "DRAFT":
+                await confirmed(sheet, draft.terms.lines, day)
                 await self._refer(sheet, draft)
                 number = await sheet.number(voucher.SERIES[draft.kind], day)
             entry = posting.of_voucher(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate, voucher
+from finance import account, invoice, journal, payment, period, policy, rate, tax, voucher
 
 Event = (
     account.Event
@@ -18,6 +18,7 @@ Event = (
     | period.Event
     | policy.Event
     | rate.Event
+    | tax.Event
     | voucher.Event
 )
 State = (
@@ -28,6 +29,7 @@ State = (
     | period.Period
     | policy.Policy
     | rate.Rate
+    | tax.Tax
     | voucher.Voucher
 )
 
@@ -39,6 +41,7 @@ KINDS: Final[dict[str, Any]] = {
     "period": period,
     "policy": policy,
     "rate": rate,
+    "tax": tax,
     "voucher": voucher,
 }
 TYPES: Final[dict[str, type[Any]]] = {

@@ -92,6 +92,7 @@ def invoice_lines(given: Sequence[Given], currency: str) -> tuple[invoice.Line, 
             vat_category=line["vatCategory"],
             product_id=line.get("productId"),
             account_id=line.get("accountId"),
+            tax_codes=tuple(line.get("taxCodes") or ()),
         )
         for line in given
     )
@@ -108,6 +109,8 @@ async def create_invoice(
         invoice_date=input["invoiceDate"],
         due_date=input["dueDate"],
         lines=invoice_lines(input["lineItems"], currency),
+        prices=input["prices"],
+        rounding=input["taxRounding"],
     )
     created = await books.create_invoice(caller, idempotencyKey, currency=currency, terms=terms)
     return shape.invoice(created, context.now.date())
@@ -125,6 +128,8 @@ async def update_invoice(
             invoice_date=input.get("invoiceDate") or terms.invoice_date,
             due_date=input.get("dueDate") or terms.due_date,
             lines=terms.lines if lines is None else invoice_lines(lines, draft.currency),
+            prices=input.get("prices") or terms.prices,
+            rounding=input.get("taxRounding") or terms.rounding,
         )
 
     changed = await books.update_invoice(caller, idempotencyKey, id, asked=input, change=change)
