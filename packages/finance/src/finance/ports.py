@@ -111,6 +111,9 @@ class Book(Protocol):
     async def active_children(self, account_id: str) -> int:
         """How many active accounts are directly below this one."""
 
+    async def corrections(self, document_id: str) -> Sequence[str]:
+        """The ids of all vouchers, whatever became of them, that were made out to correct this document."""
+
     async def append(self, events: Sequence[Append], *, actor: str) -> None:
         """Append events to their streams.
 

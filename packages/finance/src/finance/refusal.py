@@ -269,6 +269,12 @@ class CorrectionImpossible(Refused):
     code = "correction-impossible"
 
 
+class CorrectionTooLarge(Refused):
+    """Credits together cannot be more than the document they correct."""
+
+    code = "correction-too-large"
+
+
 class AccountControlled(Refused):
     """Documents post to this account, and nobody else: it must equal what customers and vendors owe."""
 

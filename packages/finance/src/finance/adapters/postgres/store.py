@@ -79,6 +79,10 @@ CHILDREN = """
 SELECT DISTINCT stream_id::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
 """
+CORRECTIONS = """
+SELECT DISTINCT stream_id::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND kind = 'voucher' AND data->'terms'->>'corrects_id' = $1
+"""
 REMEMBER = """
 INSERT INTO finance_log.answers (tenant_id, key, digest, kind, state)
 VALUES (finance_log.tenant(), $1, $2, $3, $4::text::jsonb)
@@ -145,6 +149,10 @@ class PostgresBook:
         rows = await self._connection.fetch(CHILDREN, account_id)
         states = await self.load("account", [row["stream_id"] for row in rows])
         return sum(state.active and state.parent_id == account_id for state in states.values())
+
+    async def corrections(self, document_id: str) -> Sequence[str]:
+        rows = await self._connection.fetch(CORRECTIONS, document_id)
+        return [row["stream_id"] for row in rows]
 
     async def append(self, events: Sequence[Append], *, actor: str) -> None:
         if not events:
