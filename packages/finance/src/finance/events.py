@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate, tax, voucher
+from finance import account, invoice, journal, payment, period, policy, rate, tax, voucher, year
 
 Event = (
     account.Event
@@ -20,6 +20,7 @@ Event = (
     | rate.Event
     | tax.Event
     | voucher.Event
+    | year.Event
 )
 State = (
     account.Account
@@ -31,6 +32,7 @@ State = (
     | rate.Rate
     | tax.Tax
     | voucher.Voucher
+    | year.Year
 )
 
 KINDS: Final[dict[str, Any]] = {
@@ -43,6 +45,7 @@ KINDS: Final[dict[str, Any]] = {
     "rate": rate,
     "tax": tax,
     "voucher": voucher,
+    "year": year,
 }
 TYPES: Final[dict[str, type[Any]]] = {
     kind.__struct_config__.tag: kind

@@ -1,8 +1,8 @@
 """Commands on accounts, journal entries, invoices and payments.
 
-With `billing.py`, `settling.py`, `closing.py`, `tables.py` and `taxes.py`, the only modules that turn a request into
-events. The rules are in the aggregates; what is here is order: which streams a command touches, which numbers it draws,
-and that documents and their entries stand or fall together.
+With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py` and `taxes.py`, the only modules that turn a
+request into events. The rules are in the aggregates; what is here is order: which streams a command touches, which
+numbers it draws, and that documents and their entries stand or fall together.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerU
 from finance.settling import Settling
 from finance.tables import Tables
 from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
+from finance.years import Years
 
 DEEPEST_CHART = 10
 CHART = "chart"
@@ -48,6 +49,7 @@ class Books:
         self.closing = Closing(self._clerk)
         self.tables = Tables(self._clerk)
         self.taxes = Taxes(self._clerk)
+        self.years = Years(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
         """The present state of a document from the log itself; None when the tenant has none of this id."""

@@ -335,6 +335,18 @@ class PeriodLocked(Refused):
     code = "period-locked"
 
 
+class YearNotClosed(Refused):
+    """The fiscal year is not closed."""
+
+    code = "year-not-closed"
+
+
+class YearOutOfOrder(Refused):
+    """Fiscal years are closed one after the other, and reopened the last one first."""
+
+    code = "year-out-of-order"
+
+
 class TaxesLocked(Refused):
     """A tax return that covers this day was filed; choose a later day, or have the taxes unlocked."""
 

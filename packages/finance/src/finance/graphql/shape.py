@@ -18,6 +18,7 @@ from finance.refusal import Refused
 from finance.settlement import Allocation, Settlement
 from finance.taxation import VAT
 from finance.voucher import Voucher
+from finance.year import Year
 
 Shown = dict[str, Any]
 
@@ -247,6 +248,20 @@ def period(name: str, state: Period | None) -> Shown:
         "firstDay": first,
         "lastDay": last,
         "status": state.status if state else OPEN,
+        "reason": state.reason if state else None,
+        "version": state.version if state else 0,
+    }
+
+
+def year(name: str, state: Year | None) -> Shown:
+    """A fiscal year; one nobody ever closed has no state and is open."""
+    return {
+        "__typename": "FiscalYear",
+        "name": name,
+        "firstDay": fiscal.first_day(name),
+        "lastDay": fiscal.last_day(name),
+        "status": state.status if state else OPEN,
+        "closingJournalIds": list(state.journal_ids) if state else [],
         "reason": state.reason if state else None,
         "version": state.version if state else 0,
     }

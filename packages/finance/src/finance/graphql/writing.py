@@ -355,6 +355,21 @@ async def reopen_period(
     return shape.period(period, reopened)
 
 
+@command("closeYear")
+async def close_year(
+    _: Context, books: Books, caller: Caller, *, fiscalYear: str, to: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.year(fiscalYear, await books.years.close(caller, idempotencyKey, fiscalYear, to=to))
+
+
+@command("reopenYear")
+async def reopen_year(
+    _: Context, books: Books, caller: Caller, *, fiscalYear: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    reopened = await books.years.reopen(caller, idempotencyKey, fiscalYear, reason=reason)
+    return shape.year(fiscalYear, reopened)
+
+
 @command("lockTaxes")
 async def lock_taxes(
     _: Context, books: Books, caller: Caller, *, through: date, idempotencyKey: str

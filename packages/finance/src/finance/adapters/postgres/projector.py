@@ -55,6 +55,7 @@ COLUMNS = {
     "policy": (),
     "rate": (),
     "tax": ("code",),
+    "year": ("fiscal_year",),
 }
 
 
@@ -80,6 +81,8 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return ()
         case "tax":
             return (state.code,)
+        case "year":
+            return (state.fiscal_year,)
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
 
