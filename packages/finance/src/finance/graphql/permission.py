@@ -14,6 +14,7 @@ NEEDED: Final = {
     "generalLedger": "report:read",
     "profitAndLoss": "report:read",
     "balanceSheet": "report:read",
+    "cashFlow": "report:read",
     "ageing": "report:read",
     "statement": "report:read",
     "vatSummary": "report:read",

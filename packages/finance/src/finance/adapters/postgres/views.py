@@ -49,6 +49,14 @@ WHERE (m.tax_code IS NOT NULL OR m.account_id = ANY($1::text[])) AND m.effective
     AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
 GROUP BY 1, 2, 3
 """
+FLOWS = """
+SELECT m.account_id, sum(m.base_credit_minor - m.base_debit_minor) AS net
+FROM {schema}.movement m WHERE m.account_id <> ALL($1::text[])
+    AND m.effective_date >= $2 AND m.effective_date <= $3 AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
+    AND EXISTS (SELECT FROM {schema}.movement c WHERE c.tenant_id = m.tenant_id AND c.journal_id = m.journal_id
+        AND c.account_id = ANY($1::text[]))
+GROUP BY 1
+"""
 IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 ITEMS = """
 SELECT m.partner_id, coalesce(m.item_id, m.journal_id::text) AS item_id,
@@ -287,6 +295,11 @@ class Views:
             )
             for row in rows
         ]
+
+    async def flows(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> dict[str, int]:
+        """Credits less debits on other accounts of entries that touch these, at their worth in the books."""
+        rows = await self._fetch(tenant_id, FLOWS, list(account_ids), window.first, window.last, window.known)
+        return {row["account_id"]: int(row["net"]) for row in rows}
 
     async def items(
         self, tenant_id: str, account_ids: Sequence[str], *, last: date, known: datetime | None
