@@ -29,6 +29,10 @@ NAMES = {
     *(f"journal.{name}/1" for name in ("created", "line-added", "updated", "posted", "reversed")),
     *(f"period.{name}/1" for name in ("soft-closed", "closed", "locked", "reopened")),
     "rate.set/1",
+    *(f"tax.{name}/1" for name in ("defined", "rated", "deactivated", "reactivated")),
+    *(f"year.{name}/1" for name in ("closed", "reopened", "locked")),
+    "policy.tax-pack-adopted/1",
+    "policy.identified/1",
     *(f"policy.taxes-{name}/1" for name in ("locked", "unlocked")),
 }
 """Names that lie in logs: one may be added, none may go or change."""

@@ -264,6 +264,7 @@ async def test_nothing_is_reversed_before_it_was_posted(desk: Desk) -> None:
 @pytest.mark.integration
 async def test_the_tax_lock_holds_back_invoices_and_not_entries_without_tax(desk: Desk) -> None:
     drafted = await desk.invoice_drafted()
+    await desk.books.taxes.adopt(desk.caller, key(), "bangladesh")
     await desk.books.closing.lock_taxes(desk.caller, key(), through=date(2026, 11, 23))
     with pytest.raises(TaxesLocked):
         await desk.books.approve_invoice(desk.caller, key(), drafted.id)

@@ -1,7 +1,8 @@
 """What each role may do. The names are those of the operations of finance and of master data.
 
 Who writes invoices or pays them does not make the customers and vendors they are for: that is the accountant's and
-the manager's.
+the manager's. Payables write vendors' bills and pay them, and leave approving and cancelling them to others; as bills
+and invoices are one permission, they could draft an invoice, which binds nobody until somebody else approves it.
 """
 
 from collections.abc import Iterable
@@ -37,10 +38,21 @@ NAMES: Final = of("customer:read", "vendor:read", "product:read")
 ROLES: Final = {
     "finance_manager": EVERYTHING,
     "accountant": of(
-        "account:", "journal:", "report:", "customer:", "vendor:", "product:", "finance:trial-balance:view"
+        "account:",
+        "journal:",
+        "report:",
+        "customer:",
+        "vendor:",
+        "product:",
+        "finance:trial-balance:view",
+        "invoice:read",
+        "payment:read",
     ),
-    "accounts_receivable": of("invoice:", "payment:", "account:read") | NAMES,
-    "accounts_payable": of("payment:", "account:read", "invoice:read") | NAMES,
+    "accounts_receivable": of("invoice:", "payment:", "account:read", "report:read", "report:export") | NAMES,
+    "accounts_payable": of(
+        "payment:", "account:read", "invoice:create", "invoice:read", "invoice:update", "report:read"
+    )
+    | NAMES,
     "auditor": READING,
 }
 

@@ -8,8 +8,16 @@ import msgspec
 
 from finance import posting, settlement, voucher
 from finance.clerk import Clerk, Sheet, uncontrolled
+from finance.money import Money
 from finance.ports import Caller, Claimed
-from finance.refusal import CorrectionImpossible, CustomerUnknown, VendorUnknown, VoucherReferenceTaken
+from finance.refusal import (
+    CorrectionImpossible,
+    CorrectionTooLarge,
+    CustomerUnknown,
+    VendorUnknown,
+    VoucherReferenceTaken,
+)
+from finance.taxes import confirmed, taxed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,14 @@ class Billing:
             verified()
             uncontrolled(caller.tenant_id, (line.account_id or "" for line in command.terms.lines))
             voucher_id = self.clerk.new_id()
-            complete = msgspec.structs.replace(command, voucher_id=voucher_id)
+            terms = await taxed(
+                sheet,
+                command.terms,
+                day=command.terms.voucher_date,
+                side=voucher.SIDES[command.kind],
+                currency=command.currency,
+            )
+            complete = msgspec.structs.replace(command, voucher_id=voucher_id, terms=terms)
             made: voucher.Voucher = sheet.decide("voucher", voucher_id, complete)
             await self._corrects(sheet, made)
             return "voucher", made
@@ -50,6 +65,26 @@ class Billing:
             raise CorrectionImpossible(f"Found {one.number or one.id} of {one.partner_id} in {one.currency}.")
         if note.is_credit and note.total_minor > one.total_minor:
             raise CorrectionImpossible(f"{one.number} is less than the credit.")
+        if note.is_credit:
+            await self._together(sheet, note, one)
+
+    async def _together(self, sheet: Sheet, note: voucher.Voucher, one: Any) -> None:
+        """That a credit and all approved ones of the same document are not more than it. Who approves others waits.
+
+        Raises:
+            CorrectionTooLarge: they are.
+        """
+        await sheet.book.hold([f"corrects/{one.id}"], exclusively=True)
+        found = await sheet.book.load("voucher", await sheet.book.corrections(one.id))
+        given_minor = sum(
+            other.total_minor
+            for other in found.values()
+            if other.is_credit and other.number is not None and not other.cancelled and other.id != note.id
+        )
+        if given_minor + note.total_minor > one.total_minor:
+            left = Money(one.total_minor - given_minor, one.currency)
+            credit = Money(note.total_minor, note.currency)
+            raise CorrectionTooLarge(f"Of {one.number} {left} are left, the credit is {credit}.")
 
     async def approve(self, caller: Caller, key: str, voucher_id: str) -> voucher.Voucher:
         """Number it, and post its entry in the same transaction. A vendor's reference is booked once."""
@@ -61,6 +96,8 @@ class Billing:
             rate = await sheet.rate(draft.currency, day)
             number = ""
             if draft.status == "DRAFT":
+                await confirmed(sheet, draft.terms.lines, day)
+                await self._corrects(sheet, draft)
                 await self._refer(sheet, draft)
                 number = await sheet.number(voucher.SERIES[draft.kind], day)
             entry = posting.of_voucher(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate, voucher
+from finance import account, invoice, journal, payment, period, policy, rate, tax, voucher, year
 
 Event = (
     account.Event
@@ -18,7 +18,9 @@ Event = (
     | period.Event
     | policy.Event
     | rate.Event
+    | tax.Event
     | voucher.Event
+    | year.Event
 )
 State = (
     account.Account
@@ -28,7 +30,9 @@ State = (
     | period.Period
     | policy.Policy
     | rate.Rate
+    | tax.Tax
     | voucher.Voucher
+    | year.Year
 )
 
 KINDS: Final[dict[str, Any]] = {
@@ -39,7 +43,9 @@ KINDS: Final[dict[str, Any]] = {
     "period": period,
     "policy": policy,
     "rate": rate,
+    "tax": tax,
     "voucher": voucher,
+    "year": year,
 }
 TYPES: Final[dict[str, type[Any]]] = {
     kind.__struct_config__.tag: kind

@@ -1,8 +1,8 @@
 """Commands on accounts, journal entries, invoices and payments.
 
-With `billing.py`, `settling.py`, `closing.py` and `tables.py`, the only modules that turn a request into events. The
-rules are in the aggregates; what is here is order: which streams a command touches, which numbers it draws, and that
-documents and their entries stand or fall together.
+With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py` and `taxes.py`, the only modules that turn a
+request into events. The rules are in the aggregates; what is here is order: which streams a command touches, which
+numbers it draws, and that documents and their entries stand or fall together.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from finance import account, chart, invoice, journal, payment, posting, voucher
+from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
 from finance.billing import Billing
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
@@ -21,6 +21,8 @@ from finance.ports import Caller, Claimed, Clock, MasterData, Store
 from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown, VendorUnknown
 from finance.settling import Settling
 from finance.tables import Tables
+from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
+from finance.years import Years
 
 DEEPEST_CHART = 10
 CHART = "chart"
@@ -46,6 +48,8 @@ class Books:
         self.settling = Settling(self._clerk)
         self.closing = Closing(self._clerk)
         self.tables = Tables(self._clerk)
+        self.taxes = Taxes(self._clerk)
+        self.years = Years(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
         """The present state of a document from the log itself; None when the tenant has none of this id."""
@@ -156,7 +160,7 @@ class Books:
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
             if post:
-                await self._clerk.post(sheet, journal_id)
+                await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["create_journal", command, post], work)
@@ -177,11 +181,19 @@ class Books:
     async def post_journal(self, caller: Caller, key: str, journal_id: str) -> journal.Journal:
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.load("journal", journal_id)
-            await self._clerk.post(sheet, journal_id)
+            await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["post_journal", journal_id], work)
         return found
+
+    async def _post(self, sheet: Sheet, journal_id: str) -> None:
+        """Post what a person wrote. Tax codes on its lines must be valid on its day, as those of documents."""
+        entry: journal.Journal = sheet.states[journal_id]
+        if entry.status == "DRAFT":
+            codes = (line.tax_code for line in entry.lines if line.tax_code is not None)
+            await levies(sheet, codes, entry.journal_date)
+        await self._clerk.post(sheet, journal_id)
 
     async def reverse_journal(self, caller: Caller, key: str, journal_id: str, on: date) -> journal.Journal:
         """Post the mirror image of an entry; answers with the new entry."""
@@ -207,7 +219,9 @@ class Books:
             command = invoice.Create(
                 invoice_id=invoice_id,
                 currency=currency,
-                terms=terms,
+                terms=await taxed(
+                    sheet, terms, day=terms.invoice_date, side=settlement.SALES, currency=currency
+                ),
                 customer_verified=known,
             )
             return "invoice", sheet.decide("invoice", invoice_id, command)
@@ -229,6 +243,9 @@ class Books:
         async def work(sheet: Sheet) -> tuple[str, Any]:
             draft = await sheet.load("invoice", invoice_id)
             terms = change(draft)
+            terms = await taxed(
+                sheet, terms, day=terms.invoice_date, side=settlement.SALES, currency=draft.currency
+            )
             if terms.customer_id != draft.terms.customer_id:
                 verified = await self._masterdata.exists(caller, "customers", terms.customer_id)
                 if verified is False:
@@ -249,13 +266,20 @@ class Books:
             day = draft.terms.invoice_date
             await sheet.admit(day, taxed=True)
             rate = await sheet.rate(draft.currency, day)
-            number = await sheet.number("INV", day) if draft.status == "DRAFT" else ""
+            company = await sheet.find("policy", policy.stream(tenant)) or policy.NONE_YET
+            number, tax_number = "", None
+            if draft.status == "DRAFT":
+                await confirmed(sheet, draft.terms.lines, day)
+                number = await sheet.number("INV", day)
+                if company.tax_invoice_series is not None and codes_of(draft.terms.lines):
+                    tax_number = await sheet.number(company.tax_invoice_series, day)
             entry = posting.of_invoice(tenant, draft, journal_id=journal_id, number=number, rate=rate)
             command = invoice.Approve(
                 number=number,
                 journal_id=journal_id,
                 approved_by=caller.user_id,
                 base_minor=None if rate is None else posting.worth(entry, receivable),
+                tax_number=tax_number,
             )
             approved = sheet.decide("invoice", invoice_id, command, effective=day)
             await self._clerk.enter(sheet, entry)

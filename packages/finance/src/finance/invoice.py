@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from finance import settlement
+from finance import settlement, taxation
 from finance.money import LARGEST_MINOR, Money
 from finance.refusal import (
     AmountMalformed,
@@ -23,6 +23,7 @@ from finance.refusal import (
     InvoiceWithoutLines,
 )
 from finance.settlement import Settlement
+from finance.taxation import LineTax
 from finance.text import sized
 
 VAT_PERCENT: Final = {
@@ -32,16 +33,17 @@ VAT_PERCENT: Final = {
     "ZERO_RATED": Decimal(0),
     "EXEMPT": Decimal(0),
 }
-"""Rates of the National Board of Revenue, Bangladesh, as the original service used them; dated tables follow."""
+"""Rates of the National Board of Revenue, Bangladesh, as the original service used them; of lines without tax codes."""
 
 MOST_LINES: Final = 500
 QUANTITY_PLACES: Final = 6
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in minor units; `vat_minor` is rounded half to even, per line.
+    """Amounts in minor units. `amount_minor` is net; `vat_minor` is all taxes on top of it, rounded as the terms say.
 
-    `account_id` is what the amount is posted to; None is the rule's own account.
+    `taxes` says what `vat_minor` is made of where the line has `tax_codes`. A release that knows no codes sees the
+    same totals. `account_id` is what the amount is posted to; None is the rule's own account.
     """
 
     description: str
@@ -53,16 +55,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     vat_minor: int
     product_id: str | None = None
     account_id: str | None = None
+    tax_codes: tuple[str, ...] = ()
+    taxes: tuple[LineTax, ...] = ()
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a draft says, and what a new draft says in its place."""
+    """What a draft says, and what a new draft says in its place. `prices` and `rounding` as in `taxation`."""
 
     customer_id: str
     invoice_date: date
     due_date: date
     lines: tuple[Line, ...]
     vendor_id: str | None = None
+    prices: str = taxation.EXCLUSIVE
+    rounding: str = taxation.LINE
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.created/1"):
@@ -79,12 +85,16 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.updated/1"
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.approved/1"):
-    """`base_minor` is what the total was worth in the currency of the books; None for an invoice in the latter."""
+    """`base_minor` is what the total was worth in the currency of the books; None for an invoice in the latter.
+
+    `tax_number` is its serial as a tax invoice (Mushak-6.3), where the company's tax pack has such a series.
+    """
 
     number: str
     journal_id: str
     approved_by: str
     base_minor: int | None = None
+    tax_number: str | None = None
 
 
 class PaymentRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="invoice.payment-recorded/1"):
@@ -140,6 +150,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     customer_verified: bool = True
     number: str | None = None
     journal_id: str | None = None
+    tax_number: str | None = None
     paid_minor: int = 0
     base_minor: int | None = None
     base_paid_minor: int = 0
@@ -217,6 +228,7 @@ class Approve(msgspec.Struct, frozen=True, kw_only=True):
     journal_id: str
     approved_by: str
     base_minor: int | None = None
+    tax_number: str | None = None
 
 
 class RecordPayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,8 +271,11 @@ def line(
     vat_category: str,
     product_id: str | None,
     account_id: str | None = None,
+    tax_codes: tuple[str, ...] = (),
 ) -> Line:
-    """A priced line: quantity times price, VAT on it, each rounded half to even.
+    """A priced line: quantity times price, VAT of its category on it, each rounded half to even.
+
+    What tax codes come to is known only with the rates of the day: `taxing.levied`.
 
     Raises:
         AmountNotPositive: nothing or less is sold, or for less than nothing.
@@ -286,6 +301,7 @@ def line(
         vat_minor=amount.times(percent / 100).minor,
         product_id=product_id,
         account_id=account_id,
+        tax_codes=tax_codes,
     )
 
 
@@ -318,6 +334,7 @@ def decide(invoice: Invoice | None, command: Command) -> list[Event]:
                     journal_id=command.journal_id,
                     approved_by=command.approved_by,
                     base_minor=command.base_minor,
+                    tax_number=command.tax_number,
                 )
             ]
         case RecordPayment():
@@ -419,7 +436,11 @@ def evolve(invoice: Invoice | None, event: Event) -> Invoice:
             return _next(invoice, terms=event.terms)
         case Approved():
             return _next(
-                invoice, number=event.number, journal_id=event.journal_id, base_minor=event.base_minor
+                invoice,
+                number=event.number,
+                journal_id=event.journal_id,
+                base_minor=event.base_minor,
+                tax_number=event.tax_number,
             )
         case PaymentRecorded():
             return _paid(invoice, event.amount_minor, event.base_minor or 0)

@@ -50,16 +50,18 @@ def read(number: str, day: date | None = None) -> Drawn:
     )
 
 
-def carried(event: Any) -> tuple[str, date | None] | None:
-    """The number that an event gives to its document, and the day to read it with; None when it gives none."""
+def carried(event: Any) -> list[tuple[str, date | None]]:
+    """The numbers that an event gives to its document, each with the day to read it with; mostly none."""
     match event:
         case journal.Posted(number=number, journal_date=day):
-            return number, day
-        case invoice.Approved(number=number) | voucher.Approved(number=number):
-            return number, None
+            return [(number, day)]
+        case invoice.Approved(number=number, tax_number=tax_number):
+            return [(one, None) for one in (number, tax_number) if one is not None]
+        case voucher.Approved(number=number):
+            return [(number, None)]
         case payment.Created(number=str(number), payment_date=day):  # drawn at creation until 1.1.0
-            return number, day
+            return [(number, day)]
         case payment.Completed(number=str(number)):
-            return number, None
+            return [(number, None)]
         case _:
-            return None
+            return []

@@ -111,6 +111,12 @@ class Book(Protocol):
     async def active_children(self, account_id: str) -> int:
         """How many active accounts are directly below this one."""
 
+    async def nets(self, first: date | None, last: date) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """Debits less credits of entries dated between both days, by account and currency, and what they are worth."""
+
+    async def corrections(self, document_id: str) -> Sequence[str]:
+        """The ids of all vouchers, whatever became of them, that were made out to correct this document."""
+
     async def append(self, events: Sequence[Append], *, actor: str) -> None:
         """Append events to their streams.
 

@@ -2,7 +2,7 @@
 
 | document | debit | credit |
 |---|---|---|
-| approved invoice or debit note | control: total | sales: subtotal; VAT payable: VAT |
+| approved invoice or debit note | control: total | sales: subtotal; VAT payable: VAT; duty payable: duty |
 | completed payment | cash, bank or wallet by method | control: what pays a debt; advances: the rest |
 | allocation of money on account | advances | control |
 | allocation of a note | control, of the note | control, of the debt |
@@ -12,8 +12,10 @@
 
 That is the side of customers, whose control account is what they owe. A credit note is a debit note turned round.
 The side of vendors is the whole table turned round, with its own accounts (`SIDES`): a bill is an invoice that
-somebody else made out. VAT on bills is taken to be recoverable. Taking something back posts the mirror image of its
-entry (`journal.mirror`), or the rule turned round where the entry did more than what is taken back.
+somebody else made out. What a vendor charges of a tax is claimed back where its code says so, as VAT without a code is;
+otherwise it is part of what was bought. Each tax has a line with its code, and what it is on a line with all of them
+(`A+B`), so that a return is made from entries alone. Taking something back posts the mirror image of its entry
+(`journal.mirror`), or the rule turned round where the entry did more than what is taken back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +24,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from finance import chart, journal, settlement
+from finance import chart, invoice, journal, settlement, taxation
 from finance.invoice import Invoice
 from finance.journal import Line
 from finance.money import BASE
@@ -49,6 +51,7 @@ class Side:
     advances: str
     ordinary: str
     vat: str
+    taxes: dict[str, str]
     settled: dict[str, str]
     document_type: str
     payment_type: str
@@ -61,6 +64,7 @@ SIDES: Final = {
         advances=chart.CUSTOMER_ADVANCES,
         ordinary=chart.REVENUE,
         vat=chart.VAT_PAYABLE,
+        taxes={taxation.VAT: chart.VAT_PAYABLE, taxation.DUTY: chart.DUTY_PAYABLE},
         settled={
             settlement.WRITE_OFF: chart.BAD_DEBTS,
             settlement.WITHHOLDING: chart.WITHHELD_BY_CUSTOMERS,
@@ -74,6 +78,11 @@ SIDES: Final = {
         advances=chart.VENDOR_ADVANCES,
         ordinary=chart.PURCHASES,
         vat=chart.VAT_RECEIVABLE,
+        taxes={
+            taxation.VAT: chart.VAT_RECEIVABLE,
+            taxation.DUTY: chart.VAT_RECEIVABLE,
+            taxation.ADVANCE: chart.ADVANCE_TAX,
+        },
         settled={
             settlement.WRITE_OFF: chart.PAYABLES_WRITTEN_OFF,
             settlement.WITHHOLDING: chart.WITHHELD_PAYABLE,
@@ -117,11 +126,6 @@ def _of_document(
     rate: Decimal | None,
 ) -> journal.Create:
     side = SIDES[document.side]
-    ordinary = chart.account_id(tenant_id, side.ordinary)
-    subtotals: dict[str, int] = {}
-    for line in document.terms.lines:
-        account_id = line.account_id or ordinary
-        subtotals[account_id] = subtotals.get(account_id, 0) + line.amount_minor
     owed = Line(
         account_id=control(tenant_id, document.side),
         debit_minor=document.total_minor,
@@ -130,10 +134,8 @@ def _of_document(
         item_id=document.id,
         due_date=document.terms.due_date,
     )
-    sold = [Line(account_id=one, credit_minor=minor) for one, minor in subtotals.items()]
-    vat = Line(account_id=chart.account_id(tenant_id, side.vat), credit_minor=document.vat_minor)
     lowers = isinstance(document, Voucher) and document.is_credit
-    kept = _kept([owed, *sold, vat], turned=side.turned != lowers)
+    kept = _kept([owed, *_sold(tenant_id, document.terms.lines, side)], turned=side.turned != lowers)
     return journal.Create(
         journal_id=journal_id,
         journal_date=document.dated,
@@ -145,6 +147,30 @@ def _of_document(
         document_id=document.id,
         rate=rate,
     )
+
+
+def _sold(tenant_id: str, lines: Iterable[invoice.Line], side: Side) -> list[Line]:
+    """What was sold, by account and by how it is taxed; then the taxes, by account and code."""
+    ordinary = chart.account_id(tenant_id, side.ordinary)
+    nets: dict[tuple[str, str | None], int] = {}
+    taxes: dict[tuple[str, str | None], int] = {}
+    for line in lines:
+        net = line.amount_minor
+        if not line.taxes:
+            place = (chart.account_id(tenant_id, side.vat), None)
+            taxes[place] = taxes.get(place, 0) + line.vat_minor
+        for one in line.taxes:
+            if side.turned and not one.levy.recoverable:
+                net += one.tax_minor
+                continue
+            tax_account = chart.account_id(tenant_id, side.taxes.get(one.levy.kind, side.vat))
+            taxes[tax_account, one.levy.code] = taxes.get((tax_account, one.levy.code), 0) + one.tax_minor
+        sold = (line.account_id or ordinary, taxation.TOGETHER.join(line.tax_codes) or None)
+        nets[sold] = nets.get(sold, 0) + net
+    return [
+        Line(account_id=account_id, credit_minor=minor, tax_code=code)
+        for (account_id, code), minor in (*nets.items(), *taxes.items())
+    ]
 
 
 def _kept(lines: Iterable[Line], *, turned: bool) -> list[Line]:
@@ -256,6 +282,7 @@ def of_settlement(tenant_id: str, document: Invoice | Voucher, settled: Settleme
             debit_minor=settled.amount_minor,
             base_debit_minor=settled.base_minor,
             description=settled.told,
+            tax_code=settled.tax_code,
         ),
         Line(
             account_id=control(tenant_id, document.side),

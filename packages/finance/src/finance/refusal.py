@@ -269,6 +269,12 @@ class CorrectionImpossible(Refused):
     code = "correction-impossible"
 
 
+class CorrectionTooLarge(Refused):
+    """Credits together cannot be more than the document they correct."""
+
+    code = "correction-too-large"
+
+
 class AccountControlled(Refused):
     """Documents post to this account, and nobody else: it must equal what customers and vendors owe."""
 
@@ -329,6 +335,18 @@ class PeriodLocked(Refused):
     code = "period-locked"
 
 
+class YearNotClosed(Refused):
+    """The fiscal year is not closed."""
+
+    code = "year-not-closed"
+
+
+class YearOutOfOrder(Refused):
+    """Fiscal years are closed one after the other, and reopened the last one first."""
+
+    code = "year-out-of-order"
+
+
 class TaxesLocked(Refused):
     """A tax return that covers this day was filed; choose a later day, or have the taxes unlocked."""
 
@@ -339,6 +357,60 @@ class TaxLockOutOfOrder(Refused):
     """A tax lock goes forward by locking and back by unlocking."""
 
     code = "tax-lock-out-of-order"
+
+
+class TaxCodeMalformed(Refused):
+    """A tax code has 2 to 20 capitals, digits, dots and hyphens, a kind, and a rate of 0 to 1000 % with its days."""
+
+    code = "tax-code-malformed"
+
+
+class TaxCodeTaken(Refused):
+    """There is such a tax code already; enter a rate for it instead."""
+
+    code = "tax-code-taken"
+
+
+class TaxCodeUnknown(Refused):
+    """There is no such tax code in these books; define it, or adopt a tax pack."""
+
+    code = "tax-code-unknown"
+
+
+class TaxCodeInactive(Refused):
+    """The tax code is deactivated; choose another."""
+
+    code = "tax-code-inactive"
+
+
+class TaxCodeNotValid(Refused):
+    """The tax code is not valid on this day: enter a rate for it, or choose another."""
+
+    code = "tax-code-not-valid"
+
+
+class TaxCodeMisplaced(Refused):
+    """A line has one VAT or is exempt, one duty and one advance tax at most; advances are the vendors' to charge."""
+
+    code = "tax-code-misplaced"
+
+
+class TaxRateChanged(Refused):
+    """The tax table changed since this was drafted: draft it again, so that what is approved is what was seen."""
+
+    code = "tax-rate-changed"
+
+
+class TaxIdentityMalformed(Refused):
+    """A TIN and a BIN are digits, as many as the company's tax pack says."""
+
+    code = "tax-identity-malformed"
+
+
+class TaxPackUnknown(Refused):
+    """There is no such tax pack."""
+
+    code = "tax-pack-unknown"
 
 
 class RateMalformed(Refused):

@@ -47,7 +47,8 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a debt that nobody will pay: written off, or withheld as tax against a certificate.
 
-    `told` is the reason of a write-off, the number of the certificate of a withholding.
+    `told` is the reason of a write-off, the number of the certificate of a withholding; `tax_code` that of the latter,
+    where it was withheld by one.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     journal_id: str
     told: str
     base_minor: int | None = None
+    tax_code: str | None = None
 
 
 class Credit(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ from finance.clerk import Clerk, Sheet
 from finance.events import KINDS
 from finance.money import BASE, Money
 from finance.ports import Caller
-from finance.refusal import DateMalformed, PartnerMismatch
+from finance.refusal import DateMalformed, PartnerMismatch, TaxCodeMisplaced
 from finance.settlement import Allocation, Settlement
+from finance.taxation import WITHHOLDING
+from finance.taxes import levies
 
 Credit = payment.Payment | voucher.Voucher
 Debt = invoice.Invoice | voucher.Voucher
@@ -26,6 +28,24 @@ def no_earlier(on: date | None, *days: date) -> date:
     if on is not None and on < last:
         raise DateMalformed(f"The entry's {on} is before the {last} of what it settles.")
     return on or last
+
+
+async def withheld_minor(
+    sheet: Sheet, document: Debt, amount: Money | None, tax_code: str | None, day: date
+) -> int:
+    """How much of a debt is settled: the amount given, or what a code of withholding comes to.
+
+    Raises:
+        TaxCodeMisplaced: the code is of another kind, or there is none to tell the amount.
+    """
+    levy = None if tax_code is None else (await levies(sheet, [tax_code], day))[tax_code]
+    if levy is not None and levy.kind != WITHHOLDING:
+        raise TaxCodeMisplaced(f"{tax_code} is of the kind {levy.kind}; only {WITHHOLDING} is withheld.")
+    if amount is not None:
+        return amount.minor
+    if levy is None:
+        raise TaxCodeMisplaced("Expected an amount, or a code that tells it.")
+    return Money(document.subtotal_minor, document.currency).times(levy.percent / 100).minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +159,38 @@ class Settling:
         return partner_id
 
     async def settle(
-        self, caller: Caller, key: str, kind: str, document_id: str, *, amount: Money, told: str, on: date
+        self,
+        caller: Caller,
+        key: str,
+        kind: str,
+        document_id: str,
+        *,
+        amount: Money | None,
+        told: str,
+        on: date,
+        tax_code: str | None = None,
     ) -> Debt:
-        """Write a part of a debt off, or note that it was withheld as tax; `kind` is one of `settlement.KINDS`."""
+        """Write a part of a debt off, or note that it was withheld as tax; `kind` is one of `settlement.KINDS`.
+
+        Withheld with a tax code and without an amount, it is the code's rate of the document's net value.
+
+        Raises:
+            TaxCodeMisplaced: the code is not one of what is withheld, or neither it nor an amount is given.
+        """
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             document_kind, document = await sheet.document(document_id)
             day = no_earlier(on, document.dated)
             journal_id = self.clerk.new_id()
+            minor = await withheld_minor(sheet, document, amount, tax_code, day)
             asked = Settlement(
                 id=journal_id,
                 kind=kind,
-                amount_minor=amount.minor,
+                amount_minor=minor,
                 settled_on=day,
                 journal_id=journal_id,
                 told=told,
+                tax_code=tax_code,
             )
             settled = sheet.decide(
                 document_kind, document_id, invoice.Settle(settlement=asked), effective=day
@@ -162,9 +199,10 @@ class Settling:
             await self.clerk.enter(sheet, entry)
             return document_kind, settled
 
-        found: Debt = await self.clerk.run(
-            caller, key, ["settle", kind, document_id, amount.minor, told, on], work
-        )
+        request = ["settle", kind, document_id, amount.minor if amount else None, told, on]
+        if tax_code is not None:
+            request.append(tax_code)
+        found: Debt = await self.clerk.run(caller, key, request, work)
         return found
 
     async def withdraw(

@@ -118,9 +118,8 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
                 found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
         case _:
             pass
-    carried = numbering.carried(stored.event)
-    if carried is not None:
-        _number(found, numbers, stored, *carried)
+    for number, day in numbering.carried(stored.event):
+        _number(found, numbers, stored, number, day)
 
 
 def _number(

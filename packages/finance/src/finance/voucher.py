@@ -15,7 +15,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from finance import invoice, settlement
+from finance import invoice, settlement, taxation
 from finance.invoice import Line
 from finance.money import LARGEST_MINOR, Money
 from finance.refusal import (
@@ -48,6 +48,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     corrects_id: str | None = None
     reason: str | None = None
+    prices: str = taxation.EXCLUSIVE
+    rounding: str = taxation.LINE
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="voucher.created/1"):

@@ -6,7 +6,7 @@ from typing import Any
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
 
-from finance import fiscal, period, policy, rate
+from finance import fiscal, period, policy, rate, year
 from finance.adapters.postgres.views import Window
 from finance.graphql import shape
 from finance.graphql.context import Context
@@ -227,6 +227,12 @@ async def fiscal_periods(_: object, info: Info, *, fiscalYear: str) -> Any:
     ids = {name: period.stream(context.caller.tenant_id, name) for name in names}
     found = await context.service.views.find(context.caller.tenant_id, "period", list(ids.values()))
     return [shape.period(name, found.get(one)) for name, one in ids.items()]
+
+
+@query.field("fiscalYear")
+async def fiscal_year(_: object, info: Info, *, name: str) -> Any:
+    stream_id = year.stream(info.context.caller.tenant_id, name)
+    return shape.year(name, await one(info, "year", stream_id))
 
 
 @query.field("bookPolicy")

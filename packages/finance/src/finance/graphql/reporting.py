@@ -6,7 +6,7 @@ from typing import Any
 
 from ariadne import ObjectType
 
-from finance import chart, posting, report
+from finance import cashflow, chart, posting, report
 from finance.account import DEBIT_NORMAL
 from finance.adapters.postgres.views import Window, page_of
 from finance.graphql import shape
@@ -137,6 +137,44 @@ async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
         "earnings": shape.money(found.earnings_minor, BASE),
         "liabilitiesAndEquity": shape.money(found.liabilities_minor + found.equity_minor, BASE),
         "isBalanced": found.difference_minor == 0,
+    }
+
+
+@query.field("cashFlow")
+async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
+    context = allowed(info)
+    tenant, views = context.caller.tenant_id, context.service.views
+    window = within(input["from"], input["to"], input.get("knownOn"))
+    earlier = before(window, input["from"])
+    opening = await views.balances(tenant, currency=BASE, window=earlier)
+    until = Window(last=window.last, known=window.known)
+    closing = await views.balances(tenant, currency=BASE, window=until)
+    cash = [one.account.id for one in closing if cashflow.is_cash(one.account)]
+    others = await views.flows(tenant, cash, window=window)
+    found = cashflow.cash_flow(opening, closing, others)
+    return {
+        "from": input["from"],
+        "to": input["to"],
+        "activities": [
+            {
+                "activity": activity,
+                "lines": [
+                    {
+                        "accountId": one.account.id,
+                        "accountCode": one.account.code,
+                        "accountName": one.account.name,
+                        "amount": shape.money(one.net_minor, BASE),
+                    }
+                    for one in found.flows
+                    if one.activity == activity
+                ],
+                "total": shape.money(found.net_minor(activity), BASE),
+            }
+            for activity in cashflow.ACTIVITIES
+        ],
+        "openingBalance": shape.money(found.opening_minor, BASE),
+        "closingBalance": shape.money(found.closing_minor, BASE),
+        "isTied": found.is_tied,
     }
 
 

@@ -16,6 +16,7 @@ from finance.graphql.reading import (
 )
 from finance.graphql.reporting import partner_types, query
 from finance.graphql.settling import mutation
+from finance.graphql.taxing import bindables as tax_bindables
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
@@ -73,6 +74,7 @@ def build() -> GraphQLSchema:
         mutation,
         voucher_type,
         *partner_types,
+        *tax_bindables,
         account_type,
         invoice_type,
         invoice_line_type,

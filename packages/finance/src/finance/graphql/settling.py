@@ -26,6 +26,8 @@ async def create_voucher(
         reference=input.get("reference"),
         corrects_id=input.get("correctsId"),
         reason=input.get("reason"),
+        prices=input["prices"],
+        rounding=input["taxRounding"],
     )
     asked = voucher.Create(voucher_id="", kind=input["kind"], currency=currency, terms=terms)
     return shape.voucher(await books.billing.create(caller, idempotencyKey, asked), context.now.date())
@@ -132,9 +134,16 @@ async def settled(
     key: str,
     told: str,
 ) -> shape.Shown:
-    amount = await amount_of(context, document_id, asked["amount"])
+    text = asked.get("amount")
     found = await books.settling.settle(
-        caller, key, kind, document_id, amount=amount, told=told, on=asked["on"]
+        caller,
+        key,
+        kind,
+        document_id,
+        amount=None if text is None else await amount_of(context, document_id, text),
+        told=told,
+        on=asked["on"],
+        tax_code=asked.get("taxCode"),
     )
     return shape.document(found, context.now.date())
 

@@ -12,11 +12,13 @@ from finance.journal import Journal, base
 from finance.money import BASE, plain
 from finance.payment import Payment
 from finance.period import OPEN, Period
-from finance.policy import Policy
+from finance.policy import Identified, Policy
 from finance.rate import Rate
 from finance.refusal import Refused
 from finance.settlement import Allocation, Settlement
+from finance.taxation import VAT
 from finance.voucher import Voucher
+from finance.year import Year
 
 Shown = dict[str, Any]
 
@@ -62,6 +64,7 @@ def invoice(state: Invoice, today: date) -> Shown:
         "__typename": "Invoice",
         "id": state.id,
         "invoiceNumber": state.number,
+        "taxInvoiceNumber": state.tax_number,
         "status": state.status_on(today),
         "vendorId": terms.vendor_id,
         "customerId": terms.customer_id,
@@ -69,8 +72,11 @@ def invoice(state: Invoice, today: date) -> Shown:
         "dueDate": terms.due_date,
         "fiscalYear": fiscal.year(terms.invoice_date),
         "lineItems": [line_item(line, currency) for line in terms.lines],
+        "prices": terms.prices,
+        "taxRounding": terms.rounding,
         "subtotal": money(state.subtotal_minor, currency),
-        "vatAmount": money(state.vat_minor, currency),
+        "vatAmount": money(sum(map(vat_minor, terms.lines)), currency),
+        "taxAmount": money(state.vat_minor, currency),
         "grandTotal": money(state.total_minor, currency),
         "paidAmount": money(state.paid_minor, currency),
         "balanceDue": money(0 if state.cancelled else state.open_minor, currency),
@@ -90,8 +96,24 @@ def line_item(line: Line, currency: str) -> Shown:
         "amount": money(line.amount_minor, currency),
         "vatCategory": line.vat_category,
         "vatRate": format(line.vat_percent, "f"),
-        "vatAmount": money(line.vat_minor, currency),
+        "vatAmount": money(vat_minor(line), currency),
+        "taxes": [
+            {
+                "taxCode": one.levy.code,
+                "kind": one.levy.kind,
+                "percent": format(one.levy.percent, "f"),
+                "amount": money(one.tax_minor, currency),
+            }
+            for one in line.taxes
+        ],
     }
+
+
+def vat_minor(line: Line) -> int:
+    """The VAT of a line, without its other taxes."""
+    if not line.taxes:
+        return line.vat_minor
+    return sum(one.tax_minor for one in line.taxes if one.levy.kind == VAT)
 
 
 def settlement(state: Settlement, currency: str) -> Shown:
@@ -101,6 +123,7 @@ def settlement(state: Settlement, currency: str) -> Shown:
         "amount": money(state.amount_minor, currency),
         "settledOn": state.settled_on,
         "told": state.told,
+        "taxCode": state.tax_code,
         "journalId": state.journal_id,
     }
 
@@ -131,8 +154,11 @@ def voucher(state: Voucher, today: date) -> Shown:
         "correctsId": terms.corrects_id,
         "reason": terms.reason,
         "lineItems": [line_item(line, currency) for line in terms.lines],
+        "prices": terms.prices,
+        "taxRounding": terms.rounding,
         "subtotal": money(state.subtotal_minor, currency),
-        "vatAmount": money(state.vat_minor, currency),
+        "vatAmount": money(sum(map(vat_minor, terms.lines)), currency),
+        "taxAmount": money(state.vat_minor, currency),
         "grandTotal": money(state.total_minor, currency),
         "balanceDue": money(0 if state.cancelled else state.open_minor, currency),
         "allocations": [allocation(one, currency) for one in state.credit.allocations],
@@ -227,6 +253,20 @@ def period(name: str, state: Period | None) -> Shown:
     }
 
 
+def year(name: str, state: Year | None) -> Shown:
+    """A fiscal year; one nobody ever closed has no state and is open."""
+    return {
+        "__typename": "FiscalYear",
+        "name": name,
+        "firstDay": fiscal.first_day(name),
+        "lastDay": fiscal.last_day(name),
+        "status": state.status if state else OPEN,
+        "closingJournalIds": list(state.journal_ids) if state else [],
+        "reason": state.reason if state else None,
+        "version": state.version if state else 0,
+    }
+
+
 def rates(state: Rate | None, currency: str) -> Shown:
     """A table of exchange rates, oldest first; one nobody entered anything in is empty."""
     quotes = state.quotes if state else ()
@@ -238,10 +278,16 @@ def rates(state: Rate | None, currency: str) -> Shown:
     }
 
 
+def identity(state: Identified) -> Shown:
+    return {"name": state.name, "address": state.address, "tin": state.tin, "bin": state.bin}
+
+
 def policy(state: Policy) -> Shown:
     return {
         "__typename": "BookPolicy",
         "taxesLockedThrough": state.taxes_locked_through,
+        "taxPack": state.pack.pack if state.pack else None,
+        "identity": identity(state.identity) if state.identity else None,
         "version": state.version,
     }
 

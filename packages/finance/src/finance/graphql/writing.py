@@ -92,6 +92,7 @@ def invoice_lines(given: Sequence[Given], currency: str) -> tuple[invoice.Line, 
             vat_category=line["vatCategory"],
             product_id=line.get("productId"),
             account_id=line.get("accountId"),
+            tax_codes=tuple(line.get("taxCodes") or ()),
         )
         for line in given
     )
@@ -108,6 +109,8 @@ async def create_invoice(
         invoice_date=input["invoiceDate"],
         due_date=input["dueDate"],
         lines=invoice_lines(input["lineItems"], currency),
+        prices=input["prices"],
+        rounding=input["taxRounding"],
     )
     created = await books.create_invoice(caller, idempotencyKey, currency=currency, terms=terms)
     return shape.invoice(created, context.now.date())
@@ -125,6 +128,8 @@ async def update_invoice(
             invoice_date=input.get("invoiceDate") or terms.invoice_date,
             due_date=input.get("dueDate") or terms.due_date,
             lines=terms.lines if lines is None else invoice_lines(lines, draft.currency),
+            prices=input.get("prices") or terms.prices,
+            rounding=input.get("taxRounding") or terms.rounding,
         )
 
     changed = await books.update_invoice(caller, idempotencyKey, id, asked=input, change=change)
@@ -348,6 +353,21 @@ async def reopen_period(
 ) -> shape.Shown:
     reopened = await books.closing.reopen_period(caller, idempotencyKey, period, reason=reason)
     return shape.period(period, reopened)
+
+
+@command("closeYear")
+async def close_year(
+    _: Context, books: Books, caller: Caller, *, fiscalYear: str, to: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.year(fiscalYear, await books.years.close(caller, idempotencyKey, fiscalYear, to=to))
+
+
+@command("reopenYear")
+async def reopen_year(
+    _: Context, books: Books, caller: Caller, *, fiscalYear: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    reopened = await books.years.reopen(caller, idempotencyKey, fiscalYear, reason=reason)
+    return shape.year(fiscalYear, reopened)
 
 
 @command("lockTaxes")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kit.database import Connection, Pool
 
 BATCH = 1000
-MOVEMENT_COLUMNS = 20
+MOVEMENT_COLUMNS = 21
 POLL_S = 0.05
 SETTLE_S = 0.5
 
@@ -54,6 +54,8 @@ COLUMNS = {
     "period": ("name",),
     "policy": (),
     "rate": (),
+    "tax": ("code",),
+    "year": ("fiscal_year",),
 }
 
 
@@ -77,18 +79,23 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.name,)
         case "policy" | "rate":
             return ()
+        case "tax":
+            return (state.code,)
+        case "year":
+            return (state.fiscal_year,)
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))
 
 
-def number_of(event: Any) -> numbering.Drawn | None:
-    """The number an event gives to its document. One that cannot be read stops nobody: `finance verify` names it."""
-    carried = numbering.carried(event)
-    try:
-        return None if carried is None else numbering.read(*carried)
-    except ValueError:
-        log().error("a number cannot be read", number=str(carried and carried[0])[:40])
-        return None
+def numbers_of(event: Any) -> list[numbering.Drawn]:
+    """The numbers an event gives to its document. One that cannot be read stops nobody: `finance verify` names it."""
+    found = []
+    for number, day in numbering.carried(event):
+        try:
+            found.append(numbering.read(number, day))
+        except ValueError:
+            log().error("a number cannot be read", number=number[:40])
+    return found
 
 
 def movements_of(
@@ -116,6 +123,7 @@ def movements_of(
             line.partner_id,
             line.item_id,
             line.due_date,
+            line.tax_code,
         )
         for place, line in enumerate(posted.lines)
     ]
@@ -210,9 +218,10 @@ class Projector:
                     for place, minor in enumerate(sides):
                         day[place] += minor
                 movements += movements_of(row["tenant_id"], row["position"], states[key], event)
-            drawn = number_of(event)
-            if drawn is not None:
-                numbers.append((key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1]))
+            numbers += [
+                (key[0], drawn.series, drawn.fiscal_year, drawn.sequence, key[1])
+                for drawn in numbers_of(event)
+            ]
             APPLIED.labels(row["kind"]).inc()
         changed = {(row["kind"], row["tenant_id"], row["stream_id"]) for row in rows}
         for kind, states in touched.items():

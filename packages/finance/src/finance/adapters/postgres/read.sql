@@ -61,6 +61,18 @@ CREATE TABLE IF NOT EXISTS {schema}.rate (
     PRIMARY KEY (tenant_id, id)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.tax (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    code text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.year (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    fiscal_year text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 -- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
 CREATE TABLE IF NOT EXISTS {schema}.number (
     tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
@@ -83,16 +95,17 @@ CREATE TABLE IF NOT EXISTS {schema}.movement (
     debit_minor bigint NOT NULL, credit_minor bigint NOT NULL,
     base_debit_minor bigint NOT NULL, base_credit_minor bigint NOT NULL,
     number text NOT NULL, description text NOT NULL, journal_type text NOT NULL, original_id uuid,
-    document_id text, partner_id text, item_id text, due_date date,
+    document_id text, partner_id text, item_id text, due_date date, tax_code text,
     PRIMARY KEY (tenant_id, journal_id, place)
 );
 CREATE INDEX IF NOT EXISTS movement_by_account ON {schema}.movement (tenant_id, account_id, effective_date, position);
+CREATE INDEX IF NOT EXISTS movement_by_tax ON {schema}.movement (tenant_id, effective_date) WHERE tax_code IS NOT NULL;
 CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effective_date);
 
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'tax', 'year', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

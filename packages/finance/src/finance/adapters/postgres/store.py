@@ -7,6 +7,7 @@ with the transaction.
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -14,6 +15,7 @@ import msgspec
 
 from finance.events import KINDS, decode, encode, evolve
 from finance.ids import is_uuid
+from finance.money import BASE
 from finance.ports import Append, Claimed, Conflict, Position, StoreUnavailable
 from finance.refusal import IdempotencyKeyMalformed, IdempotencyKeyReused, TenantUnknown, TextMalformed
 from kit.database import tenant_transaction
@@ -78,6 +80,23 @@ SELECT coalesce(max(greatest(abs(amount), abs(base))), 0) FROM (
 CHILDREN = """
 SELECT DISTINCT stream_id::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
+"""
+CORRECTIONS = """
+SELECT DISTINCT stream_id::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND kind = 'voucher' AND data->'terms'->>'corrects_id' = $1
+"""
+NETS = """
+SELECT line->>'account_id' AS account_id, data->>'currency' AS currency,
+    sum(coalesce((line->>'debit_minor')::numeric, 0) - coalesce((line->>'credit_minor')::numeric, 0)) AS minor,
+    sum(CASE WHEN coalesce(line->>'base_debit_minor', line->>'base_credit_minor') IS NOT NULL
+            THEN coalesce((line->>'base_debit_minor')::numeric, 0) - coalesce((line->>'base_credit_minor')::numeric, 0)
+        WHEN data->>'currency' = $3
+            THEN coalesce((line->>'debit_minor')::numeric, 0) - coalesce((line->>'credit_minor')::numeric, 0)
+        ELSE 0 END) AS base_minor
+FROM finance_log.events, jsonb_array_elements(data->'lines') AS line
+WHERE tenant_id = finance_log.tenant() AND type = 'journal.posted/1'
+    AND ($1::date IS NULL OR (data->>'journal_date')::date >= $1) AND (data->>'journal_date')::date <= $2
+GROUP BY 1, 2
 """
 REMEMBER = """
 INSERT INTO finance_log.answers (tenant_id, key, digest, kind, state)
@@ -145,6 +164,16 @@ class PostgresBook:
         rows = await self._connection.fetch(CHILDREN, account_id)
         states = await self.load("account", [row["stream_id"] for row in rows])
         return sum(state.active and state.parent_id == account_id for state in states.values())
+
+    async def nets(self, first: date | None, last: date) -> Mapping[tuple[str, str], tuple[int, int]]:
+        rows = await self._connection.fetch(NETS, first, last, BASE)
+        return {
+            (row["account_id"], row["currency"]): (int(row["minor"]), int(row["base_minor"])) for row in rows
+        }
+
+    async def corrections(self, document_id: str) -> Sequence[str]:
+        rows = await self._connection.fetch(CORRECTIONS, document_id)
+        return [row["stream_id"] for row in rows]
 
     async def append(self, events: Sequence[Append], *, actor: str) -> None:
         if not events:

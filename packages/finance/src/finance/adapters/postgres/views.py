@@ -15,6 +15,7 @@ from finance.money import BASE
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
 from finance.report import Balance, Item, Movement
+from finance.vat import Row
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -39,6 +40,22 @@ MOVED = """
 FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND ($2::text IS NULL OR m.partner_id = $2)
     AND ($3::date IS NULL OR m.effective_date >= $3) AND ($4::date IS NULL OR m.effective_date <= $4)
     AND ($5::timestamptz IS NULL OR m.posted_at <= $5) AND ($6::text IS NULL OR m.currency = $6)
+"""
+TAXED = """
+SELECT m.account_id, m.tax_code, coalesce(o.journal_type, m.journal_type) AS journal_type,
+    sum(m.base_debit_minor - m.base_credit_minor) AS net
+FROM {schema}.movement m LEFT JOIN {schema}.journal o ON o.tenant_id = m.tenant_id AND o.id = m.original_id
+WHERE (m.tax_code IS NOT NULL OR m.account_id = ANY($1::text[])) AND m.effective_date >= $2 AND m.effective_date <= $3
+    AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
+GROUP BY 1, 2, 3
+"""
+FLOWS = """
+SELECT m.account_id, sum(m.base_credit_minor - m.base_debit_minor) AS net
+FROM {schema}.movement m WHERE m.account_id <> ALL($1::text[])
+    AND m.effective_date >= $2 AND m.effective_date <= $3 AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
+    AND EXISTS (SELECT FROM {schema}.movement c WHERE c.tenant_id = m.tenant_id AND c.journal_id = m.journal_id
+        AND c.account_id = ANY($1::text[]))
+GROUP BY 1
 """
 IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 ITEMS = """
@@ -265,6 +282,24 @@ class Views:
             limit,
         )
         return int(row["net"]), row["count"]
+
+    async def taxed(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> list[Row]:
+        """What was posted with tax codes, or on these tax accounts, at its worth in the books."""
+        rows = await self._fetch(tenant_id, TAXED, list(account_ids), window.first, window.last, window.known)
+        return [
+            Row(
+                account_id=row["account_id"],
+                tax_code=row["tax_code"],
+                journal_type=row["journal_type"],
+                net_minor=int(row["net"]),
+            )
+            for row in rows
+        ]
+
+    async def flows(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> dict[str, int]:
+        """Credits less debits on other accounts of entries that touch these, at their worth in the books."""
+        rows = await self._fetch(tenant_id, FLOWS, list(account_ids), window.first, window.last, window.known)
+        return {row["account_id"]: int(row["net"]) for row in rows}
 
     async def items(
         self, tenant_id: str, account_ids: Sequence[str], *, last: date, known: datetime | None

@@ -1,0 +1,53 @@
+"""Notes that correct a document: together they are never more than it, whoever approves them at once."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from finance.refusal import CorrectionTooLarge, Refused
+from finance.voucher import BILL, CREDIT_NOTE, VENDOR_CREDIT
+
+Desk = Any
+
+
+def key() -> str:
+    return str(uuid4())
+
+
+@pytest.mark.integration
+async def test_credits_together_are_not_more_than_what_they_correct(desk: Desk) -> None:
+    one = await desk.invoice_approved(100_00)
+    first = await desk.voucher_approved(CREDIT_NOTE, 60_00, corrects_id=one.id)
+    await desk.voucher_approved(CREDIT_NOTE, 40_00, corrects_id=one.id)
+    before = await desk.ledger.events(desk.ledger.tenant)
+    with pytest.raises(CorrectionTooLarge, match=r"0\.00 are left") as told:
+        await desk.voucher_drafted(CREDIT_NOTE, 1, corrects_id=one.id)
+    assert told.value.code == "correction-too-large"
+    assert await desk.ledger.events(desk.ledger.tenant) == before
+    await desk.books.billing.cancel(desk.caller, key(), first.id, reason="a mistake", on=None)
+    assert (await desk.voucher_approved(CREDIT_NOTE, 60_00, corrects_id=one.id)).status == "APPROVED"
+
+
+@pytest.mark.integration
+async def test_a_vendors_credits_together_are_not_more_than_its_bill(desk: Desk) -> None:
+    bill = await desk.voucher_approved(BILL, 100_00)
+    await desk.voucher_approved(VENDOR_CREDIT, 100_00, corrects_id=bill.id)
+    with pytest.raises(CorrectionTooLarge):
+        await desk.voucher_drafted(VENDOR_CREDIT, 1_00, corrects_id=bill.id)
+
+
+@pytest.mark.integration
+async def test_of_drafts_that_are_approved_at_once_so_many_are_as_the_document_has_room_for(
+    desk: Desk,
+) -> None:
+    one = await desk.invoice_approved(100_00)
+    drafts = [await desk.voucher_drafted(CREDIT_NOTE, 30_00, corrects_id=one.id) for _ in range(6)]
+    done = await asyncio.gather(
+        *(desk.books.billing.approve(desk.caller, key(), draft.id) for draft in drafts),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in done if isinstance(each, Exception)] == [CorrectionTooLarge] * 3
+    approved = [each for each in done if not isinstance(each, Refused)]
+    assert sum(each.total_minor for each in approved) == 90_00 + 3 * 4_50
