@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench bench-judging isolated sim lock clean
+.PHONY: help setup demo up test check fmt unit integration bench bench-judging wheel alone isolated sim lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,12 @@ bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSO
 bench-judging: setup ## our judge and the rules of others on the same modelled worlds; RUNS=N, ONLY=WORDS, JSON=FILE
 	@PYTHONPATH=benchmarks python -m judging $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JSON),--json $(JSON))
+
+wheel: setup ## build the engine's wheel into dist/
+	@cd packages/tranche && python -m hatchling build --target wheel --directory ../../dist
+
+alone: setup ## the engine's wheel, in an empty environment made by pip, takes examples/any-service through its README
+	@WITH_PIP=1 pytest tests/test_any_service.py $(PYTEST)
 
 isolated: setup ## build each member's wheel and import it with nothing but its own needs
 	@./scripts/isolated

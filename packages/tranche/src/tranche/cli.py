@@ -391,7 +391,7 @@ def why(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--user", required=True, help="The user's identifier, as the token's claim has it.")
+@click.option("--user", required=True, help="As the token's claim has it; of a visitor, their cookie.")
 @click.option("--internal", is_flag=True, help="The user's token says they are internal.")
 @site_option
 @rollout_option

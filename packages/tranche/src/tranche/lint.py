@@ -77,7 +77,16 @@ def lint_here(
     """
     gates = [(phase, gate) for phase in plan.phases for gate in phase.gates]
     found = [finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find)]
-    return _sorted(iter([*found, *_routes(plan, site)]))
+    return _sorted(iter([*found, *_routes(plan, site), *_internal(plan, site)]))
+
+
+def _internal(plan: Plan, site: Site) -> Iterator[Finding]:
+    """Only a token says who is of the company."""
+    first = plan.phases[1]
+    if first.internal_users_first_s and site.traffic.identity is None:
+        told = f"phase '{first.name}' sends internal users first, and this site knows nobody"
+        todo = "add 'traffic.identity', or drop 'internal_users_first'"
+        yield _refused("not-here", first.line, f"{told}; {todo}")
 
 
 def _routes(plan: Plan, site: Site) -> Iterator[Finding]:

@@ -55,15 +55,18 @@ class Passthrough:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSite:
-    """The data plane. `admin` is a URL, `listen` and `colours` are host:port."""
+    """The data plane. `admin` is a URL, `listen` and `colours` are host:port.
+
+    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie.
+    """
 
     kind: str
     directory: Path
     admin: str
     listen: str
-    identity: Identity
     colours: Mapping[Colour, str]
     health_path: str
+    identity: Identity | None = None
     passthrough: tuple[Passthrough, ...] = ()
     access_log: Path | None = None
 
@@ -299,7 +302,7 @@ TRAFFIC: Final = {
     "directory": Key(DIRECTORY, "bootstrap.json and the folders rds, cds, lds"),
     "admin": Key(URL, "the data plane's administration address"),
     "listen": Key(ADDRESS, "where users arrive"),
-    "identity": Key(Record(_identity, IDENTITY), "how users are told apart"),
+    "identity": Key(Record(_identity, IDENTITY), "whose tokens tell users apart; else a cookie does", None),
     "colours": Key(MapOf(ADDRESS, keys=COLOURS), "where each colour listens"),
     "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
     "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),
