@@ -161,6 +161,7 @@ class Place:
     folder: Path
     here: Installation
     url: str
+    envoy: "subprocess.Popen[bytes]"
     has_tokens: bool = True
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -256,8 +257,10 @@ class Place:
 
 
 @contextlib.contextmanager
-def standing(folder: Path, *, has_tokens: bool = True) -> Iterator[Place]:
-    """Everything started; without `has_tokens` everybody is a visitor."""
+def standing(
+    folder: Path, *, has_tokens: bool = True, envoy: Sequence[str] = ("--disable-hot-restart",)
+) -> Iterator[Place]:
+    """Everything started; without `has_tokens` everybody is a visitor. `envoy` are more of Envoy's options."""
     blue, green, listen, admin = free_ports(4)
     jwks = json.dumps({"keys": [KEY.as_dict(private=False)]})
     (folder / "version.py").write_text(VERSION, encoding="utf-8")
@@ -293,21 +296,25 @@ def standing(folder: Path, *, has_tokens: bool = True) -> Iterator[Place]:
     read = sites.load(folder / "site.yaml")
     wiring.write_traffic_config(read)
     here = wiring.installation(read)
-    bootstrap = ["-c", str(folder / "envoy" / "bootstrap.json"), "--disable-hot-restart"]
     commands = [
         [*program, "blue", str(blue), jwks],
-        [str(binaries.envoy()), *bootstrap, "--concurrency", "2", "--log-level", "off"],
+        envoy_command(folder, *envoy),
     ]
     started = [
         subprocess.Popen(each, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for each in commands
     ]
     try:
         until(lambda: _serves(here), "Envoy serves")
-        yield Place(folder, here, f"http://{HOST}:{listen}", has_tokens=has_tokens)
+        yield Place(folder, here, f"http://{HOST}:{listen}", started[-1], has_tokens=has_tokens)
     finally:
         for each in started:
             each.terminate()
             each.wait(WITHIN_S)
+
+
+def envoy_command(folder: Path, *options: str) -> list[str]:
+    bootstrap = ["--config-path", str(folder / "envoy" / "bootstrap.json"), *options]
+    return [str(binaries.envoy()), *bootstrap, "--concurrency", "2", "--log-level", "off"]
 
 
 def _serves(here: Installation) -> bool:

@@ -520,9 +520,16 @@ def write_record(here: Installation) -> None:
     here.folder.write(RECORD_FILE, record.markdown(document, here.desk.events()))
 
 
-def write_traffic_config(site: Site) -> None:
-    """The data plane's files, with everybody on blue."""
-    from tranche.adapters.envoy_config import write_all
+def write_traffic_config(site: Site, *, keep_routes: bool = False) -> None:
+    """The data plane's files, with everybody on blue; or only what it is started with, and the routes stay.
 
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from tranche.adapters.envoy_config import write_all, write_bootstrap
+
+    if keep_routes:
+        write_bootstrap(site.traffic)
+        return
     first = Split(identifier="none/0", salt="none", green_weight=0, internal_to_green=False)
     write_all(site.traffic, first)

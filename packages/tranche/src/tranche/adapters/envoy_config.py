@@ -425,4 +425,13 @@ def write_all(site: TrafficSite, split: Split) -> None:
     """
     (site.directory / "rds").mkdir(parents=True, exist_ok=True)
     write_routes(site, split)
+    write_bootstrap(site)
+
+
+def write_bootstrap(site: TrafficSite) -> None:
+    """Write what Envoy is started with, and leave the routes as they are.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     write_atomically(site.directory / "bootstrap.json", json.dumps(bootstrap(site), indent=1))
