@@ -23,8 +23,6 @@ from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
-from tranche.gate_kinds import GATE_KINDS
-from tranche.gates import Declared
 from tranche.news import News, Sender
 from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import (
@@ -437,17 +435,19 @@ def door(site: Site) -> Door:
 
 
 def gates(site: Site) -> Mapping[str, Gate]:
-    """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
+    """Every kind of gate a plan may name, but for what people answer."""
     from tranche.adapters.command import CommandGate
     from tranche.adapters.drill import DrillGate
     from tranche.adapters.http import HttpGate
     from tranche.adapters.incidents import IncidentGate
     from tranche.adapters.load_test import LoadGate
     from tranche.adapters.prometheus import QueryGate
+    from tranche.adapters.proof import ProofGate
     from tranche.adapters.scanner import ScanGate
     from tranche.adapters.smoke import SmokeGate
     from tranche.adapters.webhook import WebhookGate
 
+    green_url = f"http://{site.traffic.colours[Colour.GREEN]}"
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
         "drill": DrillGate(
@@ -455,13 +455,14 @@ def gates(site: Site) -> Mapping[str, Gate]:
         ),
         "http": HttpGate(),
         "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
-        "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "load_test": LoadGate(green_url, site.gates.targets),
+        "proof": ProofGate(green_url, site.gates.proofs, site.gates.environment),
         "query": QueryGate(site.gates.prometheus),
         "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
-        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "smoke": SmokeGate(green_url, site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
-    return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
+    return working
 
 
 def variables(site: Site) -> dict[str, str]:
