@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench bench-judging isolated sim lock clean
+.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging wheel alone isolated sim lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,9 +45,18 @@ integration: setup ## the tests that start real components
 bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSON=FILE
 	@python benches/switch.py $(if $(TIMES),--times $(TIMES)) $(if $(JSON),--json $(JSON))
 
+bench-envoy: setup ## changes, replacements, deaths and rollbacks under load; RATE=N, LARGE=1 for the size it must hold, JSON=FILE
+	@python benches/data_plane.py $(if $(RATE),--rate $(RATE)) $(if $(LARGE),--large) $(if $(JSON),--json $(JSON))
+
 bench-judging: setup ## our judge and the rules of others on the same modelled worlds; RUNS=N, ONLY=WORDS, JSON=FILE
 	@PYTHONPATH=benchmarks python -m judging $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JSON),--json $(JSON))
+
+wheel: setup ## build the engine's wheel into dist/
+	@cd packages/tranche && python -m hatchling build --target wheel --directory ../../dist
+
+alone: setup ## the engine's wheel, in an empty environment made by pip, takes examples/any-service through its README
+	@WITH_PIP=1 pytest tests/test_any_service.py $(PYTEST)
 
 isolated: setup ## build each member's wheel and import it with nothing but its own needs
 	@./scripts/isolated

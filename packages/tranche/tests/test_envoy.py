@@ -299,6 +299,16 @@ def test_a_visitor_without_a_token_stays_where_the_first_request_went(bench: Ben
     assert seen[Arm.CONTROL] > 5
 
 
+def test_a_visitor_is_where_the_cookie_and_the_salt_say(bench: Bench) -> None:
+    present = bench.set(5000)
+    for _ in range(40):
+        first = bench.ask()
+        assert first.cookie is not None
+        cookie = first.cookie.partition(";")[0]
+        predicted = arm_of(cookie.partition("=")[2], present, internal=False)
+        assert {first.arm, bench.ask(cookie=cookie).arm} == {predicted}
+
+
 def test_passed_through_paths_are_neither_split_nor_counted(bench: Bench) -> None:
     bench.set(10_000)
     before = bench.signals.scrape().arms

@@ -56,8 +56,6 @@ CASES = [
      "step-back-is-rollback", 6, "'step_backs' is 0"),
     ("name: good", "name: good\nwarm_up: 1h", "warning", "within-warm-up", 9, "not judged for 1h"),
     ("    dwell: 1h\n    req", "    dwell: 0s\n    req", "warning", "no-dwell", 8, "give it time"),
-    ("    dwell: 1h\n    req", "    dwell: 1h\n    gates: [{name: g, kind: proof}]\n    req", "warning", "not-built",
-     11, "the rollout stops there"),
     ("    dwell: 1h\n    req", "    dwell: 1h\n    point_of_no_return: dropped\n    req", "warning", "return-is-barred",
      8, "blue still serves 90 %"),
     ("    weight: 100 %", f"    weight: 100 %\n    point_of_no_return: x\n    gates: [{ROLLS_BACK}]", "warning",
@@ -162,6 +160,7 @@ NEEDS = [
     ("kind: smoke, target: ledger", "the target 'ledger'"),
     ("kind: drill, site: staging", "the rehearsals of 'staging'"),
     ("kind: security_scan, scanner: packages", "the scanner 'packages'"),
+    ("kind: proof, program: hardening, of: [guards]", "the proof 'hardening'"),
     ('kind: query, query: max(lag), bound: "< 3"', "a Prometheus"),
 ]
 
@@ -203,6 +202,15 @@ def test_what_the_site_lends_is_there_and_an_unreadable_secret_is_only_a_warning
 )
 def test_a_program_that_is_there_is_found(gate: str, tmp_path: Path) -> None:
     assert here(gate, tmp_path, LENDS) == []
+
+
+def test_the_program_of_a_proof_is_sought_too(tmp_path: Path) -> None:
+    lends = "gates: {proofs: {hardening: {command: [no-such-proof, '{url}']}}}\n"
+    gate = "kind: proof, program: hardening, of: [guards]"
+    (finding,) = here(gate, tmp_path, lends)
+
+    assert "needs the program 'no-such-proof'" in finding.message
+    assert here(gate, tmp_path, lends.replace("no-such-proof", "TOOL")) == []
 
 
 def test_the_program_of_a_scanner_is_sought_too(tmp_path: Path) -> None:

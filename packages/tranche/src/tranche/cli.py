@@ -6,7 +6,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,12 +16,14 @@ from tranche.asking import OneLine, json_option, reason_option, rollout_option, 
 from tranche.asking import here_of as _here
 from tranche.asking import print_json as _print
 from tranche.cli_simulate import simulate
-from tranche.lint import Finding, Severity, checked, lint, refuse, text_of_check
 from tranche.ports import Fault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
 from tranche.story import line, told
+
+if TYPE_CHECKING:
+    from tranche.lint import Finding
 
 EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
 
@@ -78,6 +80,8 @@ def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
 
     With a site also what the plan needs and the site lacks. Exits 0 with warnings, 2 when anything is refused.
     """
+    from tranche.lint import Severity, checked, text_of_check
+
     try:
         read, _ = language.load(file)
     except FileRefused as refusal:
@@ -93,8 +97,10 @@ def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
     return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
 
 
-def _findings(read: plans.Plan, site_file: Path | None) -> list[Finding]:
+def _findings(read: plans.Plan, site_file: Path | None) -> "list[Finding]":
     """What is wrong with the plan, and, where a site is named, with the two together."""
+    from tranche.lint import lint
+
     found = lint(read, now=datetime.now(UTC))
     path = site_file or settings.from_environment().site
     if path is None:
@@ -121,6 +127,8 @@ def start(plan_file: Path, version: str, hotfix: str | None, site_file: Path | N
 
     Exits 0 when the rollout is complete, 1 when it was rolled back.
     """
+    from tranche.lint import refuse
+
     read, text = language.load(plan_file)
     refuse(_findings(read, site_file), str(plan_file))
     here = _here(site_file, "start", *(("hotfix",) if hotfix is not None else ()))
@@ -391,7 +399,7 @@ def why(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--user", required=True, help="The user's identifier, as the token's claim has it.")
+@click.option("--user", required=True, help="As the token's claim has it; of a visitor, their cookie.")
 @click.option("--internal", is_flag=True, help="The user's token says they are internal.")
 @site_option
 @rollout_option

@@ -136,16 +136,18 @@ def traffic() -> None:
 
 
 @traffic.command("config")
+@click.option("--keep-routes", is_flag=True, help="Only the bootstrap: users stay where they are.")
 @site_option
 @json_option
-def traffic_config(site_file: Path | None, as_json: bool) -> None:
+def traffic_config(keep_routes: bool, site_file: Path | None, as_json: bool) -> None:
     """Write the bootstrap and the first routes: everybody on blue."""
     from tranche import wiring
 
     site = site_of(site_file)
     asked_by(site)
-    wiring.write_traffic_config(site)
+    wiring.write_traffic_config(site, keep_routes=keep_routes)
     if as_json:
         print_json({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
     else:
-        click.echo(f"written to {site.traffic.directory}; everybody is on {Colour.BLUE.value}")
+        told = "the routes stay as they are" if keep_routes else f"everybody is on {Colour.BLUE.value}"
+        click.echo(f"written to {site.traffic.directory}; {told}")

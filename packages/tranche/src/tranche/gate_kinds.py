@@ -230,11 +230,6 @@ def strings_of(settings: object) -> Iterator[str]:
                 yield from strings_of(item)
 
 
-def _declared(what: str) -> GateKind:
-    keys = {"settings": Key(MapOf(Free()), "its own", {})}
-    return GateKind(about=f"{what}; declared, cannot tell yet", keys=keys)
-
-
 FRESH: Final = {
     "stale_after": Key(Duration(least_s=1), "older samples cannot tell anything", 60.0),
     "fresh": Key(ListOf(WORDS), "selectors that must have fresh samples; else all the query reads", ()),
@@ -290,7 +285,16 @@ GATE_KINDS: Final[Mapping[str, GateKind]] = {
         fixed=SUBJECT,
         check=_check_incidents,
     ),
-    "proof": _declared("a proven property"),
+    "proof": GateKind(
+        about="a test program of the site, run against green's own address, which answers property by property",
+        keys={
+            "program": Key(NAME, "the proof of the site that is run"),
+            "of": Key(
+                ListOf(WORDS, empty="a proof of what? Name its properties"), "what it must have proven"
+            ),
+        },
+        fixed=SUBJECT,
+    ),
     "drill": GateKind(
         about="whether the way back was rehearsed with this version on another site",
         keys={
@@ -339,7 +343,7 @@ def _gate_case(kind: str) -> Record[PlannedGate]:
         return PlannedGate(
             name=str(values["name"]),
             kind=kind,
-            settings=own.get("settings", {**own, **declared.fixed}),  # type: ignore[arg-type]  # read by kind
+            settings={**own, **declared.fixed},
             timeout_s=values["timeout"],  # type: ignore[arg-type]  # read by kind
             retry_s=values["retry"],  # type: ignore[arg-type]  # read by kind
             at=values["at"],  # type: ignore[arg-type]  # read by kind

@@ -1,13 +1,11 @@
-"""What gates of every kind share: variables in their settings, how long answers may be, and the answer of
-those not built yet.
-"""
+"""What gates of every kind share: variables in their settings, and how long answers may be."""
 
 import json
 from collections.abc import Mapping
 from typing import Final
 
 from tranche.plan import PLACEHOLDER, plain
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import GateAnswer
 
 LONGEST_REASON: Final = 300
 LARGEST_EVIDENCE: Final = 4000
@@ -60,14 +58,3 @@ def _variable(name: str, variables: Mapping[str, str]) -> str:
         known = ", ".join(sorted(variables)) or "none"
         raise UnknownVariable(f"there is no variable '{{{name}}}' (there are: {known}); add it to the site")
     return variables[name]
-
-
-class Declared:
-    """A kind of gate that plans may name and nothing can run yet. It cannot tell, so it blocks."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-
-    def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:  # noqa: ARG002 - the port
-        told = f"gates of kind '{self._kind}' cannot be run by this release, so nothing was checked"
-        return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)

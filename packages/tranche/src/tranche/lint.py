@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tranche.freeze import Freeze
 from tranche.gate_kinds import strings_of
-from tranche.plan import PLACEHOLDER, Answer, Limit, Metric, Phase, Plan, PlannedGate, duration, undone_gates
+from tranche.plan import PLACEHOLDER, Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
 from tranche.secret import Secret, SecretMissing
 from tranche.shape import FileRefused, Place, nearest
 from tranche.site import Site
@@ -26,7 +26,6 @@ CODES: Final = {
     "never-fires": "a limit whose time is longer than green has users",
     "always-frozen": "freezes that leave no time to go forward",
     "not-here": "a gate or a route that the site lacks something for",
-    "not-built": "a gate of a kind that this release cannot run",
     "overtaken": "a limit that another one always answers before",
     "window-longer-than-dwell": "a phase that may end before a limit has looked at it alone",
     "within-warm-up": "a first phase that is over before the judge listens",
@@ -77,7 +76,16 @@ def lint_here(
     """
     gates = [(phase, gate) for phase in plan.phases for gate in phase.gates]
     found = [finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find)]
-    return _sorted(iter([*found, *_routes(plan, site)]))
+    return _sorted(iter([*found, *_routes(plan, site), *_internal(plan, site)]))
+
+
+def _internal(plan: Plan, site: Site) -> Iterator[Finding]:
+    """Only a token says who is of the company."""
+    first = plan.phases[1]
+    if first.internal_users_first_s and site.traffic.identity is None:
+        told = f"phase '{first.name}' sends internal users first, and this site knows nobody"
+        todo = "add 'traffic.identity', or drop 'internal_users_first'"
+        yield _refused("not-here", first.line, f"{told}; {todo}")
 
 
 def _routes(plan: Plan, site: Site) -> Iterator[Finding]:
@@ -235,12 +243,6 @@ def _dwells(plan: Plan) -> Iterator[Finding]:
             yield _warning("no-dwell", phase.line, f"{told}; give it time to show it")
 
 
-def _undone(plan: Plan) -> Iterator[Finding]:
-    for phase, gate in undone_gates(plan):
-        told = f"{phase.name}: gate '{gate.name}' ({gate.kind}) answers 'cannot tell' in this release"
-        yield _warning("not-built", gate.line, f"{told}; the rollout stops there - let a 'command' check it")
-
-
 def _return(plan: Plan) -> Iterator[Finding]:
     number = plan.point_of_no_return
     if number is None:
@@ -305,7 +307,7 @@ def _is_over(freeze: Freeze, now: datetime) -> bool:
     return (freeze.ends.date or "") < now.date().isoformat()
 
 
-RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _undone, _budget, _return, _frozen)
+RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _budget, _return, _frozen)
 
 
 # On one site.
@@ -346,6 +348,10 @@ def _lacking(gate: PlannedGate, site: Site, find: Callable[[str], str | None]) -
             return "needs a Prometheus; add 'gates.prometheus'"
         case "drill" if settings["site"] not in lends.rehearsals:
             return f"needs the rehearsals of '{settings['site']}'; add it under 'gates.rehearsals'"
+        case "proof" if settings["program"] not in lends.proofs:
+            return f"needs the proof '{settings['program']}'; add it under 'gates.proofs'"
+        case "proof":
+            return _missing(lends.proofs[str(settings["program"])].command, find)
         case "security_scan" if settings["scanner"] not in lends.scanners:
             return f"needs the scanner '{settings['scanner']}'; add it under 'gates.scanners'"
         case "security_scan":

@@ -19,9 +19,9 @@ from tranche.events import (
     WeightRequested,
 )
 from tranche.evidence import Evidence
-from tranche.observe import arms_json
 from tranche.plan import Plan
 from tranche.progress import Progress
+from tranche.signals import arms_json
 
 
 def events_of(

@@ -36,8 +36,8 @@ from tranche.signals import (
     NOTHING,
     Counts,
     Interval,
-    counts_from_json,
-    counts_json,
+    arms_from_json,
+    arms_json,
     increase,
     observed_share_percent,
 )
@@ -239,15 +239,6 @@ def read_share(plan: Plan, progress: Progress, arms: Mapping[Arm, Counts]) -> Re
         return Reading(name="share", verdict=Verdict.PASS, reason=told, numbers=numbers)
     told = f"users on green made {share:.1f} % of the requests where {wanted:g} % was set"
     return Reading(name="share", verdict=Verdict.CANNOT_TELL, reason=told, numbers=numbers)
-
-
-def arms_json(arms: Mapping[Arm, Counts]) -> dict[str, Any]:
-    return {arm.value: counts_json(counts) for arm, counts in arms.items()}
-
-
-def arms_from_json(data: Mapping[str, Any]) -> dict[Arm, Counts]:
-    known = {arm.value for arm in Arm}
-    return {Arm(name): counts_from_json(counts) for name, counts in data.items() if name in known}
 
 
 def remembered(seen: Observations) -> dict[str, Any]:

@@ -137,7 +137,9 @@ OPERATIONS: Final = (
         "Which version a user meets, and since when",
         "the document of 'tranche who'",
         query={
-            "user": Field(about="the user's identifier, as the token's claim has it", required=True),
+            "user": Field(
+                about="as the token's claim has it; of a visitor, the value of their cookie", required=True
+            ),
             "internal": Field(kind="flag", about="the user's token says they are internal"),
         },
     ),

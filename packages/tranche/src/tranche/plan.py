@@ -20,21 +20,6 @@ LATENCY_EDGES_MS: Final = (100, 300, 500)
 
 STAGING: Final = "staging"
 
-WORKING_GATES: Final = (
-    "command",
-    "http",
-    "query",
-    "webhook",
-    "approval",
-    "load_test",
-    "smoke",
-    "incidents",
-    "security_scan",
-    "drill",
-)
-"""Kinds of gates that can be run; the others that plans may name answer *cannot tell*."""
-
-
 OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
 """What every gate may be told of what it is run for, on any site."""
 
@@ -257,8 +242,3 @@ def duration(seconds: float) -> str:
 def plain(text: str) -> str:
     """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
     return "".join(each if each.isprintable() else " " for each in text).strip()
-
-
-def undone_gates(plan: Plan) -> list[tuple[Phase, PlannedGate]]:
-    """Gates that nothing here can run: they answer *cannot tell*, so the plan would stop at them."""
-    return [(phase, gate) for phase in plan.phases for gate in phase.gates if gate.kind not in WORKING_GATES]

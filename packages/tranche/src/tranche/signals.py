@@ -177,3 +177,12 @@ def wilson(bad: float, requests: float, z: float = Z_99) -> tuple[float, float]:
     middle = share + z * z / (2 * requests)
     scale = 1 + z * z / requests
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def arms_json(arms: Mapping[Arm, Counts]) -> dict[str, Any]:
+    return {arm.value: counts_json(counts) for arm, counts in arms.items()}
+
+
+def arms_from_json(data: Mapping[str, Any]) -> dict[Arm, Counts]:
+    known = {arm.value for arm in Arm}
+    return {Arm(name): counts_from_json(counts) for name, counts in data.items() if name in known}

@@ -55,15 +55,18 @@ class Passthrough:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSite:
-    """The data plane. `admin` is a URL, `listen` and `colours` are host:port."""
+    """The data plane. `admin` is a URL, `listen` and `colours` are host:port.
+
+    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie.
+    """
 
     kind: str
     directory: Path
     admin: str
     listen: str
-    identity: Identity
     colours: Mapping[Colour, str]
     health_path: str
+    identity: Identity | None = None
     passthrough: tuple[Passthrough, ...] = ()
     access_log: Path | None = None
 
@@ -121,6 +124,13 @@ class ScannerSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProofSite:
+    """A test program. In its words `{url}` is green's own address, `{version}` what runs there."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateSite:
     """What this installation lends to gates: `{variables}` for their settings, and their environment."""
 
@@ -130,6 +140,7 @@ class GateSite:
     webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
+    proofs: Mapping[str, ProofSite] = field(default_factory=dict)
     rehearsals: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -230,6 +241,14 @@ def _scanner(*, place: Place, command: tuple[str, ...], **values: Any) -> Scanne
     return ScannerSite(command=command, **values)
 
 
+def _proof(*, place: Place, command: tuple[str, ...]) -> ProofSite:
+    unknown = sorted({name for word in command for name in PLACEHOLDER.findall(word)} - {"url", "version"})
+    if unknown:
+        told = f"a proof's command knows {{url}} and {{version}}, found {{{unknown[0]}}}"
+        raise WrongValue(place, f"{told}; write it out")
+    return ProofSite(command=command)
+
+
 def _shape(folder: Path) -> Record[Site]:
     """The declaration of the whole file; `folder` is what relative directories are meant from."""
 
@@ -299,7 +318,7 @@ TRAFFIC: Final = {
     "directory": Key(DIRECTORY, "bootstrap.json and the folders rds, cds, lds"),
     "admin": Key(URL, "the data plane's administration address"),
     "listen": Key(ADDRESS, "where users arrive"),
-    "identity": Key(Record(_identity, IDENTITY), "how users are told apart"),
+    "identity": Key(Record(_identity, IDENTITY), "whose tokens tell users apart; else a cookie does", None),
     "colours": Key(MapOf(ADDRESS, keys=COLOURS), "where each colour listens"),
     "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
     "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),
@@ -336,6 +355,9 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "format": Key(Choice(FORMATS), "what its report is written in"),
         "exits": Key(ListOf(Whole(most=255)), "the codes it ends with when it has looked", (0, 1)),
     }
+    proof = {
+        "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words")
+    }
     target = ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
     return {
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
@@ -343,6 +365,9 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
         "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
         "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
+        "proofs": Key(
+            MapOf(Record(_proof, proof)), "test programs that prove properties of green, by name", {}
+        ),
         "rehearsals": Key(MapOf(FolderKind(folder)), "state folders of sites that rehearse, by name", {}),
         "targets": Key(MapOf(target), "requests of load tests, by name", {}),
     }

@@ -6,23 +6,26 @@ controller the document is still true, only older. Times are ISO 8601 in UTC.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tranche import budget
-from tranche.controller import Snapshot
 from tranche.decide import Hold, approval_readings, dwell_of
 from tranche.freeze import covering
-from tranche.observe import arms_from_json, remembered
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict
 from tranche.progress import Progress, State, Stay, percent_of
-from tranche.signals import GREEN_ARMS, NOTHING, Counts, observed_share_percent
+from tranche.signals import GREEN_ARMS, NOTHING, Counts, arms_from_json, observed_share_percent
+
+if TYPE_CHECKING:
+    from tranche.controller import Snapshot
 
 Json = dict[str, Any]
 
 
-def seen_document(snapshot: Snapshot, *, pid: int) -> Json:
+def seen_document(snapshot: "Snapshot", *, pid: int) -> Json:
     """What a controller keeps for the next one, and for whoever looks."""
+    from tranche.observe import remembered  # who only looks, or takes users back, waits for no judge
+
     decision = snapshot.decision
     return remembered(snapshot.seen) | {
         "rollout": snapshot.progress.rollout,
@@ -56,7 +59,7 @@ def seen_document(snapshot: Snapshot, *, pid: int) -> Json:
     }
 
 
-def _judge(snapshot: Snapshot) -> Json | None:
+def _judge(snapshot: "Snapshot") -> Json | None:
     """What the judge has against green, and had: `trace` is a list of [ISO time, evidence by question]."""
     found, judgement = snapshot.evidence.harm, snapshot.seen.judgement
     if found is None or judgement is None:

@@ -1,6 +1,7 @@
 """The composition root: the one place that knows every concrete class.
 
-Adapters of the data plane and of the environment are imported where they are built: most commands only read.
+Adapters, the controller and what it judges with are imported where they are built: most commands only read, and a
+rollback must not wait for what it does not need.
 """
 
 import json
@@ -12,29 +13,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tranche import language, record, status
+from tranche import language
 from tranche.adapters.clock import WallClock
-from tranche.adapters.command import CommandGate
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.drill import DrillGate
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder
-from tranche.adapters.http import HttpGate
-from tranche.adapters.incidents import IncidentGate
-from tranche.adapters.load_test import LoadGate
-from tranche.adapters.prometheus import QueryGate
-from tranche.adapters.scanner import ScanGate
-from tranche.adapters.smoke import SmokeGate
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
-from tranche.adapters.webhook import WebhookGate
-from tranche.controller import Controller, Snapshot, World
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
-from tranche.gate_kinds import GATE_KINDS
-from tranche.gates import Declared
-from tranche.lint import Finding, lint, lint_here, refuse
 from tranche.news import News, Sender
 from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import (
@@ -60,6 +48,8 @@ from tranche.site import Site
 if TYPE_CHECKING:
     from tranche.adapters.courier import Courier
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
+    from tranche.controller import Controller, Snapshot
+    from tranche.lint import Finding
 
 LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
@@ -171,9 +161,10 @@ def controller(
     progress: Progress,
     on_event: Callable[[Recorded], None],
     notifier: Notifier | None = None,
-) -> Controller:
+) -> "Controller":
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
+    from tranche.controller import Controller, World
 
     plan, shared = here.desk.plan(progress), here.shared
     log, traffic, environment = here.log, here.traffic(), here.environment()
@@ -358,6 +349,8 @@ def start(
         NotAllowed: a hotfix, by who may not declare one.
         ControllerFault: it is recorded, and its controller did not come up.
     """
+    from tranche.lint import lint, refuse
+
     read = language.parse(plan, file="plan")
     refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
     if hotfix:
@@ -442,7 +435,19 @@ def door(site: Site) -> Door:
 
 
 def gates(site: Site) -> Mapping[str, Gate]:
-    """Every kind of gate a plan may name; those nothing can run yet cannot tell."""
+    """Every kind of gate a plan may name, but for what people answer."""
+    from tranche.adapters.command import CommandGate
+    from tranche.adapters.drill import DrillGate
+    from tranche.adapters.http import HttpGate
+    from tranche.adapters.incidents import IncidentGate
+    from tranche.adapters.load_test import LoadGate
+    from tranche.adapters.prometheus import QueryGate
+    from tranche.adapters.proof import ProofGate
+    from tranche.adapters.scanner import ScanGate
+    from tranche.adapters.smoke import SmokeGate
+    from tranche.adapters.webhook import WebhookGate
+
+    green_url = f"http://{site.traffic.colours[Colour.GREEN]}"
     working: dict[str, Gate] = {
         "command": CommandGate(site.gates.environment),
         "drill": DrillGate(
@@ -450,13 +455,14 @@ def gates(site: Site) -> Mapping[str, Gate]:
         ),
         "http": HttpGate(),
         "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
-        "load_test": LoadGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "load_test": LoadGate(green_url, site.gates.targets),
+        "proof": ProofGate(green_url, site.gates.proofs, site.gates.environment),
         "query": QueryGate(site.gates.prometheus),
         "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
-        "smoke": SmokeGate(f"http://{site.traffic.colours[Colour.GREEN]}", site.gates.targets),
+        "smoke": SmokeGate(green_url, site.gates.targets),
         "webhook": WebhookGate(site.gates.webhooks),
     }
-    return {kind: working.get(kind) or Declared(kind) for kind in GATE_KINDS}
+    return working
 
 
 def variables(site: Site) -> dict[str, str]:
@@ -469,8 +475,10 @@ def variables(site: Site) -> dict[str, str]:
     }
 
 
-def findings(plan: Plan, site: Site) -> list[Finding]:
+def findings(plan: Plan, site: Site) -> "list[Finding]":
     """What the plan needs and this installation lacks."""
+    from tranche.lint import lint_here
+
     lent = frozenset({*variables(site), *OWN_VARIABLES})
     paths = site.gates.environment.get("PATH")
     return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
@@ -485,8 +493,10 @@ class Publisher:
         self._events: list[Recorded] = []
         self._record = ""
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: "Snapshot") -> None:
         """Raises LogFault when the disk is full; the controller lives on."""
+        from tranche import record, status
+
         folder, rollout = self._here.folder, snapshot.progress.rollout
         seen = status.seen_document(snapshot, pid=os.getpid())
         folder.write(OBSERVED_FILE, json.dumps(seen))
@@ -504,14 +514,23 @@ class Publisher:
 
 def write_record(here: Installation) -> None:
     """The record and the status as the log has them now, for when no controller writes them."""
+    from tranche import record
+
     document = here.desk.status()
     here.folder.write(STATUS_FILE, json.dumps(document, indent=1))
     here.folder.write(RECORD_FILE, record.markdown(document, here.desk.events()))
 
 
-def write_traffic_config(site: Site) -> None:
-    """The data plane's files, with everybody on blue."""
-    from tranche.adapters.envoy_config import write_all
+def write_traffic_config(site: Site, *, keep_routes: bool = False) -> None:
+    """The data plane's files, with everybody on blue; or only what it is started with, and the routes stay.
 
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from tranche.adapters.envoy_config import write_all, write_bootstrap
+
+    if keep_routes:
+        write_bootstrap(site.traffic)
+        return
     first = Split(identifier="none/0", salt="none", green_weight=0, internal_to_green=False)
     write_all(site.traffic, first)

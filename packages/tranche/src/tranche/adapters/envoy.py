@@ -10,9 +10,9 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from typing import Final
-
-import urllib3
+from urllib.parse import urlsplit
 
 from tranche.adapters.envoy_config import (
     FASTER_THAN_MS,
@@ -44,11 +44,14 @@ MEANING: Final = {str(edge): meant for meant, edge in FASTER_THAN_MS.items()} | 
 
 
 class Admin:
-    """Envoy's administration interface. One connection, kept."""
+    """Envoy's administration interface.
+
+    With the standard library's client: a larger one takes longer to import than a rollback by hand may take.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(timeout=TIMEOUT_S, retries=False)
+        self._address, self._path = urlsplit(url).netloc, urlsplit(url).path.rstrip("/")
 
     def get(self, path: str) -> str:
         """The text at a path.
@@ -56,13 +59,18 @@ class Admin:
         Raises:
             OSError: Envoy does not answer, or not with 200.
         """
+        connection = HTTPConnection(self._address, timeout=TIMEOUT_S)
         try:
-            answer = self._pool.request("GET", self._url + path)
-        except urllib3.exceptions.HTTPError as error:
+            connection.request("GET", self._path + path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        except (OSError, HTTPException) as error:
             raise OSError(f"Envoy does not answer at {self._url} ({type(error).__name__})") from error
+        finally:
+            connection.close()
         if answer.status != 200:
             raise OSError(f"Envoy answers {answer.status} at {self._url}{path}")
-        return answer.data.decode()
+        return text
 
 
 class EnvoyTraffic:

@@ -4,10 +4,12 @@ What changes during a rollout is one file, the route configuration: weights, sal
 together, in one rename. Everything else is written once.
 
 How a user is told apart: our headers are taken off every request before a first route is chosen, so that nobody
-can forge them; a header mutation carried by the route configuration sets the salt; `jwt_authn` then checks the
-token, puts its subject into a header, and makes Envoy choose the route anew; the weighted route hashes both headers.
+can forge them; a header mutation carried by the route configuration sets the salt, and a filter behind it has the route
+chosen again; `jwt_authn` then checks the token, puts its subject into a header, and makes Envoy choose the route anew;
+the weighted route hashes both headers.
 A token that does not verify leaves no such header, and is for the service to refuse. Visitors without
-a token get a cookie whose value is the very request id that their first request was hashed by.
+a token get a cookie whose value is the very request id that their first request was hashed by; where a site names no
+identity, everybody is such a visitor.
 
 Green's arms are aggregates of green's hosts and blue's: when no green host is healthy, users are on blue without
 anybody deciding anything.
@@ -20,7 +22,7 @@ from urllib.parse import urlsplit
 
 from tranche.adapters.durable import write_atomically
 from tranche.ports import TOTAL_WEIGHT, Arm, Colour, Split
-from tranche.site import TrafficSite
+from tranche.site import Identity, TrafficSite
 
 ROUTES = "app"
 STAT_PREFIX = "ingress"
@@ -110,8 +112,8 @@ def aggregate(name: str, hosts: str) -> Json:
     }
 
 
-def jwks_cluster(site: TrafficSite) -> Json:
-    parts = urlsplit(site.identity.jwks)
+def jwks_cluster(identity: Identity) -> Json:
+    parts = urlsplit(identity.jwks)
     return cluster("jwks", f"{parts.hostname}:{parts.port or 80}")
 
 
@@ -124,8 +126,9 @@ def clusters(site: TrafficSite) -> list[Json]:
         cluster(Arm.BLUE.value, blue, health_checks=check),
         cluster(Arm.CONTROL.value, blue),
         cluster(FALLBACK, blue),
-        jwks_cluster(site),
     ]
+    if site.identity is not None:
+        found.append(jwks_cluster(site.identity))
     for arm, hosts in GREEN_HOSTS.items():
         found.append(cluster(hosts, green, health_checks=check, common_lb_config=no_panic))
         found.append(aggregate(arm.value, hosts))
@@ -260,19 +263,19 @@ def route_configuration(site: TrafficSite, split: Split) -> Json:
     return {"version_info": split.identifier, "resources": [resource]}
 
 
-def jwt_authn(site: TrafficSite) -> Json:
+def jwt_authn(identity: Identity) -> Json:
     provider = {
-        "issuer": site.identity.issuer,
-        "audiences": [site.identity.audience],
+        "issuer": identity.issuer,
+        "audiences": [identity.audience],
         "forward": True,
         "remote_jwks": {
-            "http_uri": {"uri": site.identity.jwks, "cluster": "jwks", "timeout": "2s"},
+            "http_uri": {"uri": identity.jwks, "cluster": "jwks", "timeout": "2s"},
             "cache_duration": "300s",
             "async_fetch": {"fast_listener": True},
         },
         "claim_to_headers": [
-            {"header_name": USER_HEADER, "claim_name": site.identity.user_claim},
-            {"header_name": INTERNAL_HEADER, "claim_name": site.identity.internal_claim},
+            {"header_name": USER_HEADER, "claim_name": identity.user_claim},
+            {"header_name": INTERNAL_HEADER, "claim_name": identity.internal_claim},
         ],
         "clear_route_cache": True,
     }
@@ -284,6 +287,30 @@ def jwt_authn(site: TrafficSite) -> Json:
         providers={"issuer": provider},
         rules=[{"match": {"prefix": "/"}, "requires": anybody}],
     )
+
+
+def routed_anew() -> Json:
+    """Has the route chosen again, now that the salt is there: who has no token is hashed with it, too.
+
+    The state it sets means nothing; that it changes is what makes Envoy forget the first choice.
+    """
+    salted = {
+        "object_key": "tranche.salted",
+        "factory_key": "envoy.string",
+        "format_string": {"text_format_source": {"inline_string": "yes"}},
+    }
+    return typed(
+        "extensions.filters.http.set_filter_state.v3.Config",
+        on_request_headers=[salted],
+        clear_route_cache=True,
+    )
+
+
+def checks_of_tokens(site: TrafficSite) -> list[Json]:
+    """None where the site names nobody whose tokens count: then everybody is a visitor."""
+    if site.identity is None:
+        return []
+    return [{"name": "envoy.filters.http.jwt_authn", "typed_config": jwt_authn(site.identity)}]
 
 
 def unforged() -> Json:
@@ -317,7 +344,8 @@ def connection_manager(site: TrafficSite, directory: Path) -> Json:
                 "name": "envoy.filters.http.header_mutation",
                 "typed_config": typed("extensions.filters.http.header_mutation.v3.HeaderMutation"),
             },
-            {"name": "envoy.filters.http.jwt_authn", "typed_config": jwt_authn(site)},
+            {"name": "envoy.filters.http.set_filter_state", "typed_config": routed_anew()},
+            *checks_of_tokens(site),
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": typed("extensions.filters.http.router.v3.Router"),
@@ -397,4 +425,13 @@ def write_all(site: TrafficSite, split: Split) -> None:
     """
     (site.directory / "rds").mkdir(parents=True, exist_ok=True)
     write_routes(site, split)
+    write_bootstrap(site)
+
+
+def write_bootstrap(site: TrafficSite) -> None:
+    """Write what Envoy is started with, and leave the routes as they are.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     write_atomically(site.directory / "bootstrap.json", json.dumps(bootstrap(site), indent=1))

@@ -15,8 +15,6 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import urllib3
-
 from tranche.adapters.keeper import started_at
 from tranche.ports import Colour, ColourState, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
@@ -33,7 +31,6 @@ class ProcessEnvironment:
 
     def __init__(self, site: EnvironmentSite) -> None:
         self._site = site
-        self._pool = urllib3.PoolManager(timeout=ANSWER_WITHIN_S, retries=False)
 
     def ensure(self, colour: Colour, version: str) -> None:
         """As the port says."""
@@ -94,8 +91,10 @@ class ProcessEnvironment:
 
     def _ready(self, found: ColourSite) -> str | None:
         """None when it answers 200, otherwise why not."""
+        import urllib3  # who only stops a version waits for no client
+
         try:
-            answer = self._pool.request("GET", found.ready)
+            answer = urllib3.request("GET", found.ready, timeout=ANSWER_WITHIN_S, retries=False)
         except urllib3.exceptions.HTTPError as error:
             return f"{found.ready} does not answer ({type(error).__name__})"
         if answer.status == 200:
