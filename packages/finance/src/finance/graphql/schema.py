@@ -7,6 +7,7 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
+from finance.graphql.listing import query
 from finance.graphql.reading import (
     account_type,
     invoice_line_type,
@@ -14,7 +15,7 @@ from finance.graphql.reading import (
     journal_line_type,
     voucher_type,
 )
-from finance.graphql.reporting import partner_types, query
+from finance.graphql.reporting import partner_types
 from finance.graphql.settling import mutation
 
 date_scalar = ScalarType("Date")
