@@ -17,6 +17,7 @@ from finance.graphql.reading import (
 )
 from finance.graphql.reporting import partner_types
 from finance.graphql.settling import mutation
+from finance.graphql.wording import describe
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
@@ -68,7 +69,7 @@ def build() -> GraphQLSchema:
         for one in parse(text).definitions
         if isinstance(one, UnionTypeDefinitionNode)
     ]
-    return make_executable_schema(
+    schema = make_executable_schema(
         text,
         query,
         mutation,
@@ -83,3 +84,5 @@ def build() -> GraphQLSchema:
         decimal_scalar,
         *unions,
     )
+    describe(schema)
+    return schema
