@@ -59,6 +59,18 @@ class CursorMalformed(Refused):
     code = "cursor-malformed"
 
 
+class EntitiesTooMany(Refused):
+    """At most 200 entities are answered at once; ask for fewer."""
+
+    code = "entities-too-many"
+
+
+class EntityMalformed(Refused):
+    """An entity is asked for by its __typename and its key."""
+
+    code = "entity-malformed"
+
+
 class ReportTooLarge(Refused):
     """This report is too large for one answer; ask for fewer days."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
+from finance.graphql import federation
 from finance.graphql.listing import query
 from finance.graphql.reading import (
     account_type,
@@ -62,8 +63,13 @@ def schema_text() -> str:
     return (files("finance") / "schema.graphql").read_text(encoding="utf-8")
 
 
+@federation.query.field("_service")
+def subgraph(*_: object) -> dict[str, str]:
+    return {"sdl": federation.subgraph_of(schema_text())}
+
+
 def build() -> GraphQLSchema:
-    text = schema_text()
+    text = schema_text() + federation.SERVED
     unions = [
         UnionType(one.name.value, shown_type)
         for one in parse(text).definitions
@@ -72,6 +78,7 @@ def build() -> GraphQLSchema:
     schema = make_executable_schema(
         text,
         query,
+        federation.query,
         mutation,
         voucher_type,
         *partner_types,
