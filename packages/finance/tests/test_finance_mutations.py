@@ -36,6 +36,8 @@ EXECUTOR = Executor(SCHEMA, introspection=False)
 DAY, LATER = "2026-11-23", "2026-11-24"
 REASON = "the wrong amount was entered"
 SCENARIOS: dict[str, Scenario] = {}
+PROJECTORS: dict[str, Projector] = {}
+"""By database: making the read models for each of some thousand requests would take longer than they do."""
 
 
 def scenario(make: Scenario) -> Scenario:
@@ -329,8 +331,10 @@ class Sent:
 
 
 async def send(desk: Desk, name: str, given: Given, key: str, caller: Caller | None = None) -> Sent:
-    projector = Projector(desk.ledger.replay, "mutations")
-    await projector.prepare()
+    projector = PROJECTORS.get(desk.ledger.name)
+    if projector is None:
+        projector = PROJECTORS[desk.ledger.name] = Projector(desk.ledger.replay, "mutations")
+        await projector.prepare()
     while await projector.step():
         pass
     service = Service(
