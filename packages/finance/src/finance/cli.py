@@ -17,6 +17,8 @@ from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
 from finance.control import check
 from finance.events import UnknownEvent, decode
+from finance.graphql.federation import subgraph_of
+from finance.graphql.schema import schema_text
 from finance.verify import Findings, Stored, Unreadable, examine
 from finance.wiring import Settings, build
 from kit.database import UNREACHABLE, open_pool, place
@@ -99,6 +101,13 @@ def serve() -> None:
         port=settings.port,
         max_requests=settings.max_requests,
     )
+
+
+@commands.command()
+@click.option("--subgraph", is_flag=True, help="as a gateway of Apollo Federation composes it")
+def schema(*, subgraph: bool) -> None:
+    """Print the contract: the GraphQL schema."""
+    print(subgraph_of(schema_text()) if subgraph else schema_text(), end="")
 
 
 LOG = """

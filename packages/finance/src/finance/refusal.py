@@ -48,9 +48,27 @@ class DateMalformed(Refused):
 
 
 class PageMalformed(Refused):
-    """The limit and the offset of a page cannot be negative."""
+    """A page has 0 to 200 rows, and leaves none or more out."""
 
     code = "page-malformed"
+
+
+class CursorMalformed(Refused):
+    """A cursor is given back as a page of the same list gave it; start without one."""
+
+    code = "cursor-malformed"
+
+
+class EntitiesTooMany(Refused):
+    """At most 200 entities are answered at once; ask for fewer."""
+
+    code = "entities-too-many"
+
+
+class EntityMalformed(Refused):
+    """An entity is asked for by its __typename and its key."""
+
+    code = "entity-malformed"
 
 
 class ReportTooLarge(Refused):

@@ -22,6 +22,7 @@ from graphql import (
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
 from finance.graphql.context import Context
+from finance.graphql.federation import NoSubgraphRule
 from finance.graphql.permission import PermissionMissing
 from finance.ports import Fault
 from finance.refusal import Refused, TenantUnknown
@@ -37,7 +38,7 @@ class Executor:
 
     def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
         self._schema = schema
-        hidden = () if introspection else (NoSchemaIntrospectionCustomRule,)
+        hidden = () if introspection else (NoSchemaIntrospectionCustomRule, NoSubgraphRule)
         self._rules = [*specified_rules, *hidden]
         self._prepared = lru_cache(maxsize=REMEMBERED)(self._prepare)
 

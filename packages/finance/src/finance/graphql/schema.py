@@ -7,6 +7,8 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
+from finance.graphql import federation
+from finance.graphql.listing import query
 from finance.graphql.reading import (
     account_type,
     invoice_line_type,
@@ -14,9 +16,10 @@ from finance.graphql.reading import (
     journal_line_type,
     voucher_type,
 )
-from finance.graphql.reporting import partner_types, query
+from finance.graphql.reporting import partner_types
 from finance.graphql.settling import mutation
 from finance.graphql.taxing import bindables as tax_bindables
+from finance.graphql.wording import describe
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
@@ -61,16 +64,22 @@ def schema_text() -> str:
     return (files("finance") / "schema.graphql").read_text(encoding="utf-8")
 
 
+@federation.query.field("_service")
+def subgraph(*_: object) -> dict[str, str]:
+    return {"sdl": federation.subgraph_of(schema_text())}
+
+
 def build() -> GraphQLSchema:
-    text = schema_text()
+    text = schema_text() + federation.SERVED
     unions = [
         UnionType(one.name.value, shown_type)
         for one in parse(text).definitions
         if isinstance(one, UnionTypeDefinitionNode)
     ]
-    return make_executable_schema(
+    schema = make_executable_schema(
         text,
         query,
+        federation.query,
         mutation,
         voucher_type,
         *partner_types,
@@ -84,3 +93,5 @@ def build() -> GraphQLSchema:
         decimal_scalar,
         *unions,
     )
+    describe(schema)
+    return schema

@@ -31,6 +31,7 @@ BATCH = 1000
 MOVEMENT_COLUMNS = 21
 POLL_S = 0.05
 SETTLE_S = 0.5
+MOST_SORTED_MINOR = 2**63 - 1
 
 APPLIED = Counter("finance_events_applied_total", "Events folded into the read models.", ["kind"])
 LAG = Gauge("finance_projection_lag_events", "Events of the log that the read models lack.")
@@ -45,12 +46,14 @@ WHERE (e.tx, e.position) > ($1::text::xid8, $2::bigint) AND e.tx < pg_snapshot_x
 ORDER BY e.tx, e.position LIMIT $3
 """
 """Ordered by the column: a bare `tx` would be the text that is selected, in which 1000 comes before 999."""
+LISTED = ("number", "dated", "currency", "total_minor")
+"""What every list of documents, payments or entries can be searched by."""
 COLUMNS = {
     "account": ("code", "account_type", "active"),
-    "invoice": ("status", "customer_id", "due_date"),
-    "payment": ("status", "invoice_id", "method", "partner_id"),
-    "voucher": ("status", "voucher_kind", "partner_id", "due_date"),
-    "journal": ("status", "journal_type", "fiscal_period"),
+    "invoice": ("status", "customer_id", "due_date", *LISTED),
+    "payment": ("status", "invoice_id", "method", "partner_id", *LISTED),
+    "voucher": ("status", "voucher_kind", "partner_id", "due_date", *LISTED),
+    "journal": ("status", "journal_type", "fiscal_period", *LISTED),
     "period": ("name",),
     "policy": (),
     "rate": (),
@@ -70,11 +73,14 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
         case "account":
             return (state.code, state.account_type, state.active)
         case "invoice":
-            return (state.status, state.terms.customer_id, state.terms.due_date)
+            found = listed(state, state.dated, state.total_minor)
+            return (state.status, state.terms.customer_id, state.terms.due_date, *found)
         case "payment":
-            return (state.status, state.invoice_id, state.details.method, state.partner_id)
+            found = listed(state, state.payment_date, state.amount_minor)
+            return (state.status, state.invoice_id, state.details.method, state.partner_id, *found)
         case "voucher":
-            return (state.status, state.kind, state.partner_id, state.terms.due_date)
+            found = listed(state, state.dated, state.total_minor)
+            return (state.status, state.kind, state.partner_id, state.terms.due_date, *found)
         case "period":
             return (state.name,)
         case "policy" | "rate":
@@ -84,7 +90,13 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
         case "year":
             return (state.fiscal_year,)
         case _:
-            return (state.status, state.journal_type, fiscal.period(state.journal_date))
+            found = listed(state, state.journal_date, state.debit_minor)
+            return (state.status, state.journal_type, fiscal.period(state.journal_date), *found)
+
+
+def listed(state: Any, dated: date, total_minor: int) -> tuple[Any, ...]:
+    """The values of `LISTED`. A draft may say more than a column holds; it stops nobody."""
+    return (state.number, dated, state.currency, min(total_minor, MOST_SORTED_MINOR))
 
 
 def numbers_of(event: Any) -> list[numbering.Drawn]:

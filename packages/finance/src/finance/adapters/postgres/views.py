@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
+from finance.adapters.postgres.listing import Key, Listing
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
@@ -90,14 +91,14 @@ GROUP BY series ORDER BY series
 
 
 def page_of(limit: int, offset: int) -> tuple[int, int]:
-    """How many to read and how many to leave out first; never more than a page holds.
+    """How many to read and how many to leave out first.
 
     Raises:
-        PageMalformed: one of them is negative.
+        PageMalformed: one of them is negative, or more than a page holds.
     """
-    if min(limit, offset) < 0:
+    if min(limit, offset) < 0 or limit > PAGE_LIMIT:
         raise PageMalformed(f"Found limit {limit} and offset {offset}.")
-    return min(limit, PAGE_LIMIT), offset
+    return limit, offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +204,20 @@ class Views:
             *given.values(),
         )
         return [STATES[kind].decode(row["state"]) for row in rows]
+
+    async def walk(
+        self, tenant_id: str, asked: Listing, *, after: Key | None, limit: int
+    ) -> list[tuple[Key, Any]]:
+        """The next documents of a listing with the keys they stand at; what was there at the first is met once."""
+        query, values = asked.page(after, limit)
+        rows = await self._fetch(tenant_id, query, *values)
+        return [(row["key"], STATES[asked.kind].decode(row["state"])) for row in rows]
+
+    async def count(self, tenant_id: str, asked: Listing) -> int:
+        """How many documents a listing has."""
+        query, values = asked.count()
+        [row] = await self._fetch(tenant_id, query, *values)
+        return int(row["count"])
 
     async def balances(
         self, tenant_id: str, *, currency: str, window: Window, closing: bool = True
