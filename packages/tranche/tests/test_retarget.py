@@ -20,7 +20,7 @@ from tranche.desk import (
     VersionRefused,
 )
 from tranche.events import PhaseEntered, Retargeted, WeightRequested, decode
-from tranche.ports import Arm, Colour, EnvironmentFault, Stage, TrafficFault, Verdict
+from tranche.ports import Arm, Colour, EnvironmentFault, LogFault, Stage, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.status import status
 
@@ -287,6 +287,27 @@ def test_who_brings_a_build_in_does_not_approve_it(bed: Bed, make_bed: Callable[
     untouched(made, OwnRollout, lambda: made.desk.approve(actor="bea", **yes), "replaced the version")
     untouched(made, OwnRollout, lambda: made.desk.approve(actor="ann", **yes), "ann has started")
     made.desk.approve(actor="cem", **yes)
+
+
+def test_a_rollback_that_could_not_be_recorded_is_not_that_of_the_build_which_came_meanwhile(
+    half: tuple[Bed, Controller],
+) -> None:
+    bed, controller = half
+    append = bed.log.append
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise LogFault("no space left on device")
+
+    bed.environment.restarts = 9
+    bed.step(controller)
+    bed.log.append = full  # type: ignore[method-assign]
+    bed.step(controller)
+    assert bed.weights[-1] == 0, "users are on blue all the same"
+    bed.log.append = append  # type: ignore[method-assign]
+    bed.environment.restarts = 0
+    retarget(bed)
+    bed.until(controller, serves("1.2.0"))
+    assert bed.progress.rollback is None
 
 
 def test_the_log_says_what_was_seen_of_the_old_build_and_asks_for_blue_in_one_breath(

@@ -290,10 +290,14 @@ class Controller:
         self._announce_decision(decision)
 
     def _record_unrecorded(self, decision: RollBack, evidence: Evidence, basis: Basis) -> None:
-        """What could not be recorded then, unless somebody else has decided it since."""
-        if self.progress.rollback is None:
+        """What could not be recorded then, unless somebody else has decided it since, or replaced the version."""
+        if self.progress.rollback is None and not self._is_overtaken():
             self._record_rollback(decision, evidence, basis)
         self._unrecorded = None
+
+    def _is_overtaken(self) -> bool:
+        """Whether another version was brought in since this controller has looked: it is not to blame for the older."""
+        return self.seen.version != self.progress.version
 
     def _announce_decision(self, decision: Decision) -> None:
         """Tell people what they would want to be told at night, and what ends a rollout."""
