@@ -297,7 +297,7 @@ async def close_year(_: Desk) -> Given:
 
 @scenario
 async def reopen_year(desk: Desk) -> Given:
-    await ask(desk, "closeYear", {"fiscalYear": "FY2019-2020"}, str(uuid4()))
+    await ask(desk, "closeYear", {"fiscalYear": "FY2019-2020", "to": "CLOSED"}, str(uuid4()))
     return {"fiscalYear": "FY2019-2020", "reason": REASON}
 
 
@@ -470,6 +470,8 @@ def another(given: Given, leaf: Leaf) -> Given:
             value = f"{value}1" if "." not in value else f"1{value}"
         case _ if kind.name == "Boolean":
             value = not value
+        case _ if value.startswith("FY") and "-P" not in value:
+            value = "FY2017-2018"
         case _:
             value = value.replace("P01", "P03").replace("P02", "P04") if "-P0" in value else f"1{value}"
     return changed(given, path, value)
