@@ -35,6 +35,8 @@ SCHEMA = build()
 EXECUTOR = Executor(SCHEMA, introspection=False)
 DAY, LATER = "2026-11-23", "2026-11-24"
 REASON = "the wrong amount was entered"
+ALONE = {("adoptTaxPack", "name")}
+"""What has no other value that could be meant: there is one tax pack."""
 SCENARIOS: dict[str, Scenario] = {}
 PROJECTORS: dict[str, Projector] = {}
 """By database: making the read models for each of some thousand requests would take longer than they do."""
@@ -311,25 +313,25 @@ async def define_tax_code(_: Desk) -> Given:
     return {"input": {"code": "VAT15", "name": "Standard VAT", "kind": "VAT", "rate": rate, **kept}}
 
 
-async def defined(desk: Desk) -> str:
-    given = await define_tax_code(desk)
-    await ask(desk, "defineTaxCode", given, str(uuid4()))
-    return str(given["input"]["code"])
+async def defined(desk: Desk, code: str) -> str:
+    given = (await define_tax_code(desk))["input"] | {"code": code}
+    await ask(desk, "defineTaxCode", {"input": given}, str(uuid4()))
+    return code
 
 
 @scenario
 async def set_tax_rate(desk: Desk) -> Given:
-    return {"code": await defined(desk), "input": {"validFrom": "2027-07-01", "percent": "17.5"}}
+    return {"code": await defined(desk, "VAT16"), "input": {"validFrom": "2027-07-01", "percent": "17.5"}}
 
 
 @scenario
 async def deactivate_tax_code(desk: Desk) -> Given:
-    return {"code": await defined(desk), "reason": REASON}
+    return {"code": await defined(desk, "VAT17"), "reason": REASON}
 
 
 @scenario
 async def reactivate_tax_code(desk: Desk) -> Given:
-    given = await deactivate_tax_code(desk)
+    given = {"code": await defined(desk, "VAT18"), "reason": REASON}
     await ask(desk, "deactivateTaxCode", given, str(uuid4()))
     return given
 
@@ -534,6 +536,8 @@ async def test_a_key_is_used_once_by_every_mutation_and_in_each_company(walked: 
         before = await written(desk)
         assert (await send(desk, name, given, key)).body == first.body, name
         for leaf in all_leaves(name, given):
+            if (name, *leaf[0]) in ALONE:
+                continue
             again = await send(desk, name, another(given, leaf), key)
             assert (again.status, again.code) == (200, "idempotency-key-reused"), (name, leaf, again.body)
         assert await written(desk) == before, name
