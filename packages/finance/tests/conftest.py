@@ -110,7 +110,7 @@ async def ledger(cluster: Cluster, new_database: Callable[[str], str]) -> AsyncI
     await migrate(cluster.url("finance_owner", name), folder, setting="OWNER", schema="finance_log")
     tenants = {str(uuid4()): "Padma Traders", str(uuid4()): "Meghna Mills"}
     async with asyncpg.create_pool(cluster.url("finance_owner", name), min_size=1, max_size=1) as owner:
-        await open_books(owner, tenants)
+        await open_books(owner, tenants, alone=tenants)
     app = await open_pool(cluster.url("finance_app", name), setting="APP", size=12)
     replay = await open_pool(cluster.url("finance_projector", name), setting="REPLAY", size=3)
     tenant, other_tenant = tenants
@@ -555,7 +555,11 @@ def world(
             made.url = f"http://{HOST}:{server.server_port}"
             Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
             file = folder / "tenants.json"
-            file.write_bytes(orjson.dumps({"tenants": [{"id": one, "name": "A tenant"} for one in tenants]}))
+            file.write_bytes(
+                orjson.dumps(
+                    {"tenants": [{"id": one, "name": "A tenant", "four_eyes": False} for one in tenants]}
+                )
+            )
             done = made.command("migrate", "--tenants-file", str(file))
             assert done.returncode == 0, done.stderr
             yield made

@@ -28,6 +28,7 @@ NAMES = {
     *(f"payment.{name}/1" for name in ("reconciled", "reversed")),
     *(f"journal.{name}/1" for name in ("created", "line-added", "updated", "posted", "reversed")),
     *(f"period.{name}/1" for name in ("soft-closed", "closed", "locked", "reopened")),
+    *("approval.given/1", "authority.set/1", "folder.attached/1"),
     "rate.set/1",
     *(f"policy.taxes-{name}/1" for name in ("locked", "unlocked")),
 }

@@ -14,6 +14,9 @@ EVERYTHING: Final = frozenset(
         *(f"payment:{verb}" for verb in ("create", "read", "update", "process", "reconcile", "refund")),
         *(f"journal:{verb}" for verb in ("create", "read", "update", "post", "reverse")),
         *(f"{kind}:{verb}" for kind in ("customer", "vendor", "product") for verb in ("create", "read")),
+        *(f"attachment:{verb}" for verb in ("create", "read")),
+        "approval:senior",
+        "authority:manage",
         "finance:trial-balance:view",
         "report:read",
         "report:export",
@@ -37,10 +40,17 @@ NAMES: Final = of("customer:read", "vendor:read", "product:read")
 ROLES: Final = {
     "finance_manager": EVERYTHING,
     "accountant": of(
-        "account:", "journal:", "report:", "customer:", "vendor:", "product:", "finance:trial-balance:view"
+        "account:",
+        "attachment:",
+        "journal:",
+        "report:",
+        "customer:",
+        "vendor:",
+        "product:",
+        "finance:trial-balance:view",
     ),
-    "accounts_receivable": of("invoice:", "payment:", "account:read") | NAMES,
-    "accounts_payable": of("payment:", "account:read", "invoice:read") | NAMES,
+    "accounts_receivable": of("invoice:", "payment:", "attachment:", "account:read") | NAMES,
+    "accounts_payable": of("payment:", "attachment:", "account:read", "invoice:read") | NAMES,
     "auditor": READING,
 }
 

@@ -258,7 +258,7 @@ class Clerk:
         return sheet.decide(kind, document_id, command)
 
     async def reverse(
-        self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None
+        self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None, reason: str | None = None
     ) -> journal.Journal:
         """Post the mirror image of an entry that was loaded, on a day of an open period.
 
@@ -269,7 +269,7 @@ class Clerk:
         if on < before.journal_date:
             raise DateMalformed(f"The reversal's {on} is before the entry's {before.journal_date}.")
         mirror_id = self.new_id()
-        command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id)
+        command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id, reason=reason)
         reversed_entry = sheet.decide("journal", journal_id, command)
         return await self.enter(sheet, journal.mirror(reversed_entry, journal_id=mirror_id, on=on))
 

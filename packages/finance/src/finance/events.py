@@ -8,10 +8,25 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate, voucher
+from finance import (
+    account,
+    approval,
+    authority,
+    folder,
+    invoice,
+    journal,
+    payment,
+    period,
+    policy,
+    rate,
+    voucher,
+)
 
 Event = (
     account.Event
+    | approval.Event
+    | authority.Event
+    | folder.Event
     | invoice.Event
     | journal.Event
     | payment.Event
@@ -22,6 +37,9 @@ Event = (
 )
 State = (
     account.Account
+    | approval.Approval
+    | authority.Authority
+    | folder.Folder
     | invoice.Invoice
     | journal.Journal
     | payment.Payment
@@ -33,6 +51,9 @@ State = (
 
 KINDS: Final[dict[str, Any]] = {
     "account": account,
+    "approval": approval,
+    "authority": authority,
+    "folder": folder,
     "invoice": invoice,
     "journal": journal,
     "payment": payment,

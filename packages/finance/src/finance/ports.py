@@ -89,6 +89,9 @@ class Book(Protocol):
     async def load(self, kind: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """The states of these streams by id; those that do not exist are absent."""
 
+    async def authors(self, stream_id: str) -> frozenset[str]:
+        """Whoever caused an event of this stream; nobody when it has none."""
+
     async def draw(self, series: str, fiscal_year: str) -> int:
         """The next number of a series, from 1; others wait until this transaction ends."""
 

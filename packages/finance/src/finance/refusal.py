@@ -197,6 +197,54 @@ class InvoiceNotPayable(Refused):
     code = "invoice-not-payable"
 
 
+class MakerIsChecker(Refused):
+    """Whoever drafted or changed this does not approve it; somebody else has to."""
+
+    code = "maker-is-checker"
+
+
+class ApprovalBeyondAuthority(Refused):
+    """An amount like this is approved by somebody senior."""
+
+    code = "approval-beyond-authority"
+
+
+class ApprovalGivenAlready(Refused):
+    """This takes several people, and one of them approves it once."""
+
+    code = "approval-given-already"
+
+
+class AuthorityMalformed(Refused):
+    """A rule of approval counts from a day to come, and takes more for more money."""
+
+    code = "authority-malformed"
+
+
+class ReasonMissing(Refused):
+    """Whoever undoes what was posted says why."""
+
+    code = "reason-missing"
+
+
+class AttachmentMalformed(Refused):
+    """An attachment is told by the SHA-256 of its content, its name, its size and its media type."""
+
+    code = "attachment-malformed"
+
+
+class AttachmentTwice(Refused):
+    """This content is attached already."""
+
+    code = "attachment-twice"
+
+
+class AttachmentUnknown(Refused):
+    """There is no such attachment to be superseded, or it was superseded already."""
+
+    code = "attachment-unknown"
+
+
 class CustomerUnknown(Refused):
     """Master data knows no such customer."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
+from finance.graphql.governing import mutation
 from finance.graphql.reading import (
     account_type,
     invoice_line_type,
@@ -15,7 +16,6 @@ from finance.graphql.reading import (
     voucher_type,
 )
 from finance.graphql.reporting import partner_types, query
-from finance.graphql.settling import mutation
 
 date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")

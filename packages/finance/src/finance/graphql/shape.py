@@ -7,6 +7,9 @@ from typing import Any
 
 from finance import fiscal
 from finance.account import DEBIT_NORMAL, Account
+from finance.approval import Approval
+from finance.authority import Authority
+from finance.folder import Folder
 from finance.invoice import Invoice, Line
 from finance.journal import Journal, base
 from finance.money import BASE, plain
@@ -243,6 +246,60 @@ def policy(state: Policy) -> Shown:
         "__typename": "BookPolicy",
         "taxesLockedThrough": state.taxes_locked_through,
         "version": state.version,
+    }
+
+
+def authority(state: Authority | None) -> Shown:
+    """Rules of approval, oldest first."""
+    return {
+        "__typename": "ApprovalAuthority",
+        "rules": [
+            {
+                "validFrom": rule.valid_from,
+                "fourEyes": rule.four_eyes,
+                "tiers": [
+                    {
+                        "above": money(tier.above_minor, BASE),
+                        "approvers": tier.approvers,
+                        "senior": tier.senior,
+                    }
+                    for tier in rule.tiers
+                ],
+            }
+            for rule in (state.rules if state else ())
+        ],
+        "version": state.version if state else 0,
+    }
+
+
+def approvals(state: Approval) -> Shown:
+    return {
+        "documentId": state.document_id,
+        "documentVersion": state.document_version,
+        "approvers": list(state.approvers),
+    }
+
+
+def attachments(document_id: str, state: Folder | None) -> Shown:
+    """All attachments of a document; a document may have none, and no folder."""
+    superseded = state.superseded if state else frozenset()
+    return {
+        "__typename": "Attachments",
+        "documentId": document_id,
+        "attachments": [
+            {
+                "sha256": one.sha256,
+                "name": one.name,
+                "size": str(one.size_bytes),
+                "mediaType": one.media_type,
+                "attachedBy": one.attached_by,
+                "attachedAt": one.attached_at,
+                "supersedes": one.supersedes,
+                "isSuperseded": one.sha256 in superseded,
+            }
+            for one in (state.attachments if state else ())
+        ],
+        "version": state.version if state else 0,
     }
 
 

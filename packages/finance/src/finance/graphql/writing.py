@@ -314,9 +314,18 @@ async def post_journal(
 
 @command("reverseJournal")
 async def reverse_journal(
-    _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    reversingDate: date,
+    reason: str | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))
+    return shape.journal(
+        await books.reverse_journal(caller, idempotencyKey, id, reversingDate, reason=reason)
+    )
 
 
 # Tables

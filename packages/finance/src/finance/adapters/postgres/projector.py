@@ -47,6 +47,9 @@ ORDER BY e.tx, e.position LIMIT $3
 """Ordered by the column: a bare `tx` would be the text that is selected, in which 1000 comes before 999."""
 COLUMNS = {
     "account": ("code", "account_type", "active"),
+    "approval": ("document_id",),
+    "authority": (),
+    "folder": ("document_id",),
     "invoice": ("status", "customer_id", "due_date"),
     "payment": ("status", "invoice_id", "method", "partner_id"),
     "voucher": ("status", "voucher_kind", "partner_id", "due_date"),
@@ -75,7 +78,9 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.status, state.kind, state.partner_id, state.terms.due_date)
         case "period":
             return (state.name,)
-        case "policy" | "rate":
+        case "approval" | "folder":
+            return (state.document_id,)
+        case "authority" | "policy" | "rate":
             return ()
         case _:
             return (state.status, state.journal_type, fiscal.period(state.journal_date))

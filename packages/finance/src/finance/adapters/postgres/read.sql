@@ -15,6 +15,23 @@ CREATE TABLE IF NOT EXISTS {schema}.account (
 );
 CREATE INDEX IF NOT EXISTS account_by_code ON {schema}.account (tenant_id, code);
 
+CREATE TABLE IF NOT EXISTS {schema}.approval (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.authority (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.folder (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 CREATE TABLE IF NOT EXISTS {schema}.invoice (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
     status text NOT NULL, customer_id text NOT NULL, due_date date NOT NULL,
@@ -92,7 +109,7 @@ CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effe
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);
