@@ -80,8 +80,13 @@ def kind_of(event_type: str) -> str:
     return event_type.partition(".")[0]
 
 
+def name_of(event: Any) -> str:
+    """invoice.approved/1"""
+    return str(type(event).__struct_config__.tag)
+
+
 def encode(event: Event) -> tuple[str, bytes]:
-    return str(type(event).__struct_config__.tag), ENCODER.encode(event)
+    return name_of(event), ENCODER.encode(event)
 
 
 def decode(event_type: str, data: bytes) -> Any:

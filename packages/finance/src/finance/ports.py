@@ -41,12 +41,16 @@ class Claimed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: from the verified token and from nowhere else. `token` is passed on to neighbours."""
+    """Who asks: from the verified token and from nowhere else. `token` is passed on to neighbours.
+
+    With `rehearsing` a command is worked and then undone: it answers with what it would do, as `clerk.Rehearsed`.
+    """
 
     user_id: str
     tenant_id: str
     permissions: frozenset[str]
     token: str
+    rehearsing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from finance import fiscal
+from finance import fiscal, numbering
 from finance.account import DEBIT_NORMAL, Account
 from finance.approval import Approval
 from finance.authority import Authority
+from finance.clerk import Rehearsed
+from finance.events import name_of as event_name
 from finance.folder import Folder
 from finance.invoice import Invoice, Line
 from finance.journal import Journal, base
@@ -173,6 +175,17 @@ def payment(state: Payment) -> Shown:
         "reconciledAt": state.reconciled_at,
         "journalId": state.journal_id,
         "version": state.version,
+    }
+
+
+def rehearsed(would: Rehearsed) -> Shown:
+    """What a command would write, and the entries it would post."""
+    carried = (numbering.carried(event) for event in would.events)
+    return {
+        "__typename": "DryRun",
+        "entries": [journal(entry) for entry in would.entries],
+        "numbers": [one[0] for one in carried if one is not None],
+        "events": [event_name(event) for event in would.events],
     }
 
 
