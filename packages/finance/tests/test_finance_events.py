@@ -29,6 +29,7 @@ NAMES = {
     *(f"journal.{name}/1" for name in ("created", "line-added", "updated", "posted", "reversed")),
     *(f"period.{name}/1" for name in ("soft-closed", "closed", "locked", "reopened")),
     *("approval.given/1", "authority.set/1", "folder.attached/1"),
+    *(f"template.{name}/1" for name in ("created", "approved", "ran", "ended")),
     "rate.set/1",
     *(f"policy.taxes-{name}/1" for name in ("locked", "unlocked")),
 }

@@ -13,6 +13,7 @@ WAITING: Final = {
     "voucher": frozenset({"DRAFT"}),
     "journal": frozenset({"DRAFT"}),
     "payment": frozenset({"PENDING", "PROCESSING"}),
+    "template": frozenset({"DRAFT"}),
 }
 """The states in which a document waits to become binding; in any other it refuses by itself."""
 

@@ -19,6 +19,7 @@ from finance import (
     period,
     policy,
     rate,
+    template,
     voucher,
 )
 
@@ -33,6 +34,7 @@ Event = (
     | period.Event
     | policy.Event
     | rate.Event
+    | template.Event
     | voucher.Event
 )
 State = (
@@ -46,6 +48,7 @@ State = (
     | period.Period
     | policy.Policy
     | rate.Rate
+    | template.Template
     | voucher.Voucher
 )
 
@@ -60,6 +63,7 @@ KINDS: Final[dict[str, Any]] = {
     "period": period,
     "policy": policy,
     "rate": rate,
+    "template": template,
     "voucher": voucher,
 }
 TYPES: Final[dict[str, type[Any]]] = {

@@ -15,6 +15,7 @@ import msgspec
 from finance import account, chart, invoice, journal, payment, posting, voucher
 from finance.approving import agreed, in_force
 from finance.authority import explained
+from finance.automating import Automating
 from finance.billing import Billing
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
@@ -49,6 +50,7 @@ class Books:
         self.settling = Settling(self._clerk)
         self.closing = Closing(self._clerk)
         self.governing = Governing(self._clerk)
+        self.automating = Automating(self._clerk)
         self.tables = Tables(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:

@@ -167,6 +167,48 @@ class JournalOfDocument(Refused):
     code = "journal-of-document"
 
 
+class TemplateMalformed(Refused):
+    """A template has a schedule, and lines that balance or an asset."""
+
+    code = "template-malformed"
+
+
+class TemplateNotActive(Refused):
+    """A template is approved once, run while it is active, and ended once."""
+
+    code = "template-not-active"
+
+
+class FormulaMalformed(Refused):
+    """A formula has amounts, names, + - * / and parentheses, and nothing else."""
+
+    code = "formula-malformed"
+
+
+class FormulaTooComplex(Refused):
+    """A formula is short, and not deep."""
+
+    code = "formula-too-complex"
+
+
+class FormulaNameUnknown(Refused):
+    """A formula uses only the names that it is given."""
+
+    code = "formula-name-unknown"
+
+
+class FormulaDividesByZero(Refused):
+    """The formula divides by zero."""
+
+    code = "formula-divides-by-zero"
+
+
+class FormulaOverflows(Refused):
+    """The formula comes to more than any amount."""
+
+    code = "formula-overflows"
+
+
 class InvoiceWithoutLines(Refused):
     """An invoice has at least one line."""
 

@@ -21,6 +21,7 @@ from finance.policy import Policy
 from finance.rate import Rate
 from finance.refusal import Refused
 from finance.settlement import Allocation, Settlement
+from finance.template import Template
 from finance.voucher import Voucher
 
 Shown = dict[str, Any]
@@ -290,6 +291,47 @@ def approvals(state: Approval) -> Shown:
         "documentId": state.document_id,
         "documentVersion": state.document_version,
         "approvers": list(state.approvers),
+    }
+
+
+def template(state: Template, today: date) -> Shown:
+    """A template, and which days are due today."""
+    terms, asset, currency = state.terms, state.terms.asset, state.currency
+    return {
+        "__typename": "JournalTemplate",
+        "id": state.id,
+        "kind": terms.kind,
+        "name": terms.name,
+        "status": state.status,
+        "currency": currency,
+        "frequency": terms.schedule.frequency,
+        "startsOn": terms.schedule.starts_on,
+        "endsOn": terms.schedule.ends_on,
+        "lines": [
+            {
+                "accountId": one.account_id,
+                "debit": one.debit,
+                "credit": one.credit,
+                "description": one.description,
+            }
+            for one in terms.lines
+        ],
+        "asset": None
+        if asset is None
+        else {
+            "method": asset.method,
+            "cost": money(asset.cost_minor, currency),
+            "salvage": money(asset.salvage_minor, currency),
+            "lifeMonths": asset.life_months,
+            "expenseAccountId": asset.expense_account_id,
+            "accumulatedAccountId": asset.accumulated_account_id,
+            "depreciated": money(state.depreciated_minor, currency),
+        },
+        "runs": state.runs,
+        "lastRunOn": state.last_due_on,
+        "dueOn": list(state.due_days(today)),
+        "journalIds": list(state.journals),
+        "version": state.version,
     }
 
 

@@ -57,6 +57,7 @@ COLUMNS = {
     "period": ("name",),
     "policy": (),
     "rate": (),
+    "template": ("status",),
 }
 
 
@@ -78,6 +79,8 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.status, state.kind, state.partner_id, state.terms.due_date)
         case "period":
             return (state.name,)
+        case "template":
+            return (state.status,)
         case "approval" | "folder":
             return (state.document_id,)
         case "authority" | "policy" | "rate":

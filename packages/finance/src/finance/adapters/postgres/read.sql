@@ -78,6 +78,12 @@ CREATE TABLE IF NOT EXISTS {schema}.rate (
     PRIMARY KEY (tenant_id, id)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.template (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 -- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
 CREATE TABLE IF NOT EXISTS {schema}.number (
     tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
@@ -109,7 +115,7 @@ CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effe
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'number', 'balance', 'movement'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'template', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);
