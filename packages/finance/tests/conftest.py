@@ -30,6 +30,8 @@ from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
 from finance.adapters.postgres.views import Views, Window
+from finance.bank_file import Columns
+from finance.banking import Given
 from finance.cli import LOG
 from finance.events import decode
 from finance.graphql.context import Context, Service
@@ -340,6 +342,21 @@ class Desk:
             told="C-2026-000017",
             on=day,
         )
+
+    async def bank_line(self, minor: int, reference: str = "LINE-1", day: date = TODAY) -> str:
+        """A line that the bank of account 1010 told; its reference."""
+        text = f"day,amount,reference\n{day},{Money(minor, 'BDT')},{reference}\n"
+        columns = Columns(booked_on="day", amount="amount", reference="reference")
+        given = Given(
+            account_id=self.account("1010"),
+            currency="BDT",
+            kind="CSV",
+            name="bank.csv",
+            content=text.encode(),
+            columns=columns,
+        )
+        await self.books.banking.take(self.caller, str(uuid4()), given)
+        return reference
 
     async def payment_completed(
         self, invoice_id: str, minor: int, day: date = TODAY, currency: str = "BDT"

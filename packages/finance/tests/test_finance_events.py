@@ -30,6 +30,8 @@ NAMES = {
     *(f"period.{name}/1" for name in ("soft-closed", "closed", "locked", "reopened")),
     *("approval.given/1", "authority.set/1", "folder.attached/1"),
     *(f"template.{name}/1" for name in ("created", "approved", "ran", "ended")),
+    *("bankfile.imported/1", "payment.unreconciled/1"),
+    *(f"bankline.{name}/1" for name in ("imported", "matched", "unmatched")),
     "rate.set/1",
     *(f"policy.taxes-{name}/1" for name in ("locked", "unlocked")),
 }

@@ -12,6 +12,8 @@ from finance import (
     account,
     approval,
     authority,
+    bankfile,
+    bankline,
     folder,
     invoice,
     journal,
@@ -27,6 +29,8 @@ Event = (
     account.Event
     | approval.Event
     | authority.Event
+    | bankfile.Event
+    | bankline.Event
     | folder.Event
     | invoice.Event
     | journal.Event
@@ -41,6 +45,8 @@ State = (
     account.Account
     | approval.Approval
     | authority.Authority
+    | bankfile.Bankfile
+    | bankline.Bankline
     | folder.Folder
     | invoice.Invoice
     | journal.Journal
@@ -56,6 +62,8 @@ KINDS: Final[dict[str, Any]] = {
     "account": account,
     "approval": approval,
     "authority": authority,
+    "bankfile": bankfile,
+    "bankline": bankline,
     "folder": folder,
     "invoice": invoice,
     "journal": journal,

@@ -16,6 +16,7 @@ from finance import account, chart, invoice, journal, payment, posting, voucher
 from finance.approving import agreed, in_force
 from finance.authority import explained
 from finance.automating import Automating
+from finance.banking import Banking
 from finance.billing import Billing
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
@@ -51,6 +52,7 @@ class Books:
         self.closing = Closing(self._clerk)
         self.governing = Governing(self._clerk)
         self.automating = Automating(self._clerk)
+        self.banking = Banking(self._clerk)
         self.tables = Tables(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
@@ -390,17 +392,8 @@ class Books:
     async def reconcile_payment(
         self, caller: Caller, key: str, payment_id: str, bank_statement_transaction_id: str
     ) -> payment.Payment:
-        async def work(sheet: Sheet) -> tuple[str, Any]:
-            await sheet.load("payment", payment_id)
-            command = payment.Reconcile(
-                bank_statement_transaction_id=bank_statement_transaction_id,
-                reconciled_at=self._clock.now(),
-            )
-            return "payment", sheet.decide("payment", payment_id, command)
-
-        request = ["reconcile_payment", payment_id, bank_statement_transaction_id]
-        found: payment.Payment = await self._run(caller, key, request, work)
-        return found
+        """Tie it to a line that the bank told, by the line's id or the bank's reference."""
+        return await self.banking.reconcile(caller, key, payment_id, bank_statement_transaction_id)
 
     async def reverse_payment(
         self, caller: Caller, key: str, payment_id: str, *, reason: str, on: date | None = None

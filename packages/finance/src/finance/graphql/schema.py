@@ -7,7 +7,7 @@ from typing import Any
 from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
-from finance.graphql.automating import mutation
+from finance.graphql.banking import mutation
 from finance.graphql.reading import (
     account_type,
     invoice_line_type,

@@ -9,6 +9,8 @@ from finance import fiscal, numbering
 from finance.account import DEBIT_NORMAL, Account
 from finance.approval import Approval
 from finance.authority import Authority
+from finance.bankfile import Bankfile
+from finance.bankline import Bankline
 from finance.clerk import Rehearsed
 from finance.events import name_of as event_name
 from finance.folder import Folder
@@ -331,6 +333,39 @@ def template(state: Template, today: date) -> Shown:
         "lastRunOn": state.last_due_on,
         "dueOn": list(state.due_days(today)),
         "journalIds": list(state.journals),
+        "version": state.version,
+    }
+
+
+def bank_file(state: Bankfile) -> Shown:
+    told = state.told
+    return {
+        "__typename": "BankFile",
+        "id": told.file_id,
+        "accountId": told.account_id,
+        "name": told.name,
+        "sha256": told.sha256,
+        "newLines": told.lines,
+        "knownLines": told.known,
+        "firstDay": told.first_on,
+        "lastDay": told.last_on,
+        "closingBalance": None if told.closing_minor is None else money(told.closing_minor, told.currency),
+        "closingOn": told.closing_on,
+    }
+
+
+def bank_line(state: Bankline) -> Shown:
+    return {
+        "__typename": "BankLine",
+        "id": state.id,
+        "accountId": state.account_id,
+        "bookedOn": state.booked_on,
+        "amount": money(state.amount_minor, state.currency),
+        "reference": state.reference,
+        "text": state.text,
+        "isMatched": state.match is not None,
+        "matchedLineIds": list(state.match.line_ids) if state.match else [],
+        "paymentIds": list(state.match.payment_ids) if state.match else [],
         "version": state.version,
     }
 

@@ -49,6 +49,8 @@ COLUMNS = {
     "account": ("code", "account_type", "active"),
     "approval": ("document_id",),
     "authority": (),
+    "bankfile": ("account_id",),
+    "bankline": ("account_id", "status", "currency", "booked_on", "amount_minor"),
     "folder": ("document_id",),
     "invoice": ("status", "customer_id", "due_date"),
     "payment": ("status", "invoice_id", "method", "partner_id"),
@@ -77,6 +79,10 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
             return (state.status, state.invoice_id, state.details.method, state.partner_id)
         case "voucher":
             return (state.status, state.kind, state.partner_id, state.terms.due_date)
+        case "bankfile":
+            return (state.told.account_id,)
+        case "bankline":
+            return (state.account_id, state.status, state.currency, state.booked_on, state.amount_minor)
         case "period":
             return (state.name,)
         case "template":

@@ -26,6 +26,20 @@ CREATE TABLE IF NOT EXISTS {schema}.authority (
     PRIMARY KEY (tenant_id, id)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.bankfile (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    account_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.bankline (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    account_id text NOT NULL, status text NOT NULL, currency text NOT NULL, booked_on date NOT NULL,
+    amount_minor bigint NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS bankline_by_day ON {schema}.bankline (tenant_id, account_id, status, booked_on);
+
 CREATE TABLE IF NOT EXISTS {schema}.folder (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
     document_id text NOT NULL,
@@ -115,7 +129,7 @@ CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effe
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'template', 'number', 'balance', 'movement'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'bankfile', 'bankline', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'template', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);
