@@ -30,6 +30,8 @@ from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
 from finance.adapters.postgres.views import Views, Window
+from finance.bank_file import Columns
+from finance.banking import Given
 from finance.cli import LOG
 from finance.events import decode
 from finance.graphql.context import Context, Service
@@ -110,7 +112,7 @@ async def ledger(cluster: Cluster, new_database: Callable[[str], str]) -> AsyncI
     await migrate(cluster.url("finance_owner", name), folder, setting="OWNER", schema="finance_log")
     tenants = {str(uuid4()): "Padma Traders", str(uuid4()): "Meghna Mills"}
     async with asyncpg.create_pool(cluster.url("finance_owner", name), min_size=1, max_size=1) as owner:
-        await open_books(owner, tenants)
+        await open_books(owner, tenants, alone=tenants)
     app = await open_pool(cluster.url("finance_app", name), setting="APP", size=12)
     replay = await open_pool(cluster.url("finance_projector", name), setting="REPLAY", size=3)
     tenant, other_tenant = tenants
@@ -341,6 +343,21 @@ class Desk:
             on=day,
         )
 
+    async def bank_line(self, minor: int, reference: str = "LINE-1", day: date = TODAY) -> str:
+        """A line that the bank of account 1010 told; its reference."""
+        text = f"day,amount,reference\n{day},{Money(minor, 'BDT')},{reference}\n"
+        columns = Columns(booked_on="day", amount="amount", reference="reference")
+        given = Given(
+            account_id=self.account("1010"),
+            currency="BDT",
+            kind="CSV",
+            name="bank.csv",
+            content=text.encode(),
+            columns=columns,
+        )
+        await self.books.banking.take(self.caller, str(uuid4()), given)
+        return reference
+
     async def payment_completed(
         self, invoice_id: str, minor: int, day: date = TODAY, currency: str = "BDT"
     ) -> payment.Payment:
@@ -555,7 +572,11 @@ def world(
             made.url = f"http://{HOST}:{server.server_port}"
             Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
             file = folder / "tenants.json"
-            file.write_bytes(orjson.dumps({"tenants": [{"id": one, "name": "A tenant"} for one in tenants]}))
+            file.write_bytes(
+                orjson.dumps(
+                    {"tenants": [{"id": one, "name": "A tenant", "four_eyes": False} for one in tenants]}
+                )
+            )
             done = made.command("migrate", "--tenants-file", str(file))
             assert done.returncode == 0, done.stderr
             yield made

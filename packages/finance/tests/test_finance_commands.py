@@ -127,7 +127,7 @@ async def test_an_invoice_is_drafted_approved_paid_and_reconciled(desk: Desk) ->
     assert (paid.status, paid.number) == ("COMPLETED", "PMT-2026-11-23-000001")
     assert (await desk.load("invoice", one.id)).status == "PAID"
     assert await desk.balances() == {"1010": 115_00, "2200": -15_00, "4000": -100_00}
-    done = await desk.books.reconcile_payment(desk.caller, key(), paid.id, "LINE-1")
+    done = await desk.books.reconcile_payment(desk.caller, key(), paid.id, await desk.bank_line(115_00))
     assert (done.status, done.reconciled_at) == ("RECONCILED", desk.clock.now())
 
 

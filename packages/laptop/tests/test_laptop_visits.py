@@ -14,6 +14,7 @@ from laptop.visits import (
     BY_NAME,
     OPERATIONS,
     Company,
+    Left,
     Request,
     User,
     Written,
@@ -36,10 +37,10 @@ def company() -> Company:
 
 def busy() -> Company:
     made = company()
-    made.drafts.extend(f"d{n}" for n in range(300))
+    made.drafts.extend(Left(f"d{n}", "somebody else") for n in range(300))
     made.known.append("k")
     made.approved.extend((f"a{n}", Decimal(5)) for n in range(300))
-    made.pending.extend(f"p{n}" for n in range(300))
+    made.pending.extend(Left(f"p{n}", "somebody else") for n in range(300))
     return made
 
 
@@ -96,6 +97,17 @@ def test_a_document_is_taken_up_by_one_user_only() -> None:
     assert len(taken) == len(set(taken)) > 10
 
 
+def test_nobody_goes_on_with_what_is_their_own() -> None:
+    chance, where, me = random.Random(1), company(), user("finance_manager")
+    where.drafts.extend([Left("mine", me.id), Left("yours", "you")])
+    where.pending.append(Left("my money", me.id))
+    seen = [choose(me, where, chance) for _ in range(200)]
+    went_on = [one.variables["id"] for one in seen if one.operation.name == "approve invoice"]
+    assert went_on == ["yours"]
+    assert "complete payment" not in {one.operation.name for one in seen}
+    assert list(where.drafts) == [Left("mine", me.id)]
+
+
 def test_only_writes_have_a_key() -> None:
     chance, where = random.Random(1), busy()
     for _ in range(200):
@@ -117,12 +129,12 @@ def test_a_story_of_an_invoice_goes_over_the_desk() -> None:
     assert learn(request_of("create invoice"), where, made) == Written(
         kind="invoice", id="i", tenant="t", version=1
     )
-    assert list(where.drafts) == ["i"]
+    assert list(where.drafts) == [Left("i", "u")]
     due = {"id": "i", "version": 2, "balanceDue": {"amount": "11.50"}}
     learn(request_of("approve invoice"), where, {"data": {"approveInvoice": due}})
     assert list(where.approved) == [("i", Decimal("11.50"))]
     learn(request_of("create payment"), where, {"data": {"createPayment": {"id": "p", "version": 1}}})
-    assert list(where.pending) == ["p"]
+    assert list(where.pending) == [Left("p", "u")]
     done = learn(
         request_of("complete payment"), where, {"data": {"completePayment": {"id": "p", "version": 2}}}
     )

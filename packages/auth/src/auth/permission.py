@@ -15,6 +15,9 @@ EVERYTHING: Final = frozenset(
         *(f"payment:{verb}" for verb in ("create", "read", "update", "process", "reconcile", "refund")),
         *(f"journal:{verb}" for verb in ("create", "read", "update", "post", "reverse")),
         *(f"{kind}:{verb}" for kind in ("customer", "vendor", "product") for verb in ("create", "read")),
+        *(f"attachment:{verb}" for verb in ("create", "read")),
+        "approval:senior",
+        "authority:manage",
         "finance:trial-balance:view",
         "report:read",
         "report:export",
@@ -39,6 +42,7 @@ ROLES: Final = {
     "finance_manager": EVERYTHING,
     "accountant": of(
         "account:",
+        "attachment:",
         "journal:",
         "report:",
         "customer:",
@@ -48,9 +52,18 @@ ROLES: Final = {
         "invoice:read",
         "payment:read",
     ),
-    "accounts_receivable": of("invoice:", "payment:", "account:read", "report:read", "report:export") | NAMES,
+    "accounts_receivable": of(
+        "invoice:", "payment:", "attachment:", "account:read", "report:read", "report:export"
+    )
+    | NAMES,
     "accounts_payable": of(
-        "payment:", "account:read", "invoice:create", "invoice:read", "invoice:update", "report:read"
+        "payment:",
+        "attachment:",
+        "account:read",
+        "invoice:create",
+        "invoice:read",
+        "invoice:update",
+        "report:read",
     )
     | NAMES,
     "auditor": READING,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from finance import posting, settlement, voucher
+from finance.approving import agreed
 from finance.clerk import Clerk, Sheet, uncontrolled
 from finance.money import Money
 from finance.ports import Caller, Claimed
@@ -87,13 +88,18 @@ class Billing:
             raise CorrectionTooLarge(f"Of {one.number} {left} are left, the credit is {credit}.")
 
     async def approve(self, caller: Caller, key: str, voucher_id: str) -> voucher.Voucher:
-        """Number it, and post its entry in the same transaction. A vendor's reference is booked once."""
+        """Number it, and post its entry in the same transaction. A vendor's reference is booked once.
+
+        Where it takes several people, it stays a draft until the last of them.
+        """
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             draft: voucher.Voucher = await sheet.load("voucher", voucher_id)
             day = draft.terms.voucher_date
             await sheet.admit(day, taxed=True)
             rate = await sheet.rate(draft.currency, day)
+            if not await agreed(self.clerk, sheet, "voucher", voucher_id, day):
+                return "voucher", draft
             number = ""
             if draft.status == "DRAFT":
                 await confirmed(sheet, draft.terms.lines, day)

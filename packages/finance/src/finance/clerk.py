@@ -141,6 +141,16 @@ class Sheet:
         return await self.book.draw(series, fiscal.year(day))
 
 
+class Rehearsed(Exception):
+    """What a command would have done. Raised within its transaction, so that nothing of it stays."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        super().__init__(f"{len(sheet.events)} events, none of them written")
+        self.events = tuple(one.event for one in sheet.events)
+        posted = [one.stream_id for one in sheet.events if isinstance(one.event, journal.Posted)]
+        self.entries: tuple[journal.Journal, ...] = tuple(sheet.states[one] for one in posted)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clerk:
     """Has everything a command needs of the world."""
@@ -156,16 +166,19 @@ class Clerk:
         Raises:
             Refused: the rules say no; nothing was written.
             Fault: the world did not do what was asked; nothing was written.
+            Rehearsed: the caller only wants to know; nothing was written, and the key is as good as before.
         """
         digest = hashlib.sha256(msgspec.json.encode([*request, caller.user_id], enc_hook=str)).digest()
         for attempt in range(ATTEMPTS):
             try:
                 async with self.store.book(caller.tenant_id) as book:
                     answered = await book.recall(key, digest)
-                    if answered is not None:
+                    if answered is not None and not caller.rehearsing:
                         return answered[1]
                     sheet = Sheet(book, caller, careful=attempt > 0)
                     kind, state = await work(sheet)
+                    if caller.rehearsing:
+                        raise Rehearsed(sheet)
                     await book.append(sheet.events, actor=caller.user_id)
                     await book.remember(key, digest, kind, state)
                 return state  # noqa: TRY300 - the answer stands only once the transaction is committed
@@ -258,7 +271,7 @@ class Clerk:
         return sheet.decide(kind, document_id, command)
 
     async def reverse(
-        self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None
+        self, sheet: Sheet, journal_id: str, on: date, *, document_id: str | None, reason: str | None = None
     ) -> journal.Journal:
         """Post the mirror image of an entry that was loaded, on a day of an open period.
 
@@ -269,7 +282,7 @@ class Clerk:
         if on < before.journal_date:
             raise DateMalformed(f"The reversal's {on} is before the entry's {before.journal_date}.")
         mirror_id = self.new_id()
-        command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id)
+        command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id, reason=reason)
         reversed_entry = sheet.decide("journal", journal_id, command)
         return await self.enter(sheet, journal.mirror(reversed_entry, journal_id=mirror_id, on=on))
 

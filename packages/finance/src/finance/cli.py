@@ -47,7 +47,10 @@ def commands() -> None:
 @commands.command()
 @click.option("--tenants-file", type=click.Path(exists=True, path_type=Path), help='JSON with "tenants"')
 def migrate(tenants_file: Path | None) -> None:
-    """Bring the log to this version, and open the books of the tenants in the file. Safe to repeat."""
+    """Bring the log to this version, and open the books of the tenants in the file. Safe to repeat.
+
+    New books begin with four eyes: whoever drafts does not approve. A tenant with "four_eyes": false has none.
+    """
     settings = read(Settings, "FINANCE")
     folder = files("finance.adapters.postgres") / "migrations"
     done = asyncio.run(
@@ -57,11 +60,12 @@ def migrate(tenants_file: Path | None) -> None:
     if tenants_file is None:
         return
     tenants = tenants_of(tenants_file)
+    alone = {one for one, tenant in tenants.items() if not tenant.four_eyes}
 
     async def opened() -> int:
         pool = await open_pool(settings.owner_database_url, setting=OWNER, name="finance migrate")
         try:
-            return await open_books(pool, tenants)
+            return await open_books(pool, {one: tenant.name for one, tenant in tenants.items()}, alone=alone)
         finally:
             await pool.close()
 
@@ -71,14 +75,15 @@ def migrate(tenants_file: Path | None) -> None:
 class Tenant(msgspec.Struct, frozen=True):
     id: UUID
     name: str
+    four_eyes: bool = True
 
 
 class TenantsFile(msgspec.Struct, frozen=True):
     tenants: list[Tenant]
 
 
-def tenants_of(file: Path) -> dict[str, str]:
-    """Names of tenants by id.
+def tenants_of(file: Path) -> dict[str, Tenant]:
+    """Tenants by id.
 
     Raises:
         SettingsRefused: it is no JSON, or says something else.
@@ -88,7 +93,7 @@ def tenants_of(file: Path) -> dict[str, str]:
     except msgspec.DecodeError as error:
         expected = '{"tenants": [{"id": "<UUID>", "name": "..."}]}'
         raise SettingsRefused(f"{file}: expected {expected}, found another thing ({error})") from error
-    return {str(one.id): one.name for one in found.tenants}
+    return {str(one.id): one for one in found.tenants}
 
 
 @commands.command()

@@ -8,10 +8,32 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import account, invoice, journal, payment, period, policy, rate, tax, voucher, year
+from finance import (
+    account,
+    approval,
+    authority,
+    bankfile,
+    bankline,
+    folder,
+    invoice,
+    journal,
+    payment,
+    period,
+    policy,
+    rate,
+    tax,
+    template,
+    voucher,
+    year,
+)
 
 Event = (
     account.Event
+    | approval.Event
+    | authority.Event
+    | bankfile.Event
+    | bankline.Event
+    | folder.Event
     | invoice.Event
     | journal.Event
     | payment.Event
@@ -19,11 +41,17 @@ Event = (
     | policy.Event
     | rate.Event
     | tax.Event
+    | template.Event
     | voucher.Event
     | year.Event
 )
 State = (
     account.Account
+    | approval.Approval
+    | authority.Authority
+    | bankfile.Bankfile
+    | bankline.Bankline
+    | folder.Folder
     | invoice.Invoice
     | journal.Journal
     | payment.Payment
@@ -31,12 +59,18 @@ State = (
     | policy.Policy
     | rate.Rate
     | tax.Tax
+    | template.Template
     | voucher.Voucher
     | year.Year
 )
 
 KINDS: Final[dict[str, Any]] = {
     "account": account,
+    "approval": approval,
+    "authority": authority,
+    "bankfile": bankfile,
+    "bankline": bankline,
+    "folder": folder,
     "invoice": invoice,
     "journal": journal,
     "payment": payment,
@@ -44,6 +78,7 @@ KINDS: Final[dict[str, Any]] = {
     "policy": policy,
     "rate": rate,
     "tax": tax,
+    "template": template,
     "voucher": voucher,
     "year": year,
 }
@@ -65,8 +100,13 @@ def kind_of(event_type: str) -> str:
     return event_type.partition(".")[0]
 
 
+def name_of(event: Any) -> str:
+    """invoice.approved/1"""
+    return str(type(event).__struct_config__.tag)
+
+
 def encode(event: Event) -> tuple[str, bytes]:
-    return str(type(event).__struct_config__.tag), ENCODER.encode(event)
+    return name_of(event), ENCODER.encode(event)
 
 
 def decode(event_type: str, data: bytes) -> Any:

@@ -13,9 +13,14 @@ from typing import Any
 import msgspec
 
 from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
+from finance.approving import agreed, in_force
+from finance.authority import explained
+from finance.automating import Automating
+from finance.banking import Banking
 from finance.billing import Billing
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
+from finance.governing import Governing
 from finance.money import Money
 from finance.ports import Caller, Claimed, Clock, MasterData, Store
 from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown, VendorUnknown
@@ -47,6 +52,9 @@ class Books:
         self.billing = Billing(self._clerk)
         self.settling = Settling(self._clerk)
         self.closing = Closing(self._clerk)
+        self.governing = Governing(self._clerk)
+        self.automating = Automating(self._clerk)
+        self.banking = Banking(self._clerk)
         self.tables = Tables(self._clerk)
         self.taxes = Taxes(self._clerk)
         self.years = Years(self._clerk)
@@ -153,13 +161,14 @@ class Books:
     async def create_journal(
         self, caller: Caller, key: str, command: journal.Create, *, post: bool
     ) -> journal.Journal:
-        """Draft an entry, and post it in the same transaction when asked to."""
+        """Draft an entry, and post it in the same transaction when asked to, and when nobody else has to agree."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             journal_id = self._new_id()
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
-            if post:
+            day, makers = command.journal_date, (caller.user_id,)
+            if post and await agreed(self._clerk, sheet, "journal", journal_id, day, makers=makers):
                 await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
@@ -180,8 +189,9 @@ class Books:
 
     async def post_journal(self, caller: Caller, key: str, journal_id: str) -> journal.Journal:
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            await sheet.load("journal", journal_id)
-            await self._post(sheet, journal_id)
+            draft: journal.Journal = await sheet.load("journal", journal_id)
+            if await agreed(self._clerk, sheet, "journal", journal_id, draft.journal_date):
+                await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["post_journal", journal_id], work)
@@ -195,14 +205,19 @@ class Books:
             await levies(sheet, codes, entry.journal_date)
         await self._clerk.post(sheet, journal_id)
 
-    async def reverse_journal(self, caller: Caller, key: str, journal_id: str, on: date) -> journal.Journal:
+    async def reverse_journal(
+        self, caller: Caller, key: str, journal_id: str, on: date, *, reason: str | None = None
+    ) -> journal.Journal:
         """Post the mirror image of an entry; answers with the new entry."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.load("journal", journal_id)
-            return "journal", await self._clerk.reverse(sheet, journal_id, on, document_id=None)
+            told = explained(await in_force(sheet, self._clock.now().date()), reason)
+            mirror = await self._clerk.reverse(sheet, journal_id, on, document_id=None, reason=told)
+            return "journal", mirror
 
-        found: journal.Journal = await self._run(caller, key, ["reverse_journal", journal_id, on], work)
+        request = ["reverse_journal", journal_id, on, *([] if reason is None else [reason])]
+        found: journal.Journal = await self._run(caller, key, request, work)
         return found
 
     # Invoices
@@ -256,7 +271,7 @@ class Books:
         return found
 
     async def approve_invoice(self, caller: Caller, key: str, invoice_id: str) -> invoice.Invoice:
-        """Number it, and post its entry in the same transaction."""
+        """Number it, and post its entry in the same transaction. It stays a draft until the last of several people."""
         tenant = caller.tenant_id
         receivable = chart.account_id(tenant, chart.RECEIVABLE)
 
@@ -266,6 +281,8 @@ class Books:
             day = draft.terms.invoice_date
             await sheet.admit(day, taxed=True)
             rate = await sheet.rate(draft.currency, day)
+            if not await agreed(self._clerk, sheet, "invoice", invoice_id, day):
+                return "invoice", draft
             company = await sheet.find("policy", policy.stream(tenant)) or policy.NONE_YET
             number, tax_number = "", None
             if draft.status == "DRAFT":
@@ -344,7 +361,10 @@ class Books:
     async def complete_payment(
         self, caller: Caller, key: str, payment_id: str, *, transaction_reference: str
     ) -> payment.Payment:
-        """Post it and credit its document, in one transaction. The document decides whether so much is open."""
+        """Post it and credit its document, in one transaction. The document decides whether so much is open.
+
+        Where it takes several people, it stays pending until the last of them.
+        """
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             pending: payment.Payment = await sheet.load("payment", payment_id)
@@ -359,6 +379,8 @@ class Books:
             day, currency = pending.payment_date, pending.currency
             await sheet.admit(day, taxed=False)
             rate = await sheet.rate(currency, day)
+            if not await agreed(self._clerk, sheet, "payment", payment_id, day):
+                return "payment", pending
             journal_id = self._new_id()
             command = payment.Complete(
                 transaction_reference=transaction_reference,
@@ -394,17 +416,8 @@ class Books:
     async def reconcile_payment(
         self, caller: Caller, key: str, payment_id: str, bank_statement_transaction_id: str
     ) -> payment.Payment:
-        async def work(sheet: Sheet) -> tuple[str, Any]:
-            await sheet.load("payment", payment_id)
-            command = payment.Reconcile(
-                bank_statement_transaction_id=bank_statement_transaction_id,
-                reconciled_at=self._clock.now(),
-            )
-            return "payment", sheet.decide("payment", payment_id, command)
-
-        request = ["reconcile_payment", payment_id, bank_statement_transaction_id]
-        found: payment.Payment = await self._run(caller, key, request, work)
-        return found
+        """Tie it to a line that the bank told, by the line's id or the bank's reference."""
+        return await self.banking.reconcile(caller, key, payment_id, bank_statement_transaction_id)
 
     async def reverse_payment(
         self, caller: Caller, key: str, payment_id: str, *, reason: str, on: date | None = None

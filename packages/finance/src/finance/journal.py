@@ -106,7 +106,10 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True, tag="journal.posted/1"):
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="journal.reversed/1"):
+    """`reason` is None where a document's own event tells it, and where none was asked for."""
+
     by_journal_id: str
+    reason: str | None = None
 
 
 Event = Created | LineAdded | Updated | Posted | Reversed
@@ -181,6 +184,7 @@ class Reverse(msgspec.Struct, frozen=True, kw_only=True):
 
     by_journal_id: str
     document_id: str | None = None
+    reason: str | None = None
 
 
 Command = Create | AddLine | Update | Post | Reverse
@@ -331,7 +335,7 @@ def _reverse(journal: Journal | None, command: Reverse) -> Reversed:
         raise JournalNotPosted(f"It is {journal.status}.")
     if journal.document_id != command.document_id:
         raise JournalOfDocument(f"{journal.number} belongs to {journal.document_id}.")
-    return Reversed(by_journal_id=command.by_journal_id)
+    return Reversed(by_journal_id=command.by_journal_id, reason=command.reason)
 
 
 def mirror(journal: Journal, *, journal_id: str, on: date) -> Create:

@@ -15,6 +15,7 @@ import msgspec
 from finance.money import Money
 from finance.refusal import (
     PaymentDetailsMissing,
+    PaymentMatched,
     PaymentNotCompleted,
     PaymentNotPending,
     PaymentPartnerMalformed,
@@ -114,8 +115,16 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.failed/1"):
 
 
 class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reconciled/1"):
+    """`bank_statement_transaction_id` is a bank line's id. Where there is no match, an older release took any text."""
+
     bank_statement_transaction_id: str
     reconciled_at: datetime
+    match_id: str | None = None
+
+
+class Unreconciled(msgspec.Struct, frozen=True, kw_only=True, tag="payment.unreconciled/1"):
+    match_id: str
+    reason: str
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reversed/1"):
@@ -126,7 +135,18 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.reversed/
     reversed_on: date | None = None
 
 
-Event = Created | Opened | Updated | Completed | Allocated | Unallocated | Failed | Reconciled | Reversed
+Event = (
+    Created
+    | Opened
+    | Updated
+    | Completed
+    | Allocated
+    | Unallocated
+    | Failed
+    | Reconciled
+    | Unreconciled
+    | Reversed
+)
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +165,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     transaction_reference: str | None = None
     journal_id: str | None = None
     reconciled_at: datetime | None = None
+    match_id: str | None = None
     side: str = SALES
     partner_id: str | None = None
     voucher_id: str | None = None
@@ -227,6 +248,11 @@ class Fail(msgspec.Struct, frozen=True, kw_only=True):
 class Reconcile(msgspec.Struct, frozen=True, kw_only=True):
     bank_statement_transaction_id: str
     reconciled_at: datetime
+    match_id: str | None = None
+
+
+class Unreconcile(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
 
 
 class Reverse(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +261,7 @@ class Reverse(msgspec.Struct, frozen=True, kw_only=True):
     reversed_on: date | None = None
 
 
-Command = Create | Update | Complete | Allocate | Unallocate | Fail | Reconcile | Reverse
+Command = Create | Update | Complete | Allocate | Unallocate | Fail | Reconcile | Unreconcile | Reverse
 
 
 def decide(payment: Payment | None, command: Command) -> list[Event]:
@@ -278,9 +304,15 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
         case Reconcile():
             _completed(payment, also_reconciled=False)
             told = sized(command.bank_statement_transaction_id, "bank statement transaction", 5, 100)
-            return [Reconciled(bank_statement_transaction_id=told, reconciled_at=command.reconciled_at)]
+            at, both = command.reconciled_at, command.match_id
+            return [Reconciled(bank_statement_transaction_id=told, reconciled_at=at, match_id=both)]
+        case Unreconcile():
+            match_id = _completed(payment, also_reconciled=True).match_id
+            assert match_id is not None, "the shell undoes what is matched"  # noqa: S101 - a bug, not a refusal
+            return [Unreconciled(match_id=match_id, reason=sized(command.reason, "reason", 10, 500))]
         case Reverse():
-            _completed(payment, also_reconciled=True)
+            if _completed(payment, also_reconciled=True).match_id is not None:
+                raise PaymentMatched
             reason = sized(command.reason, "reason", 10, 500)
             mirror, day = command.reversing_journal_id, command.reversed_on
             return [Reversed(reason=reason, reversing_journal_id=mirror, reversed_on=day)]
@@ -440,7 +472,10 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
         case Failed():
             return _next(payment, status="FAILED")
         case Reconciled():
-            return _next(payment, status="RECONCILED", reconciled_at=event.reconciled_at)
+            at, both = event.reconciled_at, event.match_id
+            return _next(payment, status="RECONCILED", reconciled_at=at, match_id=both)
+        case Unreconciled():
+            return _next(payment, status="COMPLETED", reconciled_at=None, match_id=None)
         case Reversed():
             return _next(payment, status="REVERSED", credit=Credit(), entries=())
         case _:

@@ -41,12 +41,16 @@ class Claimed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: from the verified token and from nowhere else. `token` is passed on to neighbours."""
+    """Who asks: from the verified token and from nowhere else. `token` is passed on to neighbours.
+
+    With `rehearsing` a command is worked and then undone: it answers with what it would do, as `clerk.Rehearsed`.
+    """
 
     user_id: str
     tenant_id: str
     permissions: frozenset[str]
     token: str
+    rehearsing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,9 @@ class Book(Protocol):
 
     async def load(self, kind: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """The states of these streams by id; those that do not exist are absent."""
+
+    async def authors(self, stream_id: str) -> frozenset[str]:
+        """Whoever caused an event of this stream; nobody when it has none."""
 
     async def draw(self, series: str, fiscal_year: str) -> int:
         """The next number of a series, from 1; others wait until this transaction ends."""

@@ -185,6 +185,90 @@ class JournalOfDocument(Refused):
     code = "journal-of-document"
 
 
+class BankFileMalformed(Refused):
+    """A bank's file is read whole or not at all, and this one cannot be."""
+
+    code = "bank-file-malformed"
+
+
+class BankFileUntied(Refused):
+    """The lines of this file do not lead from its opening to its closing balance."""
+
+    code = "bank-file-untied"
+
+
+class BankLineContradicts(Refused):
+    """The bank told this line before, and told it otherwise."""
+
+    code = "bank-line-contradicts"
+
+
+class BankLineMatched(Refused):
+    """This line is matched already; undo that match first."""
+
+    code = "bank-line-matched"
+
+
+class BankLineNotMatched(Refused):
+    """This line is matched with nothing."""
+
+    code = "bank-line-not-matched"
+
+
+class BankMatchUntied(Refused):
+    """Lines and payments of a match are the same money on the same account."""
+
+    code = "bank-match-untied"
+
+
+class PaymentMatched(Refused):
+    """This payment is matched with a bank's line; undo that match first."""
+
+    code = "payment-matched"
+
+
+class TemplateMalformed(Refused):
+    """A template has a schedule, and lines that balance or an asset."""
+
+    code = "template-malformed"
+
+
+class TemplateNotActive(Refused):
+    """A template is approved once, run while it is active, and ended once."""
+
+    code = "template-not-active"
+
+
+class FormulaMalformed(Refused):
+    """A formula has amounts, names, + - * / and parentheses, and nothing else."""
+
+    code = "formula-malformed"
+
+
+class FormulaTooComplex(Refused):
+    """A formula is short, and not deep."""
+
+    code = "formula-too-complex"
+
+
+class FormulaNameUnknown(Refused):
+    """A formula uses only the names that it is given."""
+
+    code = "formula-name-unknown"
+
+
+class FormulaDividesByZero(Refused):
+    """The formula divides by zero."""
+
+    code = "formula-divides-by-zero"
+
+
+class FormulaOverflows(Refused):
+    """The formula comes to more than any amount."""
+
+    code = "formula-overflows"
+
+
 class InvoiceWithoutLines(Refused):
     """An invoice has at least one line."""
 
@@ -213,6 +297,54 @@ class InvoiceNotPayable(Refused):
     """Only an approved invoice can be paid."""
 
     code = "invoice-not-payable"
+
+
+class MakerIsChecker(Refused):
+    """Whoever drafted or changed this does not approve it; somebody else has to."""
+
+    code = "maker-is-checker"
+
+
+class ApprovalBeyondAuthority(Refused):
+    """An amount like this is approved by somebody senior."""
+
+    code = "approval-beyond-authority"
+
+
+class ApprovalGivenAlready(Refused):
+    """This takes several people, and one of them approves it once."""
+
+    code = "approval-given-already"
+
+
+class AuthorityMalformed(Refused):
+    """A rule of approval counts from a day to come, and takes more for more money."""
+
+    code = "authority-malformed"
+
+
+class ReasonMissing(Refused):
+    """Whoever undoes what was posted says why."""
+
+    code = "reason-missing"
+
+
+class AttachmentMalformed(Refused):
+    """An attachment is told by the SHA-256 of its content, its name, its size and its media type."""
+
+    code = "attachment-malformed"
+
+
+class AttachmentTwice(Refused):
+    """This content is attached already."""
+
+    code = "attachment-twice"
+
+
+class AttachmentUnknown(Refused):
+    """There is no such attachment to be superseded, or it was superseded already."""
+
+    code = "attachment-unknown"
 
 
 class CustomerUnknown(Refused):

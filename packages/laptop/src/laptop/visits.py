@@ -1,12 +1,13 @@
 """What users do: which request comes next, and what an answer to it means.
 
 Values in, values out, but for each company's desk: the documents that wait for somebody to go on with them. They
-are shared by all users of a company, so that what one made on green another goes on with on blue.
+are shared by all users of a company, so that what one made on green another goes on with on blue. Nobody approves or
+completes what is their own: finance does not let them.
 """
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -124,6 +125,14 @@ class User:
     internal: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A document that waits for somebody else than who made it."""
+
+    id: str
+    maker: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Company:
     """What a company's people know: partners, goods, and what lies on the desk."""
@@ -131,9 +140,9 @@ class Company:
     tenant: str
     customers: Sequence[str]
     products: Sequence[str]
-    drafts: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    drafts: deque[Left] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     approved: deque[tuple[str, Decimal]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
-    pending: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    pending: deque[Left] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     known: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
 
 
@@ -172,45 +181,58 @@ def next_request(
     user: User, company: Company, *, chance: random.Random, today: date, new_key: Callable[[], str]
 ) -> Request:
     """What this user does now: a choice among what they may do and what there is to do."""
-    possible = [one for one in OPERATIONS if one.roles & user.roles and waiting(one.name, company)]
+    possible = [one for one in OPERATIONS if one.roles & user.roles and waiting(one.name, company, user)]
     chosen = chance.choices(possible, [one.weight for one in possible])[0]
     return Request(
         user=user,
         operation=chosen,
-        variables=variables(chosen.name, company, chance, today),
+        variables=variables(chosen.name, company, user, chance, today),
         key=new_key() if chosen.writes else None,
     )
 
 
-def waiting(name: str, company: Company) -> bool:
+def others(left: Iterable[Left], user: User) -> Left | None:
+    """The first that this user did not make: finance lets nobody approve or complete what is their own."""
+    return next((one for one in left if one.maker != user.id), None)
+
+
+def taken(left: deque[Left], user: User) -> str:
+    """Take that one from the desk."""
+    found = others(left, user)
+    assert found is not None, "what does not wait is not chosen"  # noqa: S101 - a bug of the traffic
+    left.remove(found)
+    return found.id
+
+
+def waiting(name: str, company: Company, user: User) -> bool:
     """Whether there is something to do it with."""
     match name:
         case "read invoice":
             return bool(company.known)
         case "approve invoice":
-            return bool(company.drafts)
+            return others(company.drafts, user) is not None
         case "create payment":
             return bool(company.approved)
         case "complete payment":
-            return bool(company.pending)
+            return others(company.pending, user) is not None
         case _:
             return True
 
 
-def variables(name: str, company: Company, chance: random.Random, today: date) -> dict[str, Any]:
+def variables(name: str, company: Company, user: User, chance: random.Random, today: date) -> dict[str, Any]:
     match name:
         case "read invoice":
             return {"id": chance.choice(company.known)}
         case "create invoice":
             return {"input": invoice(company, chance, today)}
         case "approve invoice":
-            return {"id": company.drafts.popleft()}
+            return {"id": taken(company.drafts, user)}
         case "create payment":
             invoice_id, due = company.approved.popleft()
             return {"input": payment(invoice_id, due, today)}
         case "complete payment":
             reference = f"TRX{chance.randrange(10**10):010d}"
-            return {"id": company.pending.popleft(), "input": {"transactionReference": reference}}
+            return {"id": taken(company.pending, user), "input": {"transactionReference": reference}}
         case "trial balance":
             return {"input": {"fiscalYear": fiscal_year(today)}}
         case _:
@@ -268,12 +290,12 @@ def learn(request: Request, company: Company, answer: Json) -> Written | None:
     found = answer["data"][request.operation.field]
     match request.operation.name:
         case "create invoice":
-            company.drafts.append(found["id"])
+            company.drafts.append(Left(found["id"], request.user.id))
             company.known.append(found["id"])
         case "approve invoice":
             company.approved.append((found["id"], Decimal(found["balanceDue"]["amount"])))
         case "create payment":
-            company.pending.append(found["id"])
+            company.pending.append(Left(found["id"], request.user.id))
         case _:
             pass
     kind = "invoice" if "Invoice" in request.operation.field else "payment"

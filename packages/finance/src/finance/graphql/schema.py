@@ -8,6 +8,7 @@ from ariadne import ScalarType, UnionType, make_executable_schema
 from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
 from finance.graphql import federation
+from finance.graphql.banking import mutation
 from finance.graphql.listing import query
 from finance.graphql.reading import (
     account_type,
@@ -17,7 +18,6 @@ from finance.graphql.reading import (
     voucher_type,
 )
 from finance.graphql.reporting import partner_types
-from finance.graphql.settling import mutation
 from finance.graphql.taxing import bindables as tax_bindables
 from finance.graphql.wording import describe
 

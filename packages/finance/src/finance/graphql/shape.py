@@ -5,8 +5,15 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from finance import fiscal
+from finance import fiscal, numbering
 from finance.account import DEBIT_NORMAL, Account
+from finance.approval import Approval
+from finance.authority import Authority
+from finance.bankfile import Bankfile
+from finance.bankline import Bankline
+from finance.clerk import Rehearsed
+from finance.events import name_of as event_name
+from finance.folder import Folder
 from finance.invoice import Invoice, Line
 from finance.journal import Journal, base
 from finance.money import BASE, plain
@@ -17,6 +24,7 @@ from finance.rate import Rate
 from finance.refusal import Refused
 from finance.settlement import Allocation, Settlement
 from finance.taxation import VAT
+from finance.template import Template
 from finance.voucher import Voucher
 from finance.year import Year
 
@@ -199,6 +207,16 @@ def payment(state: Payment) -> Shown:
     }
 
 
+def rehearsed(would: Rehearsed) -> Shown:
+    """What a command would write, and the entries it would post."""
+    return {
+        "__typename": "DryRun",
+        "entries": [journal(entry) for entry in would.entries],
+        "numbers": [number for event in would.events for number, _ in numbering.carried(event)],
+        "events": [event_name(event) for event in would.events],
+    }
+
+
 def journal(state: Journal) -> Shown:
     posted = state.status != "DRAFT"
     worth = [base(line, state.currency) for line in state.lines]
@@ -289,6 +307,134 @@ def policy(state: Policy) -> Shown:
         "taxPack": state.pack.pack if state.pack else None,
         "identity": identity(state.identity) if state.identity else None,
         "version": state.version,
+    }
+
+
+def authority(state: Authority | None) -> Shown:
+    """Rules of approval, oldest first."""
+    return {
+        "__typename": "ApprovalAuthority",
+        "rules": [
+            {
+                "validFrom": rule.valid_from,
+                "fourEyes": rule.four_eyes,
+                "tiers": [
+                    {
+                        "above": money(tier.above_minor, BASE),
+                        "approvers": tier.approvers,
+                        "senior": tier.senior,
+                    }
+                    for tier in rule.tiers
+                ],
+            }
+            for rule in (state.rules if state else ())
+        ],
+        "version": state.version if state else 0,
+    }
+
+
+def approvals(state: Approval) -> Shown:
+    return {
+        "documentId": state.document_id,
+        "documentVersion": state.document_version,
+        "approvers": list(state.approvers),
+    }
+
+
+def template(state: Template, today: date) -> Shown:
+    """A template, and which days are due today."""
+    terms, asset, currency = state.terms, state.terms.asset, state.currency
+    return {
+        "__typename": "JournalTemplate",
+        "id": state.id,
+        "kind": terms.kind,
+        "name": terms.name,
+        "status": state.status,
+        "currency": currency,
+        "frequency": terms.schedule.frequency,
+        "startsOn": terms.schedule.starts_on,
+        "endsOn": terms.schedule.ends_on,
+        "lines": [
+            {
+                "accountId": one.account_id,
+                "debit": one.debit,
+                "credit": one.credit,
+                "description": one.description,
+            }
+            for one in terms.lines
+        ],
+        "asset": None
+        if asset is None
+        else {
+            "method": asset.method,
+            "cost": money(asset.cost_minor, currency),
+            "salvage": money(asset.salvage_minor, currency),
+            "lifeMonths": asset.life_months,
+            "expenseAccountId": asset.expense_account_id,
+            "accumulatedAccountId": asset.accumulated_account_id,
+            "depreciated": money(state.depreciated_minor, currency),
+        },
+        "runs": state.runs,
+        "lastRunOn": state.last_due_on,
+        "dueOn": list(state.due_days(today)),
+        "journalIds": list(state.journals),
+        "version": state.version,
+    }
+
+
+def bank_file(state: Bankfile) -> Shown:
+    told = state.told
+    return {
+        "__typename": "BankFile",
+        "id": told.file_id,
+        "accountId": told.account_id,
+        "name": told.name,
+        "sha256": told.sha256,
+        "newLines": told.lines,
+        "knownLines": told.known,
+        "firstDay": told.first_on,
+        "lastDay": told.last_on,
+        "closingBalance": None if told.closing_minor is None else money(told.closing_minor, told.currency),
+        "closingOn": told.closing_on,
+    }
+
+
+def bank_line(state: Bankline) -> Shown:
+    return {
+        "__typename": "BankLine",
+        "id": state.id,
+        "accountId": state.account_id,
+        "bookedOn": state.booked_on,
+        "amount": money(state.amount_minor, state.currency),
+        "reference": state.reference,
+        "text": state.text,
+        "isMatched": state.match is not None,
+        "matchedLineIds": list(state.match.line_ids) if state.match else [],
+        "paymentIds": list(state.match.payment_ids) if state.match else [],
+        "version": state.version,
+    }
+
+
+def attachments(document_id: str, state: Folder | None) -> Shown:
+    """All attachments of a document; a document may have none, and no folder."""
+    superseded = state.superseded if state else frozenset()
+    return {
+        "__typename": "Attachments",
+        "documentId": document_id,
+        "attachments": [
+            {
+                "sha256": one.sha256,
+                "name": one.name,
+                "size": str(one.size_bytes),
+                "mediaType": one.media_type,
+                "attachedBy": one.attached_by,
+                "attachedAt": one.attached_at,
+                "supersedes": one.supersedes,
+                "isSuperseded": one.sha256 in superseded,
+            }
+            for one in (state.attachments if state else ())
+        ],
+        "version": state.version if state else 0,
     }
 
 

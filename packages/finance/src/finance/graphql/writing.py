@@ -1,14 +1,16 @@
 """Resolvers that change the books. A refusal is an answer: the union's member with its stable code."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import wraps
 from typing import Any
 
 from ariadne import MutationType
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLResolveInfo, get_directive_values
 
 from finance import invoice, journal, payment, rate
+from finance.clerk import Rehearsed
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
@@ -23,16 +25,30 @@ Given = dict[str, Any]
 Resolver = Callable[..., Awaitable[shape.Shown]]
 
 
+def rehearsing(info: Info) -> bool:
+    """Whether the field is asked for with @dryRun. Asked twice under one name, once with it, it is a dry run."""
+    directive = info.schema.get_directive("dryRun")
+    assert directive is not None, "the schema declares it"  # noqa: S101 - a bug, not a refusal
+    found = [get_directive_values(directive, node, info.variable_values) for node in info.field_nodes]
+    return any(values is not None and values["if"] for values in found)
+
+
 def command(name: str) -> Callable[[Resolver], Resolver]:
-    """A mutation: the permission is demanded first, and what the rules refuse becomes the union's Refusal."""
+    """A mutation: the permission is demanded first, and what the rules refuse becomes the union's Refusal.
+
+    With @dryRun it is rehearsed: all of it is done but the writing, and the answer is what would have been written.
+    """
 
     def register(resolve: Resolver) -> Resolver:
         @wraps(resolve)
         async def guarded(_: object, info: Info, **given: Any) -> shape.Shown:
             context: Context = info.context
             demand(context.caller, info.field_name)
+            caller = replace(context.caller, rehearsing=rehearsing(info))
             try:
-                return await resolve(context, context.service.books, context.caller, **given)
+                return await resolve(context, context.service.books, caller, **given)
+            except Rehearsed as would:
+                return shape.rehearsed(would)
             except TenantUnknown:
                 raise
             except Refused as error:
@@ -319,9 +335,18 @@ async def post_journal(
 
 @command("reverseJournal")
 async def reverse_journal(
-    _: Context, books: Books, caller: Caller, *, id: str, reversingDate: date, idempotencyKey: str
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    id: str,
+    reversingDate: date,
+    reason: str | None = None,
+    idempotencyKey: str,
 ) -> shape.Shown:
-    return shape.journal(await books.reverse_journal(caller, idempotencyKey, id, reversingDate))
+    return shape.journal(
+        await books.reverse_journal(caller, idempotencyKey, id, reversingDate, reason=reason)
+    )
 
 
 # Tables

@@ -1,11 +1,11 @@
 """Opens the books of tenants: a row that says they are kept, and the standard chart as events."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from finance import account, chart
+from finance import account, authority, chart
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
 from finance.ports import Append, Claimed
 from kit.database import tenant_transaction
@@ -18,8 +18,14 @@ INSERT INTO finance_log.tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO
 """
 
 
-async def open_books(pool: "Pool", tenants: Mapping[str, str]) -> int:
+OPENER = "opening"
+
+
+async def open_books(pool: "Pool", tenants: Mapping[str, str], *, alone: Collection[str] = ()) -> int:
     """Open the books of tenants (names by id) that have none, and give the others the standard accounts they lack.
+
+    New books begin with four eyes, but for those of tenants that one person keeps `alone`. Books opened before stay
+    as they are.
 
     Returns how many were opened. Safe to repeat. A code that a tenant gave to an account of its own stays with it;
     the standard account is then opened under the next free code below, for posting rules know it by its id.
@@ -27,8 +33,12 @@ async def open_books(pool: "Pool", tenants: Mapping[str, str]) -> int:
     opened = 0
     for tenant_id, name in tenants.items():
         async with tenant_transaction(pool, TENANT_SETTING, tenant_id) as connection:
-            opened += await connection.fetchval(INSERT, tenant_id, name) is True
-            await add_accounts(PostgresBook(connection, tenant_id))
+            new = await connection.fetchval(INSERT, tenant_id, name) is True
+            opened += new
+            book = PostgresBook(connection, tenant_id)
+            await add_accounts(book)
+            if new and tenant_id not in alone:
+                await add_authority(book)
     return opened
 
 
@@ -46,7 +56,15 @@ async def add_accounts(book: PostgresBook) -> None:
             Append(kind="account", stream_id=command.account_id, version=1, event=event)
             for event in account.decide(None, msgspec.structs.replace(command, code=code))
         ]
-    await book.append(events, actor="opening")
+    await book.append(events, actor=OPENER)
+
+
+async def add_authority(book: PostgresBook) -> None:
+    """The rule that is safe for a company nothing is known of."""
+    safe = authority.RuleSet(rule=authority.SAFE, reason="what books are opened with")
+    stream_id = authority.stream(book.tenant_id)
+    event = Append(kind="authority", stream_id=stream_id, version=1, event=safe)
+    await book.append([event], actor=OPENER)
 
 
 async def free_code(book: PostgresBook, command: account.Create) -> str:

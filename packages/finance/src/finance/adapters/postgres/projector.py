@@ -50,6 +50,11 @@ LISTED = ("number", "dated", "currency", "total_minor")
 """What every list of documents, payments or entries can be searched by."""
 COLUMNS = {
     "account": ("code", "account_type", "active"),
+    "approval": ("document_id",),
+    "authority": (),
+    "bankfile": ("account_id",),
+    "bankline": ("account_id", "status", "currency", "booked_on", "amount_minor"),
+    "folder": ("document_id",),
     "invoice": ("status", "customer_id", "due_date", *LISTED),
     "payment": ("status", "invoice_id", "method", "partner_id", *LISTED),
     "voucher": ("status", "voucher_kind", "partner_id", "due_date", *LISTED),
@@ -58,6 +63,7 @@ COLUMNS = {
     "policy": (),
     "rate": (),
     "tax": ("code",),
+    "template": ("status",),
     "year": ("fiscal_year",),
 }
 
@@ -81,9 +87,17 @@ def columns_of(kind: str, state: Any) -> tuple[Any, ...]:
         case "voucher":
             found = listed(state, state.dated, state.total_minor)
             return (state.status, state.kind, state.partner_id, state.terms.due_date, *found)
+        case "bankfile":
+            return (state.told.account_id,)
+        case "bankline":
+            return (state.account_id, state.status, state.currency, state.booked_on, state.amount_minor)
         case "period":
             return (state.name,)
-        case "policy" | "rate":
+        case "template":
+            return (state.status,)
+        case "approval" | "folder":
+            return (state.document_id,)
+        case "authority" | "policy" | "rate":
             return ()
         case "tax":
             return (state.code,)

@@ -15,6 +15,37 @@ CREATE TABLE IF NOT EXISTS {schema}.account (
 );
 CREATE INDEX IF NOT EXISTS account_by_code ON {schema}.account (tenant_id, code);
 
+CREATE TABLE IF NOT EXISTS {schema}.approval (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.authority (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.bankfile (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    account_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE IF NOT EXISTS {schema}.bankline (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    account_id text NOT NULL, status text NOT NULL, currency text NOT NULL, booked_on date NOT NULL,
+    amount_minor bigint NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX IF NOT EXISTS bankline_by_day ON {schema}.bankline (tenant_id, account_id, status, booked_on);
+
+CREATE TABLE IF NOT EXISTS {schema}.folder (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    document_id text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 CREATE TABLE IF NOT EXISTS {schema}.invoice (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
     status text NOT NULL, customer_id text NOT NULL, due_date date NOT NULL,
@@ -101,6 +132,12 @@ CREATE TABLE IF NOT EXISTS {schema}.year (
     PRIMARY KEY (tenant_id, id)
 );
 
+CREATE TABLE IF NOT EXISTS {schema}.template (
+    tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
+    status text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
 -- The numbers that documents have. Nothing here forbids a double: it is what the report is to find.
 CREATE TABLE IF NOT EXISTS {schema}.number (
     tenant_id uuid, series text, fiscal_year text, sequence integer, document_id text NOT NULL,
@@ -133,7 +170,7 @@ CREATE INDEX IF NOT EXISTS movement_by_day ON {schema}.movement (tenant_id, effe
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['account', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'tax', 'year', 'number', 'balance', 'movement'] LOOP
+    FOREACH name IN ARRAY ARRAY['account', 'approval', 'authority', 'bankfile', 'bankline', 'folder', 'invoice', 'payment', 'voucher', 'journal', 'period', 'policy', 'rate', 'tax', 'template', 'year', 'number', 'balance', 'movement'] LOOP
         EXECUTE format('ALTER TABLE {schema}.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE {schema}.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format('DROP POLICY IF EXISTS own ON {schema}.%I', name);

@@ -60,6 +60,9 @@ FROM (SELECT finance_log.tenant() AS asked) q
 LEFT JOIN finance_log.tenants t ON t.tenant_id = q.asked
 LEFT JOIN finance_log.answers a ON a.tenant_id = q.asked AND a.key = $1
 """
+AUTHORS = """
+SELECT DISTINCT actor FROM finance_log.events WHERE tenant_id = finance_log.tenant() AND stream_id = $1::uuid
+"""
 DRAW = """
 INSERT INTO finance_log.counters AS c (tenant_id, series, fiscal_year, last)
 VALUES (finance_log.tenant(), $1, $2, 1)
@@ -142,6 +145,9 @@ class PostgresBook:
         for stream_id, event_type, data in await self._connection.fetch(LOAD, known, kind):
             states[stream_id] = evolve(states.get(stream_id), decode(event_type, data))
         return states
+
+    async def authors(self, stream_id: str) -> frozenset[str]:
+        return frozenset(row["actor"] for row in await self._connection.fetch(AUTHORS, stream_id))
 
     async def draw(self, series: str, fiscal_year: str) -> int:
         return int(await self._connection.fetchval(DRAW, series, fiscal_year))

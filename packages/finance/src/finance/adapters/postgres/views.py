@@ -343,6 +343,55 @@ class Views:
         rows = await self._fetch(tenant_id, HOLDINGS, list(account_ids), BASE)
         return {row["account_id"]: int(row["holding"]) for row in rows}
 
+    async def unreconciled(
+        self, tenant_id: str, methods: Sequence[str], *, currency: str, until: date, limit: int
+    ) -> tuple[list[Any], int]:
+        """Completed payments of these methods that no bank's line is matched with, oldest first; and their sum."""
+        where = "status = 'COMPLETED' AND method = ANY($1::text[]) AND state->>'currency' = $2"
+        where += " AND (state->>'payment_date')::date <= $3"
+        signed = "CASE WHEN state->>'side' = 'PURCHASE' THEN -1 ELSE 1 END * (state->>'amount_minor')::bigint"
+        rows = await self._fetch(
+            tenant_id,
+            f"SELECT state::text, sum({signed}) OVER () AS total FROM {{schema}}.payment WHERE {where}"  # noqa: S608 - as above
+            " ORDER BY (state->>'payment_date')::date, position LIMIT $4",
+            list(methods),
+            currency,
+            until,
+            limit,
+        )
+        return [STATES["payment"].decode(row["state"]) for row in rows], int(rows[0]["total"]) if rows else 0
+
+    async def unmatched_lines(
+        self, tenant_id: str, account_id: str, *, currency: str, until: date, limit: int
+    ) -> tuple[list[Any], int]:
+        """Lines of a bank that no payment is matched with, oldest first; and their sum."""
+        rows = await self._fetch(
+            tenant_id,
+            "SELECT state::text, sum(amount_minor) OVER () AS total FROM {schema}.bankline WHERE account_id = $1"
+            " AND status = 'UNMATCHED' AND currency = $2 AND booked_on <= $3 ORDER BY booked_on, position LIMIT $4",
+            account_id,
+            currency,
+            until,
+            limit,
+        )
+        return [STATES["bankline"].decode(row["state"]) for row in rows], int(rows[0]["total"]) if rows else 0
+
+    async def bank_balance(
+        self, tenant_id: str, account_id: str, *, currency: str, until: date
+    ) -> tuple[int, date] | None:
+        """The last closing balance that a bank told on or before a day, and its day."""
+        rows = await self._fetch(
+            tenant_id,
+            "SELECT (state->'told'->>'closing_minor')::bigint AS minor, (state->'told'->>'closing_on')::date AS day"
+            " FROM {schema}.bankfile WHERE account_id = $1 AND state->'told'->>'currency' = $2"
+            " AND (state->'told'->>'closing_on')::date <= $3 AND state->'told'->>'closing_minor' IS NOT NULL"
+            " ORDER BY day DESC, position DESC LIMIT 1",
+            account_id,
+            currency,
+            until,
+        )
+        return (rows[0]["minor"], rows[0]["day"]) if rows else None
+
     async def number_series(self, tenant_id: str, fiscal_year: str) -> list[dict[str, Any]]:
         """Of each series of a fiscal year: how many numbers it has, the last, the missing and the repeated."""
         rows = await self._fetch(tenant_id, SERIES, fiscal_year)

@@ -1,0 +1,187 @@
+"""Commands on what banks tell: files are imported, lines matched with payments, and matches undone."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from finance import bank_file, bankfile, bankline, chart, payment
+from finance.bank_file import Columns
+from finance.clerk import Clerk, Sheet
+from finance.matching import signed_minor
+from finance.ports import Caller
+from finance.posting import MONEY_ACCOUNT
+from finance.refusal import BankLineContradicts, BankMatchUntied, NotFound
+from finance.text import sized
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A file as somebody gives it: of which account of the books, and what kind it is."""
+
+    account_id: str
+    currency: str
+    kind: str
+    name: str
+    content: bytes
+    columns: Columns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Banking:
+    """A match is told by every line and every payment of it, in one transaction."""
+
+    clerk: Clerk
+
+    async def take(self, caller: Caller, key: str, given: Given) -> bankfile.Bankfile:
+        """Import a file: all its lines or none. The same content again, and lines that are known, change nothing.
+
+        Raises:
+            Refused: it cannot be read whole, does not tie, or says something else of a line that is known.
+        """
+        read = bank_file.read(given.kind, given.content, currency=given.currency, columns=given.columns)
+        name = sized(given.name, "name", 1, 255)
+        sha256 = hashlib.sha256(given.content).hexdigest()
+        file_id = bankfile.stream(caller.tenant_id, given.account_id, sha256)
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            await sheet.book.hold([f"bank/{given.account_id}"], exclusively=True)
+            await sheet.load("account", given.account_id)
+            there = await sheet.find("bankfile", file_id)
+            if there is not None:
+                return "bankfile", there
+            new = await self._lines(sheet, given, file_id, read)
+            command = bankfile.Imported(
+                file_id=file_id,
+                account_id=given.account_id,
+                currency=given.currency,
+                kind=given.kind,
+                name=name,
+                sha256=sha256,
+                lines=new,
+                known=len(read.rows) - new,
+                first_on=min(row.booked_on for row in read.rows),
+                last_on=max(row.booked_on for row in read.rows),
+                opening_minor=read.opening_minor,
+                closing_minor=read.closing_minor,
+                closing_on=read.closing_on,
+            )
+            return "bankfile", sheet.decide("bankfile", file_id, command)
+
+        said = [given.account_id, given.currency, given.kind, name, sha256, given.columns]
+        found: bankfile.Bankfile = await self.clerk.run(caller, key, ["import_bank_file", *said], work)
+        return found
+
+    async def _lines(self, sheet: Sheet, given: Given, file_id: str, read: bank_file.Statement) -> int:
+        """Note the lines that are new; how many."""
+        tenant, account_id = sheet.book.tenant_id, given.account_id
+        ids = [bankline.stream(tenant, account_id, row.reference) for row in read.rows]
+        known = await sheet.book.load("bankline", ids)
+        for line_id, row in zip(ids, read.rows, strict=True):
+            there = known.get(line_id)
+            if there is None:
+                line = bankline.Imported(
+                    line_id=line_id,
+                    account_id=account_id,
+                    file_id=file_id,
+                    currency=given.currency,
+                    booked_on=row.booked_on,
+                    amount_minor=row.amount_minor,
+                    reference=row.reference,
+                    text=row.text,
+                )
+                sheet.decide("bankline", line_id, bankline.Import(line=line), effective=row.booked_on)
+            elif (there.booked_on, there.amount_minor, there.currency) != (
+                row.booked_on,
+                row.amount_minor,
+                given.currency,
+            ):
+                raise BankLineContradicts(f"'{row.reference}' was {there.amount_minor} on {there.booked_on}.")
+        return len(ids) - len(known)
+
+    async def match(
+        self, caller: Caller, key: str, line_ids: tuple[str, ...], payment_ids: tuple[str, ...]
+    ) -> bankline.Bankline:
+        """Say that these lines are these payments; answers with the first line."""
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            await self.tie(sheet, line_ids, payment_ids)
+            return "bankline", sheet.states[line_ids[0]]
+
+        request = ["match_bank_lines", line_ids, payment_ids]
+        found: bankline.Bankline = await self.clerk.run(caller, key, request, work)
+        return found
+
+    async def tie(self, sheet: Sheet, line_ids: tuple[str, ...], payment_ids: tuple[str, ...]) -> None:
+        """Match what is loaded here, if both sides are the same money on the same account.
+
+        Raises:
+            BankMatchUntied: they are not, or one is named twice.
+            BankLineMatched: a line is matched already.
+            PaymentNotCompleted: a payment has not moved money, or is reconciled.
+        """
+        lines = [await sheet.load("bankline", one) for one in sorted(line_ids)]
+        paid = [await sheet.load("payment", one) for one in sorted(payment_ids)]
+        named = (*line_ids, *payment_ids)
+        if not lines or not paid or len(set(named)) != len(named):
+            raise BankMatchUntied("Expected at least one line and one payment, each once.")
+        places = {(one.account_id, one.currency) for one in lines}
+        places |= {(account_of(sheet.book.tenant_id, one), one.currency) for one in paid}
+        if len(places) != 1:
+            raise BankMatchUntied(f"They are on {len(places)} accounts or in several currencies.")
+        told, booked = sum(one.amount_minor for one in lines), sum(map(signed_minor, paid))
+        if told != booked:
+            raise BankMatchUntied(f"The lines are {told}, the payments {booked} minor units.")
+        match_id = self.clerk.new_id()
+        both = bankline.Matched(match_id=match_id, line_ids=line_ids, payment_ids=payment_ids)
+        for line in lines:
+            sheet.decide("bankline", line.id, bankline.Match(match=both))
+        for one in paid:
+            command = payment.Reconcile(
+                bank_statement_transaction_id=lines[0].id,
+                reconciled_at=self.clerk.clock.now(),
+                match_id=match_id,
+            )
+            sheet.decide("payment", one.id, command)
+
+    async def unmatch(self, caller: Caller, key: str, line_id: str, *, reason: str) -> bankline.Bankline:
+        """Undo the whole match that a line is in: lines and payments wait again."""
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            found: bankline.Bankline = await sheet.load("bankline", line_id)
+            both = found.match
+            line_ids = (line_id,) if both is None else both.line_ids
+            payment_ids = () if both is None else both.payment_ids
+            for one in sorted(line_ids):
+                await sheet.load("bankline", one)
+                sheet.decide("bankline", one, bankline.Unmatch(reason=reason))
+            for one in sorted(payment_ids):
+                await sheet.load("payment", one)
+                sheet.decide("payment", one, payment.Unreconcile(reason=reason))
+            return "bankline", sheet.states[line_id]
+
+        request = ["unmatch_bank_line", line_id, reason]
+        done: bankline.Bankline = await self.clerk.run(caller, key, request, work)
+        return done
+
+    async def reconcile(self, caller: Caller, key: str, payment_id: str, told: str) -> payment.Payment:
+        """Match one payment with one line, by the line's id or the bank's reference."""
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            paid: payment.Payment = await sheet.load("payment", payment_id)
+            account_id = account_of(caller.tenant_id, paid)
+            line_id = bankline.stream(caller.tenant_id, account_id, told)
+            try:
+                await sheet.load("bankline", line_id)
+            except NotFound:
+                line_id = told
+            await self.tie(sheet, (line_id,), (payment_id,))
+            return "payment", sheet.states[payment_id]
+
+        request = ["reconcile_payment", payment_id, told]
+        found: payment.Payment = await self.clerk.run(caller, key, request, work)
+        return found
+
+
+def account_of(tenant_id: str, paid: payment.Payment) -> str:
+    """The account of the books that a payment's money is on."""
+    return chart.account_id(tenant_id, MONEY_ACCOUNT[paid.details.method])

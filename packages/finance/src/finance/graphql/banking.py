@@ -1,0 +1,144 @@
+"""Resolvers of what banks tell."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from finance import chart, matching
+from finance.adapters.postgres.views import PAGE_LIMIT, Window
+from finance.bank_file import Columns
+from finance.banking import Given as File
+from finance.graphql import shape
+from finance.graphql.automating import mutation
+from finance.graphql.context import Context
+from finance.graphql.reading import Info, allowed, page, query
+from finance.graphql.writing import Given, command
+from finance.handle import Books
+from finance.ports import Caller
+from finance.posting import MONEY_ACCOUNT
+from finance.refusal import BankFileMalformed
+
+__all__ = ["mutation"]
+MOST_SUGGESTED_LINES = 100
+MOST_CANDIDATES = 1_000
+
+
+def methods_of(context: Context, account_id: str) -> Sequence[str]:
+    """The ways of paying whose money is on an account."""
+    tenant = context.caller.tenant_id
+    return [how for how, code in MONEY_ACCOUNT.items() if chart.account_id(tenant, code) == account_id]
+
+
+@query.field("bankLines")
+async def bank_lines(
+    _: object, info: Info, *, accountId: str, isMatched: bool | None = None, limit: int, offset: int
+) -> Any:
+    status = {True: "MATCHED", False: "UNMATCHED", None: None}[isMatched]
+    found = await page(info, "bankline", limit=limit, offset=offset, account_id=accountId, status=status)
+    return [shape.bank_line(state) for state in found]
+
+
+@query.field("bankSuggestions")
+async def bank_suggestions(_: object, info: Info, *, accountId: str, currency: str) -> Any:
+    context = allowed(info)
+    tenant, views = context.caller.tenant_id, context.service.views
+    lines, _total = await views.unmatched_lines(
+        tenant, accountId, currency=currency, until=date.max, limit=MOST_SUGGESTED_LINES
+    )
+    payments, _total = await views.unreconciled(
+        tenant, methods_of(context, accountId), currency=currency, until=date.max, limit=MOST_CANDIDATES
+    )
+    return [
+        {
+            "lineIds": list(one.line_ids),
+            "paymentIds": list(one.payment_ids),
+            "score": one.score,
+            "reasons": [{"told": told, "points": points} for told, points in one.reasons],
+        }
+        for one in matching.suggestions(lines, payments)
+    ]
+
+
+@query.field("bankReconciliation")
+async def bank_reconciliation(_: object, info: Info, *, accountId: str, asOf: date, currency: str) -> Any:
+    context = allowed(info)
+    tenant, views = context.caller.tenant_id, context.service.views
+    held, _count = await views.moved_minor(tenant, [accountId], currency=currency, window=Window(last=asOf))
+    told = await views.bank_balance(tenant, accountId, currency=currency, until=asOf)
+    lines, line_total = await views.unmatched_lines(
+        tenant, accountId, currency=currency, until=asOf, limit=PAGE_LIMIT
+    )
+    payments, paid_total = await views.unreconciled(
+        tenant, methods_of(context, accountId), currency=currency, until=asOf, limit=PAGE_LIMIT
+    )
+    expected = held - paid_total + line_total
+    return {
+        "asOf": asOf,
+        "bookBalance": shape.money(held, currency),
+        "statementBalance": None if told is None else shape.money(told[0], currency),
+        "statementOn": None if told is None else told[1],
+        "unmatchedLines": [shape.bank_line(one) for one in lines],
+        "unmatchedLinesTotal": shape.money(line_total, currency),
+        "unmatchedPayments": [shape.payment(one) for one in payments],
+        "unmatchedPaymentsTotal": shape.money(paid_total, currency),
+        "expectedBalance": shape.money(expected, currency),
+        "difference": None if told is None else shape.money(told[0] - expected, currency),
+    }
+
+
+def columns_of(given: Given | None) -> Columns | None:
+    if given is None:
+        return None
+    return Columns(
+        booked_on=given["bookedOn"],
+        date_format=given["dateFormat"],
+        amount=given.get("amount"),
+        money_out=given.get("moneyOut"),
+        money_in=given.get("moneyIn"),
+        reference=given.get("reference"),
+        text=given.get("text"),
+        delimiter=given["delimiter"],
+        decimal_comma=given["decimalComma"],
+    )
+
+
+@command("importBankFile")
+async def import_bank_file(
+    _: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    try:
+        content = base64.b64decode(input["content"], validate=True)
+    except (binascii.Error, ValueError):
+        raise BankFileMalformed("Its content is not Base64.") from None
+    given = File(
+        account_id=input["accountId"],
+        currency=input["currency"],
+        kind=input["kind"],
+        name=input["name"],
+        content=content,
+        columns=columns_of(input.get("columns")),
+    )
+    return shape.bank_file(await books.banking.take(caller, idempotencyKey, given))
+
+
+@command("matchBankLines")
+async def match_bank_lines(
+    _: Context,
+    books: Books,
+    caller: Caller,
+    *,
+    lineIds: Sequence[str],
+    paymentIds: Sequence[str],
+    idempotencyKey: str,
+) -> shape.Shown:
+    matched = await books.banking.match(caller, idempotencyKey, tuple(lineIds), tuple(paymentIds))
+    return shape.bank_line(matched)
+
+
+@command("unmatchBankLine")
+async def unmatch_bank_line(
+    _: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.bank_line(await books.banking.unmatch(caller, idempotencyKey, id, reason=reason))
