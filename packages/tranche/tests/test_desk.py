@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ from tranche.desk import (
     PlanChanged,
     UnfinishedRollout,
 )
-from tranche.ports import Arm, GateAnswer, LogFault, TrafficFault, Verdict
+from tranche.events import NAMES, Retired
+from tranche.ports import Arm, Colour, GateAnswer, LogFault, NewEvent, Recorded, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 
@@ -180,6 +181,26 @@ def test_a_retired_blue_cannot_be_gone_back_to(make_bed: Callable[..., Bed]) -> 
     bed.step(controller)
 
     refused_and_untouched(bed, BlueRetired, lambda: back(bed))
+
+
+def test_who_goes_back_before_blue_is_retired_goes_back_to_a_blue_that_runs(
+    make_bed: Callable[..., Bed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bed = make_bed(make_bed().text.replace("name: small", "name: small\nretire_blue: after", 1))
+    append, asked = bed.log.append, []
+
+    def overtaken(rollout: str, *, after: int, events: Sequence[NewEvent]) -> list[Recorded]:
+        if not asked and any(event.type == NAMES[Retired] for event in events):
+            asked.append(back(bed))
+        return append(rollout, after=after, events=events)
+
+    monkeypatch.setattr(bed.log, "append", overtaken)
+    controller = bed.controller()
+    bed.until(controller, lambda progress: progress.state is State.ROLLED_BACK)
+
+    assert asked
+    assert bed.weights[-1] == 0
+    assert bed.environment.retired == [Colour.GREEN]
 
 
 def test_a_rolled_back_rollout_takes_no_more_commands(bed: Bed) -> None:

@@ -372,11 +372,12 @@ class Controller:
     def _end(self) -> None:
         wants = self.plan.retire_blue == "after" and self.progress.state is State.COMPLETED
         if wants and Colour.BLUE not in self.progress.retired:
+            # Recorded first: whoever took users back meanwhile makes it a conflict, and blue runs on.
+            self._append(Retired(colour=Colour.BLUE.value, detail="the plan says so"))
             try:
                 self.world.environment.retire(Colour.BLUE)
-                self._append(Retired(colour=Colour.BLUE.value, detail="the plan says so"))
             except EnvironmentFault as fault:
-                self._tell("blue could not be retired", str(fault), "warning")
+                self._tell("blue could not be retired", f"{fault}; run: tranche retire", "warning")
         self._publish_now()
         self.is_done = True
 
