@@ -180,6 +180,17 @@ async def test_concurrent_retries_with_one_key_write_once_and_get_one_answer(des
     assert await desk.balances() == {"1000": 5, "4000": -5}
 
 
+async def test_a_retry_beside_its_own_request_is_not_refused_for_what_that_one_did(desk: Desk) -> None:
+    """The second waited for the code that the first took, and was told that it is taken."""
+    for number in range(10, 16):
+        once = key()
+        done, raised = await together(*(opened(desk, f"1030-{number}", once=once) for _ in range(8)))
+        assert raised == []
+        assert done == [done[0]] * 8
+    with pytest.raises(AccountCodeTaken):
+        await opened(desk, "1030-10")
+
+
 async def test_payments_at_once_never_pay_more_than_is_open(desk: Desk) -> None:
     one = await draft_and_approve(desk)
     command = payment.Create(
@@ -203,10 +214,10 @@ async def test_payments_at_once_never_pay_more_than_is_open(desk: Desk) -> None:
     assert (await desk.balances())["1000"] == 100_00
 
 
-async def opened(desk: Desk, code: str, parent_id: str | None = None) -> Account:
+async def opened(desk: Desk, code: str, parent_id: str | None = None, once: str | None = None) -> Account:
     made: Account = await desk.books.create_account(
         desk.caller,
-        key(),
+        once or key(),
         code=code,
         name="An account",
         account_type="ASSET",

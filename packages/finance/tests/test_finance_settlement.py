@@ -29,6 +29,7 @@ from finance.refusal import (
     InvoiceNotDraft,
     InvoiceNotPayable,
     InvoiceWithoutLines,
+    NotFound,
     PaymentNotCompleted,
     PaymentPartnerMalformed,
     PaymentTooLarge,
@@ -691,6 +692,18 @@ async def one_thing(desk: Desk, chance: random.Random, made: Any, day: date) -> 
                     await desk.books.reverse_payment(
                         desk.caller, key(), one, reason="paid by mistake", on=day
                     )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("currency", ["BDT", "EUR"])
+async def test_an_id_of_one_kind_is_not_taken_for_another(desk: Desk, currency: str) -> None:
+    """A payment that is given as the document it is to pay was taken for one, because it had been loaded before."""
+    await desk.rate_set("140")
+    paid = await desk.paid(20_00, currency=currency, customer_id=desk.customer)
+    before = await desk.types()
+    with pytest.raises(NotFound):
+        await desk.allocated(paid, paid, 5_00)
+    assert await desk.types() == before
 
 
 @pytest.mark.integration

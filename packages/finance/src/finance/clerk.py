@@ -5,7 +5,7 @@ What all commands share: the sheet a command is worked out on, and how an entry 
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -47,6 +47,7 @@ class Sheet:
     careful: bool = False
     numbered: bool = False
     states: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     events: list[Append] = field(default_factory=list)
 
@@ -60,8 +61,8 @@ class Sheet:
             assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
             if self.careful:
                 await self.book.hold_stream(stream_id)
-            self.states.update(await self.book.load(kind, [stream_id]))
-        if stream_id not in self.states:
+            self._keep(kind, await self.book.load(kind, [stream_id]))
+        if self.kinds.get(stream_id) != kind:
             raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
         return self.states[stream_id]
 
@@ -86,7 +87,7 @@ class Sheet:
         if stream_id not in self.states and stream_id not in self.absent:
             assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
             await self.book.hold([stream_id], exclusively=exclusively)
-            self.states.update(await self.book.load(kind, [stream_id]))
+            self._keep(kind, await self.book.load(kind, [stream_id]))
             self.absent.add(stream_id)
         return self.states.get(stream_id)
 
@@ -100,8 +101,13 @@ class Sheet:
             self.events.append(
                 Append(kind=kind, stream_id=stream_id, version=version, event=event, effective_date=effective)
             )
-        self.states[stream_id] = state
+        self._keep(kind, {stream_id: state})
         return state
+
+    def _keep(self, kind: str, states: Mapping[str, Any]) -> None:
+        """Note states, and of which kind they are: an id is of one kind, and nothing else has it."""
+        self.states.update(states)
+        self.kinds.update(dict.fromkeys(states, kind))
 
     async def admit(self, day: date, *, taxed: bool) -> None:
         """That a day can be posted to, and stays so until the end. Asked before the first number is drawn.
@@ -153,12 +159,13 @@ class Rehearsed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clerk:
-    """Has everything a command needs of the world."""
+    """Has everything a command needs of the world. `pause` waits for so many seconds before another attempt."""
 
     store: Store
     masterdata: MasterData
     clock: Clock
     new_id: Callable[[], str]
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self, caller: Caller, key: str, request: Sequence[Any], work: Work) -> Any:
         """Do the work in one transaction, and answer the same request with this key in the same way again.
@@ -182,9 +189,19 @@ class Clerk:
                     await book.append(sheet.events, actor=caller.user_id)
                     await book.remember(key, digest, kind, state)
                 return state  # noqa: TRY300 - the answer stands only once the transaction is committed
+            except Refused:
+                answered = await self._answered(caller, key, digest)
+                if answered is None:
+                    raise
+                return answered[1]
             except Conflict:
-                await asyncio.sleep(PAUSE_S * (1 + attempt))
+                await self.pause(PAUSE_S * (1 + attempt))
         raise Contended(f"{ATTEMPTS} attempts were not enough")
+
+    async def _answered(self, caller: Caller, key: str, digest: bytes) -> tuple[str, Any] | None:
+        """Whether the same request was done meanwhile: what refuses its retry may be what it did itself."""
+        async with self.store.book(caller.tenant_id) as book:
+            return await book.recall(key, digest)
 
     async def check_accounts(self, sheet: Sheet, journal_id: str) -> None:
         """That every line's account is there, active and takes the entry's currency, and stays so until the end."""

@@ -5,7 +5,8 @@ request into events. The rules are in the aggregates; what is here is order: whi
 numbers it draws, and that documents and their entries stand or fall together.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -41,9 +42,15 @@ class Books:
     """
 
     def __init__(
-        self, *, store: Store, masterdata: MasterData, clock: Clock, new_id: Callable[[], str]
+        self,
+        *,
+        store: Store,
+        masterdata: MasterData,
+        clock: Clock,
+        new_id: Callable[[], str],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._clerk = Clerk(store=store, masterdata=masterdata, clock=clock, new_id=new_id)
+        self._clerk = Clerk(store=store, masterdata=masterdata, clock=clock, new_id=new_id, pause=pause)
         self._store = store
         self._masterdata = masterdata
         self._clock = clock
