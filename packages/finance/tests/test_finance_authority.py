@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from finance.refusal import (
     AttachmentTwice,
     AttachmentUnknown,
     AuthorityMalformed,
+    JournalUnbalanced,
     MakerIsChecker,
     NotFound,
     ReasonMissing,
@@ -169,6 +171,17 @@ async def test_whoever_drafted_or_changed_a_document_does_not_make_it_binding(de
         with pytest.raises(MakerIsChecker):
             await books.post_journal(who, key(), changed.id)
     assert (await books.post_journal(other(desk, "salma"), key(), entry.id)).status == "POSTED"
+
+
+@pytest.mark.integration
+async def test_nobody_is_asked_to_agree_to_what_cannot_be_posted(desk: Desk) -> None:
+    await ruled(desk)
+    sale = desk.sale()
+    uneven = msgspec.structs.replace(sale, lines=(sale.lines[0], sale.lines[0]))
+    with pytest.raises(JournalUnbalanced):
+        await desk.books.create_journal(desk.caller, key(), uneven, post=True)
+    with pytest.raises(MakerIsChecker):
+        await desk.books.create_journal(desk.caller, key(), sale, post=True)
 
 
 @pytest.mark.integration

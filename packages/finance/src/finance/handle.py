@@ -175,6 +175,8 @@ class Books:
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
             day, makers = command.journal_date, (caller.user_id,)
+            if post:
+                journal.balanced(sheet.states[journal_id])  # nobody's yes is asked for what cannot be posted
             if post and await agreed(self._clerk, sheet, "journal", journal_id, day, makers=makers):
                 await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]

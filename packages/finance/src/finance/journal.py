@@ -261,7 +261,14 @@ def _update(journal: Journal, command: Update) -> Updated:
     )
 
 
-def _post(journal: Journal, command: Post) -> Posted:
+def balanced(journal: Journal) -> None:
+    """That its sides can be posted as they stand, whoever does it.
+
+    Raises:
+        JournalTooShort: it has fewer than two lines.
+        JournalUnbalanced: its debits are not its credits.
+        AmountMalformed: they are more than any amount.
+    """
     if len(journal.lines) < 2:
         raise JournalTooShort(f"Found {len(journal.lines)}.")
     found = f"debits {journal.debit_minor}, credits {journal.credit_minor} minor units"
@@ -269,6 +276,10 @@ def _post(journal: Journal, command: Post) -> Posted:
         raise JournalUnbalanced(f"Found {found}.")
     if journal.debit_minor > LARGEST_MINOR:
         raise AmountMalformed(f"Expected at most {LARGEST_MINOR} minor units a side, found {found}.")
+
+
+def _post(journal: Journal, command: Post) -> Posted:
+    balanced(journal)
     rate = journal.rate or command.rate
     lines = tuple(one_sided(line) for line in based(journal.lines, journal.currency, rate))
     debit, credit = (
