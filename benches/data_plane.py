@@ -503,12 +503,15 @@ def death(place: Place, version: str, *, rate: float, watch_s: float) -> Died:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """`tranche rollback` so often: ms from the start of the command until green's last request began."""
+    """`tranche rollback` so often: ms from the start of the command until green's last request began.
+
+    None where green had no request after the command began: that tells nothing of the time.
+    """
 
     times: int
     requests: int
     failed: int
-    last_green_ms: list[float]
+    last_green_ms: list[float | None]
 
 
 def rollbacks(place: Place, *, times: int, rate: float) -> TakenBack:
@@ -532,7 +535,7 @@ def rollbacks(place: Place, *, times: int, rate: float) -> TakenBack:
         green = [
             each.began for each in load.answers if each.version == "green" and began <= each.began <= ended
         ]
-        last_ms.append(round(1000 * (max(green, default=began) - began), 1))
+        last_ms.append(round(1000 * (max(green) - began), 1) if green else None)
     return TakenBack(times=times, requests=len(load.answers), failed=load.failed, last_green_ms=last_ms)
 
 
@@ -582,9 +585,12 @@ def show(found: dict[str, Any], console: Console) -> None:
         told = f"{row['failed']} failed, {row['under_way']} were under way; known after {row['detected_after_s']} s"
         table.add_row("green killed", f"{told}, all on blue after {row['back_after_s']} s")
     row = found["rollbacks"]
-    times_ms = sorted(row["last_green_ms"])
-    p99 = times_ms[min(len(times_ms) - 1, int(0.99 * len(times_ms)))]
-    told = f"last green request after {times_ms[len(times_ms) // 2]} ms (p50), {p99} ms (p99)"
+    times_ms = sorted(each for each in row["last_green_ms"] if each is not None)
+    told = "cannot tell: green had no request after any command"
+    if times_ms:
+        p99 = times_ms[min(len(times_ms) - 1, int(0.99 * len(times_ms)))]
+        told = f"last green request after {times_ms[len(times_ms) // 2]} ms (p50), {p99} ms (p99)"
+        told += f", of {len(times_ms)} in which it had one"
     table.add_row(
         f"{row['times']} rollbacks", f"{told}; {row['failed']} of {row['requests']} requests failed"
     )

@@ -108,10 +108,10 @@ def test_on_the_edge_of_a_tier_it_is_not_reached() -> None:
 
 def test_a_yes_counts_for_the_document_as_it_was() -> None:
     def give(before: approval.Approval | None, who: str, version: int) -> approval.Approval:
-        command = approval.Give(
+        yes = approval.Given(
             document_kind="invoice", document_id="i", document_version=version, approver=who, given_at=NOON
         )
-        [event] = approval.decide(before, command)
+        [event] = approval.decide(before, approval.Give(yes=yes))
         return approval.evolve(before, event)
 
     first = give(None, "a", 1)

@@ -199,14 +199,14 @@ def test_the_pack_has_the_rates_that_it_says_and_each_can_be_defined() -> None:
 
 
 def adopted() -> policy.Policy:
-    command = policy.AdoptTaxPack(
+    pack_adopted = policy.TaxPackAdopted(
         pack="bangladesh",
         tax_invoice_form="Mushak-6.3",
         tax_invoice_series="MUSH",
         tin_digits=12,
         bin_digits=13,
     )
-    [event] = policy.decide(None, command)
+    [event] = policy.decide(None, policy.AdoptTaxPack(adopted=pack_adopted))
     return policy.evolve(None, event)
 
 

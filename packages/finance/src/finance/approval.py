@@ -36,11 +36,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Give(msgspec.Struct, frozen=True, kw_only=True):
-    document_kind: str
-    document_id: str
-    document_version: int
-    approver: str
-    given_at: datetime
+    yes: Given
 
 
 Command = Give
@@ -57,18 +53,11 @@ def decide(approval: Approval | None, command: Command) -> list[Event]:
     Raises:
         ApprovalGivenAlready: by the same person, to the document as it is.
     """
-    same = approval is not None and approval.document_version == command.document_version
-    if approval is not None and same and command.approver in approval.approvers:
-        raise ApprovalGivenAlready(f"{command.approver} did; others have to.")
-    return [
-        Given(
-            document_kind=command.document_kind,
-            document_id=command.document_id,
-            document_version=command.document_version,
-            approver=command.approver,
-            given_at=command.given_at,
-        )
-    ]
+    yes = command.yes
+    same = approval is not None and approval.document_version == yes.document_version
+    if approval is not None and same and yes.approver in approval.approvers:
+        raise ApprovalGivenAlready(f"{yes.approver} did; others have to.")
+    return [yes]
 
 
 def evolve(approval: Approval | None, event: Event) -> Approval:

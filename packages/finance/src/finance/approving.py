@@ -61,12 +61,12 @@ async def agreed(
         return True
     yeses = approval.stream(sheet.book.tenant_id, stream_id)
     await sheet.find("approval", yeses, exclusively=True)
-    command = approval.Give(
+    yes = approval.Given(
         document_kind=kind,
         document_id=stream_id,
         document_version=state.version,
         approver=caller.user_id,
         given_at=clerk.clock.now(),
     )
-    given: approval.Approval = sheet.decide("approval", yeses, command)
+    given: approval.Approval = sheet.decide("approval", yeses, approval.Give(yes=yes))
     return len(given.approvers) >= tier.approvers

@@ -66,18 +66,20 @@ class Sheet:
             raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
         return self.states[stream_id]
 
-    async def document(self, document_id: str) -> tuple[str, Any]:
-        """The kind and state of an invoice or voucher.
+    async def document(
+        self, document_id: str, kinds: Sequence[str] = ("invoice", "voucher")
+    ) -> tuple[str, Any]:
+        """The kind and state of what has this id, if it is of one of these kinds.
 
         Raises:
-            NotFound: it is neither.
+            NotFound: it is of none of them.
         """
-        for kind in ("invoice", "voucher"):
+        for kind in kinds:
             try:
                 return kind, await self.load(kind, document_id)
             except NotFound:
                 continue
-        raise NotFound(f"No invoice or voucher has the id {document_id[:40]}.")
+        raise NotFound(f"No {' or '.join(kinds)} has the id {document_id[:40]}.")
 
     async def find(self, kind: str, stream_id: str, *, exclusively: bool = False) -> Any:
         """The present state of a stream that may not have begun, or None. It stays so until the end.

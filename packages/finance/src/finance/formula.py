@@ -8,9 +8,10 @@ A formula is never evaluated by the language this is written in. Its length, its
 bounded, so that none is slow or large. Sums and products are exact; a quotient has 30 decimals, half to even.
 """
 
+import calendar
 import re
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -34,9 +35,8 @@ TOKEN: Final = re.compile(r"\s*(?:(\d{1,20}(?:\.\d{1,10})?)|([A-Z][A-Z0-9_]{0,39
 
 def of_day(day: date) -> dict[str, Decimal]:
     """The names that every formula knows: MONTH, YEAR, DAY, DAYS_IN_MONTH."""
-    following = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
-    last = following - timedelta(days=1)
-    figures = {"MONTH": day.month, "YEAR": day.year, "DAY": day.day, "DAYS_IN_MONTH": last.day}
+    days = calendar.monthrange(day.year, day.month)[1]
+    figures = {"MONTH": day.month, "YEAR": day.year, "DAY": day.day, "DAYS_IN_MONTH": days}
     return {name: Decimal(figure) for name, figure in figures.items()}
 
 

@@ -8,7 +8,6 @@ import msgspec
 from finance import authority, folder
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
-from finance.refusal import NotFound
 
 OWNERS: Final = ("invoice", "voucher", "payment", "journal")
 """What attachments can belong to."""
@@ -41,7 +40,7 @@ class Governing:
         stream_id = folder.stream(caller.tenant_id, document_id)
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            kind = await self._kind(sheet, document_id)
+            kind, _ = await sheet.document(document_id, OWNERS)
             await sheet.find("folder", stream_id, exclusively=True)
             complete = msgspec.structs.replace(
                 attachment, attached_by=caller.user_id, attached_at=self.clerk.clock.now()
@@ -53,17 +52,3 @@ class Governing:
         request = ["attach", document_id, *said, attachment.supersedes]
         found: folder.Folder = await self.clerk.run(caller, key, request, work)
         return found
-
-    async def _kind(self, sheet: Sheet, document_id: str) -> str:
-        """What a document is.
-
-        Raises:
-            NotFound: there is none of this id.
-        """
-        for kind in OWNERS:
-            try:
-                await sheet.load(kind, document_id)
-            except NotFound:
-                continue
-            return kind
-        raise NotFound(f"No document or entry has the id {document_id[:40]}.")

@@ -1,12 +1,12 @@
 """Commands on accounts, journal entries, invoices and payments.
 
-With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py` and `taxes.py`, the only modules that turn a
-request into events. The rules are in the aggregates; what is here is order: which streams a command touches, which
-numbers it draws, and that documents and their entries stand or fall together.
+With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py`, `taxes.py`, `governing.py`, `automating.py` and
+`banking.py`, the only modules that turn a request into events. The rules are in the aggregates; what is here is order:
+which streams a command touches, which numbers it draws, and that documents and their entries stand or fall together.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -174,11 +174,8 @@ class Books:
             journal_id = self._new_id()
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
-            day, makers = command.journal_date, (caller.user_id,)
             if post:
-                journal.balanced(sheet.states[journal_id])  # nobody's yes is asked for what cannot be posted
-            if post and await agreed(self._clerk, sheet, "journal", journal_id, day, makers=makers):
-                await self._post(sheet, journal_id)
+                await self._post(sheet, journal_id, makers=(caller.user_id,))
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["create_journal", command, post], work)
@@ -198,17 +195,23 @@ class Books:
 
     async def post_journal(self, caller: Caller, key: str, journal_id: str) -> journal.Journal:
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            draft: journal.Journal = await sheet.load("journal", journal_id)
-            if await agreed(self._clerk, sheet, "journal", journal_id, draft.journal_date):
-                await self._post(sheet, journal_id)
+            await sheet.load("journal", journal_id)
+            await self._post(sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["post_journal", journal_id], work)
         return found
 
-    async def _post(self, sheet: Sheet, journal_id: str) -> None:
-        """Post what a person wrote. Tax codes on its lines must be valid on its day, as those of documents."""
+    async def _post(self, sheet: Sheet, journal_id: str, *, makers: Collection[str] = ()) -> None:
+        """Post what a person wrote, once nobody else has to agree; nobody is asked to agree to what cannot be posted.
+
+        Tax codes on its lines must be valid on its day, as those of documents. `makers` as in `agreed`.
+        """
         entry: journal.Journal = sheet.states[journal_id]
+        if entry.status == "DRAFT":
+            journal.balanced(entry)
+        if not await agreed(self._clerk, sheet, "journal", journal_id, entry.journal_date, makers=makers):
+            return
         if entry.status == "DRAFT":
             codes = (line.tax_code for line in entry.lines if line.tax_code is not None)
             await levies(sheet, codes, entry.journal_date)

@@ -71,11 +71,7 @@ class UnlockTaxes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AdoptTaxPack(msgspec.Struct, frozen=True, kw_only=True):
-    pack: str
-    tax_invoice_form: str
-    tax_invoice_series: str
-    tin_digits: int
-    bin_digits: int
+    adopted: TaxPackAdopted
 
 
 class Identify(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +108,7 @@ def decide(policy: Policy | None, command: Command) -> list[Event]:
             reason = sized(command.reason, "reason", 10, 500)
             return [TaxesUnlocked(through=command.through, reason=reason)]
         case AdoptTaxPack():
-            return [TaxPackAdopted(**msgspec.structs.asdict(command))]
+            return [command.adopted]
         case Identify():
             return [_identify(policy or NONE_YET, command)]
         case _:

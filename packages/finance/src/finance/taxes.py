@@ -105,14 +105,14 @@ class Taxes:
                 code_id = tax.stream(caller.tenant_id, one.code)
                 if await sheet.find("tax", code_id, exclusively=True) is None:
                     sheet.decide("tax", code_id, one.command())
-            command = policy.AdoptTaxPack(
+            adopted = policy.TaxPackAdopted(
                 pack=found.name,
                 tax_invoice_form=found.tax_invoice.form,
                 tax_invoice_series=found.tax_invoice.series,
                 tin_digits=found.tin_digits,
                 bin_digits=found.bin_digits,
             )
-            return "policy", sheet.decide("policy", stream_id, command)
+            return "policy", sheet.decide("policy", stream_id, policy.AdoptTaxPack(adopted=adopted))
 
-        adopted: policy.Policy = await self.clerk.run(caller, key, ["adopt_tax_pack", name], work)
-        return adopted
+        made: policy.Policy = await self.clerk.run(caller, key, ["adopt_tax_pack", name], work)
+        return made

@@ -13,7 +13,7 @@ from finance.invoice import VAT_PERCENT, Line
 from finance.money import LARGEST_MINOR, Money
 from finance.refusal import AmountMalformed, TaxCodeMisplaced, TaxRateChanged
 from finance.settlement import SALES
-from finance.taxation import ADVANCE, DUTY, EXEMPT, VAT, Levy, LineTax, taxes
+from finance.taxation import ADVANCE, DUTY, EXCLUSIVE, EXEMPT, VAT, Levy, LineTax, taxes
 
 CATEGORIES: Final = {Decimal(15): "STANDARD", Decimal("7.5"): "REDUCED", Decimal(5): "TRUNCATED"}
 PLACES: Final = {SALES: (DUTY, VAT, EXEMPT)}
@@ -41,7 +41,7 @@ def levied(
     made = []
     for line, minor, own, due in zip(lines, priced, found, worked, strict=True):
         total = sum(due)
-        net = minor if prices == "EXCLUSIVE" else minor - total
+        net = minor if prices == EXCLUSIVE else minor - total
         if net + total > LARGEST_MINOR:
             raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units a line, found {net + total}")
         kept = [LineTax(levy=levy, tax_minor=tax) for levy, tax in zip(own, due, strict=True)]

@@ -195,7 +195,11 @@ def taken(net: Net) -> list[Line]:
             Line(account_id=net.account_id, base_debit_minor=-net.base_minor),
         ]
     sided = [_sided(line, net.currency) for line in found]
-    return [line for line in sided if line.debit_minor or line.credit_minor or not _worthless(line)]
+    return [
+        line
+        for line in sided
+        if line.debit_minor or line.credit_minor or line.base_debit_minor or line.base_credit_minor
+    ]
 
 
 def _sided(line: Line, currency: str) -> Line:
@@ -208,7 +212,3 @@ def _sided(line: Line, currency: str) -> Line:
         base_debit_minor=None if worth is None else max(worth, 0),
         base_credit_minor=None if worth is None else max(-worth, 0),
     )
-
-
-def _worthless(line: Line) -> bool:
-    return not (line.base_debit_minor or line.base_credit_minor)

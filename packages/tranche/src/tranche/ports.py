@@ -216,6 +216,11 @@ class GateAnswer:
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
+def cannot_tell(reason: str) -> GateAnswer:
+    """The answer of a gate that has found nothing out."""
+    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=reason)
+
+
 class Gate(Protocol):
     """A check that must pass before a phase may end, such as a smoke test or a scan."""
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import GateAnswer, Verdict, cannot_tell
 
 VERDICTS: Final = {each.value: each for each in (Verdict.PASS, Verdict.FAIL, Verdict.CANNOT_TELL)}
 WORST_FIRST: Final = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.PASS)
@@ -20,10 +20,10 @@ LARGEST_EVIDENCE: Final = 3000
 def verdict(report: object, *, of: Sequence[str], version: str) -> GateAnswer:
     """What the report says of these properties of this version."""
     if not isinstance(report, Mapping) or not isinstance(report.get("properties"), list):
-        return _cannot_tell('the report is no object with a list of "properties"')
+        return cannot_tell('the report is no object with a list of "properties"')
     if report.get("version", version) != version:
         told = f"the report is about version {str(report['version'])[:40]}, expected {version}"
-        return _cannot_tell(told)
+        return cannot_tell(told)
     found = {name: _property(name, report["properties"]) for name in of}
     worst = min((answer.verdict for answer in found.values()), key=WORST_FIRST.index)
     told = "; ".join(
@@ -37,16 +37,16 @@ def verdict(report: object, *, of: Sequence[str], version: str) -> GateAnswer:
 def _property(name: str, listed: Sequence[object]) -> GateAnswer:
     own = [each for each in listed if isinstance(each, Mapping) and each.get("name") == name]
     if len(own) != 1:
-        return _cannot_tell("it is not in the report" if not own else f"it is in the report {len(own)} times")
+        return cannot_tell("it is not in the report" if not own else f"it is in the report {len(own)} times")
     said: Mapping[str, Any] = own[0]
     known = VERDICTS.get(str(said.get("verdict")))
     if known is None:
-        return _cannot_tell(
+        return cannot_tell(
             f"the report says '{str(said.get('verdict'))[:40]}', expected pass, fail or cannot tell"
         )
     evidence = said.get("evidence")
     if known is Verdict.PASS and not (isinstance(evidence, Mapping) and evidence):
-        return _cannot_tell("the report says pass, and shows no evidence")
+        return cannot_tell("the report says pass, and shows no evidence")
     reason = str(said.get("reason") or known.value)
     return GateAnswer(
         verdict=known, reason=reason, evidence=evidence if isinstance(evidence, Mapping) else {}
@@ -61,7 +61,3 @@ def _kept(found: Mapping[str, GateAnswer]) -> dict[str, object]:
     }
     whole = {name: {**bare[name], "evidence": dict(answer.evidence)} for name, answer in found.items()}
     return dict(whole) if len(json.dumps(whole)) <= LARGEST_EVIDENCE else dict(bare)
-
-
-def _cannot_tell(told: str) -> GateAnswer:
-    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)

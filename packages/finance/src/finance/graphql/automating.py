@@ -7,7 +7,7 @@ from finance import template
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.governing import mutation
-from finance.graphql.reading import Info, allowed, one, page, query
+from finance.graphql.reading import Info, one, page, query
 from finance.graphql.writing import Given, command
 from finance.handle import Books
 from finance.money import Money
@@ -32,15 +32,7 @@ async def journal_templates(
 
 @query.field("dueJournalTemplates")
 async def due_journal_templates(_: object, info: Info, *, on: date, limit: int, offset: int) -> Any:
-    context = allowed(info)
-    found = await context.service.views.page(
-        context.caller.tenant_id,
-        "template",
-        limit=limit,
-        offset=offset,
-        order="position",
-        filters={"status": "ACTIVE"},
-    )
+    found = await page(info, "template", limit=limit, offset=offset, order="position", status="ACTIVE")
     shown = [shape.template(state, on) for state in found]
     return [one for one in shown if one["dueOn"]]
 

@@ -13,6 +13,7 @@ from graphql import FieldNode, GraphQLError, ValidationRule
 from finance import fiscal, period
 from finance.graphql import shape
 from finance.graphql.context import Context
+from finance.graphql.listing import SHOWN
 from finance.graphql.permission import demand
 from finance.graphql.reading import Info
 from finance.refusal import EntitiesTooMany, EntityMalformed
@@ -132,12 +133,4 @@ async def entity(context: Context, name: str, key: str, found: Mapping[str, Any]
         return shape.period(key, state) if stream_id else None
     if state is None:
         return None
-    match name:
-        case "Account":
-            return shape.account(state)
-        case "Payment":
-            return shape.payment(state)
-        case "Journal":
-            return shape.journal(state)
-        case _:
-            return shape.document(state, today)
+    return SHOWN[kind_of(name)](state, today)

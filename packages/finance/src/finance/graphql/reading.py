@@ -34,10 +34,14 @@ async def one(info: Info, kind: str, record_id: str) -> Any:
     return await allowed(info).state(kind, record_id)
 
 
-async def page(info: Info, kind: str, *, limit: int, offset: int, **filters: object) -> list[Any]:
+async def page(
+    info: Info, kind: str, *, limit: int, offset: int, order: str = "position DESC", **filters: object
+) -> list[Any]:
+    """A page of what the caller may read, newest first where no order is said. Orders are named by this service."""
     context = allowed(info)
-    tenant = context.caller.tenant_id
-    return await context.service.views.page(tenant, kind, limit=limit, offset=offset, filters=filters)
+    return await context.service.views.page(
+        context.caller.tenant_id, kind, limit=limit, offset=offset, order=order, filters=filters
+    )
 
 
 async def documents(
@@ -72,14 +76,8 @@ async def chart_of_accounts(
     limit: int,
     offset: int,
 ) -> Any:
-    context = allowed(info)
-    found = await context.service.views.page(
-        context.caller.tenant_id,
-        "account",
-        limit=limit,
-        offset=offset,
-        order="code",
-        filters={"account_type": accountType, "active": isActive},
+    found = await page(
+        info, "account", limit=limit, offset=offset, order="code", account_type=accountType, active=isActive
     )
     return [shape.account(state) for state in found]
 
@@ -159,13 +157,17 @@ async def payments(
     limit: int,
     offset: int,
 ) -> Any:
-    filters = {
-        "invoice_id": invoiceId,
-        "partner_id": partnerId,
-        "status": status,
-        "method": paymentMethod,
-    }
-    return [shape.payment(s) for s in await page(info, "payment", limit=limit, offset=offset, **filters)]
+    found = await page(
+        info,
+        "payment",
+        limit=limit,
+        offset=offset,
+        invoice_id=invoiceId,
+        partner_id=partnerId,
+        status=status,
+        method=paymentMethod,
+    )
+    return [shape.payment(s) for s in found]
 
 
 @query.field("paymentsByInvoice")
@@ -195,8 +197,16 @@ async def journals(
     limit: int,
     offset: int,
 ) -> Any:
-    filters = {"journal_type": journalType, "status": status, "fiscal_period": fiscalPeriod}
-    return [shape.journal(s) for s in await page(info, "journal", limit=limit, offset=offset, **filters)]
+    found = await page(
+        info,
+        "journal",
+        limit=limit,
+        offset=offset,
+        journal_type=journalType,
+        status=status,
+        fiscal_period=fiscalPeriod,
+    )
+    return [shape.journal(s) for s in found]
 
 
 @query.field("journalsByPeriod")

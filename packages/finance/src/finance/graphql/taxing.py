@@ -7,7 +7,7 @@ from ariadne import MutationType, QueryType
 from finance import chart, pack, policy, tax, vat
 from finance.graphql import shape
 from finance.graphql.context import Context
-from finance.graphql.reading import Info, allowed, query
+from finance.graphql.reading import Info, allowed, page, query
 from finance.graphql.reporting import within
 from finance.graphql.writing import Given, command, mutation
 from finance.handle import Books
@@ -38,10 +38,7 @@ def shown(state: tax.Tax) -> shape.Shown:
 
 @query.field("taxCodes")
 async def tax_codes(_: object, info: Info, *, limit: int, offset: int) -> Any:
-    context = allowed(info)
-    found = await context.service.views.page(
-        context.caller.tenant_id, "tax", limit=limit, offset=offset, filters={}, order="code"
-    )
+    found = await page(info, "tax", limit=limit, offset=offset, order="code")
     return [shown(state) for state in found]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tranche import drill
 from tranche.adapters.sqlite import SqliteLog
-from tranche.ports import Clock, GateAnswer, LogFault, Verdict
+from tranche.ports import Clock, GateAnswer, LogFault, cannot_tell
 
 
 class DrillGate:
@@ -20,7 +20,7 @@ class DrillGate:
         values: Mapping[str, Any] = settings
         where = values["site"]
         if where not in self._logs:
-            return _cannot_tell(f"the site knows no rehearsals on '{where}'; add it under 'gates.rehearsals'")
+            return cannot_tell(f"the site knows no rehearsals on '{where}'; add it under 'gates.rehearsals'")
         wanted = drill.Wanted(
             version=str(values["subject"]["version"]),
             by=values["by"],
@@ -32,8 +32,4 @@ class DrillGate:
             rollouts = [log.read(name) for name in log.rollouts()]
             return drill.read(rollouts, wanted, where=where, now=self._clock.now())
         except LogFault as fault:
-            return _cannot_tell(f"on '{where}': {fault}")
-
-
-def _cannot_tell(told: str) -> GateAnswer:
-    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
+            return cannot_tell(f"on '{where}': {fault}")

@@ -8,7 +8,7 @@ from typing import Any
 from tranche.adapters.exchange import NoAnswer, json_of
 from tranche.adapters.program import NotEnded, environment_of, run_program
 from tranche.gates import substituted
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import GateAnswer, cannot_tell
 from tranche.proof import verdict
 from tranche.site import ProofSite
 
@@ -30,25 +30,21 @@ class ProofGate:
         values: Mapping[str, Any] = settings
         name, version = values["program"], str(values["subject"]["version"])
         if name not in self._proofs:
-            return _cannot_tell(f"the site has no proof '{name}'; add it under 'gates.proofs'")
+            return cannot_tell(f"the site has no proof '{name}'; add it under 'gates.proofs'")
         told = {"url": self._green_url, "version": version}
         command = [str(substituted(word, told)) for word in self._proofs[name].command]
         own = {"PROOF_URL": self._green_url, "PROOF_VERSION": version}
         ended = run_program(command, environment=environment_of(self._environment, own), timeout_s=timeout_s)
         if isinstance(ended, NotEnded):
-            return _cannot_tell(ended.reason)
+            return cannot_tell(ended.reason)
         if ended.code not in ENDS:
             complaint = (ended.errors.strip().splitlines() or [""])[-1][:200]
-            return _cannot_tell(f"'{name}' ended with {ended.code}, expected 0 or 1: {complaint}")
+            return cannot_tell(f"'{name}' ended with {ended.code}, expected 0 or 1: {complaint}")
         written = ended.output.encode()
         try:
             report = json_of(written)
         except NoAnswer:
-            return _cannot_tell(f"the report of '{name}' is no JSON")
+            return cannot_tell(f"the report of '{name}' is no JSON")
         answer = verdict(report, of=values["of"], version=version)
         digest = "sha256:" + hashlib.sha256(written).hexdigest()
         return replace(answer, evidence={**answer.evidence, "report": digest})
-
-
-def _cannot_tell(told: str) -> GateAnswer:
-    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)

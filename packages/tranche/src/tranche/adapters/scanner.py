@@ -11,7 +11,7 @@ from typing import Any, Final
 from tranche.adapters.exchange import NoAnswer, json_of
 from tranche.adapters.program import Ended, NotEnded, environment_of, run_program
 from tranche.gates import substituted
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import GateAnswer, cannot_tell
 from tranche.scan import RATINGS, Allowed, NoReport, Report, read, verdict
 from tranche.site import ScannerSite
 
@@ -30,7 +30,7 @@ class ScanGate:
         values: Mapping[str, Any] = settings
         name, version = values["scanner"], str(values["subject"]["version"])
         if name not in self._scanners:
-            return _cannot_tell(f"the site has no scanner '{name}'; add it under 'gates.scanners'")
+            return cannot_tell(f"the site has no scanner '{name}'; add it under 'gates.scanners'")
         scanner = self._scanners[name]
         with tempfile.TemporaryDirectory(prefix="tranche-scan-") as folder:
             path = Path(folder) / "report"
@@ -39,11 +39,11 @@ class ScanGate:
             environment = environment_of(self._environment, {"SCAN_VERSION": version})
             ended = run_program(command, environment=environment, timeout_s=timeout_s)
             if isinstance(ended, NotEnded):
-                return _cannot_tell(ended.reason)
+                return cannot_tell(ended.reason)
             if ended.code not in scanner.exits:
                 complaint = (ended.errors.strip().splitlines() or [""])[-1][:200]
                 expected = " or ".join(str(code) for code in scanner.exits)
-                return _cannot_tell(f"'{name}' ended with {ended.code}, expected {expected}: {complaint}")
+                return cannot_tell(f"'{name}' ended with {ended.code}, expected {expected}: {complaint}")
             return _judged(name, scanner, ended, path, version, values)
 
 
@@ -55,9 +55,9 @@ def _judged(
         written, at_s = _written(scanner, ended, path, now)
         report = read(scanner.format, json_of(written))
     except NoReport as lacking:
-        return _cannot_tell(f"the report of '{name}' {lacking}")
+        return cannot_tell(f"the report of '{name}' {lacking}")
     except NoAnswer:
-        return _cannot_tell(f"the report of '{name}' is no JSON")
+        return cannot_tell(f"the report of '{name}' is no JSON")
     findings = {rating: settings[rating] for rating in RATINGS if settings[rating] is not None}
     answer = verdict(
         report,
@@ -95,7 +95,3 @@ def _age_s(report: Report, at_s: float, now: float) -> float:
     """By the older of what the report and its file say: a scanner may hand over what was kept."""
     said_s = report.at.timestamp() if report.at is not None else at_s
     return max(0.0, now - min(at_s, said_s))
-
-
-def _cannot_tell(told: str) -> GateAnswer:
-    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)

@@ -9,7 +9,7 @@ from tranche.adapters.exchange import Answer, NoAnswer, exchange, json_of
 from tranche.adapters.post import deliver
 from tranche.adapters.signature import signed
 from tranche.news import News
-from tranche.ports import GateAnswer, Verdict
+from tranche.ports import GateAnswer, Verdict, cannot_tell
 from tranche.routes import WebhookTo
 from tranche.secret import SecretMissing
 from tranche.site import WebhookSite
@@ -27,15 +27,15 @@ class WebhookGate:
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
         name = str(settings.get("to"))
         if name not in self._webhooks:
-            return _cannot_tell(f"the site names no webhook '{name}'; add it under 'gates.webhooks'")
+            return cannot_tell(f"the site names no webhook '{name}'; add it under 'gates.webhooks'")
         receiver = self._webhooks[name]
         asked = {"type": "gate", "subject": settings.get("subject"), "payload": settings.get("payload")}
         try:
             return _read(name, post(receiver, asked, timeout_s=timeout_s))
         except SecretMissing as fault:
-            return _cannot_tell(str(fault))
+            return cannot_tell(str(fault))
         except NoAnswer as fault:
-            return _cannot_tell(f"'{name}' {fault}")
+            return cannot_tell(f"'{name}' {fault}")
 
 
 def post(receiver: WebhookSite, told: object, *, timeout_s: float) -> Answer:
@@ -53,17 +53,13 @@ def post(receiver: WebhookSite, told: object, *, timeout_s: float) -> Answer:
     )
 
 
-def _cannot_tell(told: str) -> GateAnswer:
-    return GateAnswer(verdict=Verdict.CANNOT_TELL, reason=told)
-
-
 def _read(name: str, answer: Answer) -> GateAnswer:
     if answer.status != 200:
-        return _cannot_tell(f"'{name}' answers {answer.status}, expected 200 and a verdict")
+        return cannot_tell(f"'{name}' answers {answer.status}, expected 200 and a verdict")
     told = json_of(answer.body)
     verdict = told.get("verdict") if isinstance(told, dict) else None
     if verdict not in list(Verdict):
-        return _cannot_tell(f"'{name}' answers the verdict {verdict!r}, expected one of {WORDS}")
+        return cannot_tell(f"'{name}' answers the verdict {verdict!r}, expected one of {WORDS}")
     reason, evidence = told.get("reason") or f"'{name}' says {verdict}", told.get("evidence")
     return GateAnswer(
         verdict=Verdict(verdict), reason=str(reason), evidence=evidence if isinstance(evidence, dict) else {}

@@ -350,8 +350,9 @@ class Views:
         where = "status = 'COMPLETED' AND method = ANY($1::text[]) AND state->>'currency' = $2"
         where += " AND (state->>'payment_date')::date <= $3"
         signed = "CASE WHEN state->>'side' = 'PURCHASE' THEN -1 ELSE 1 END * (state->>'amount_minor')::bigint"
-        rows = await self._fetch(
+        return await self._with_total(
             tenant_id,
+            "payment",
             f"SELECT state::text, sum({signed}) OVER () AS total FROM {{schema}}.payment WHERE {where}"  # noqa: S608 - as above
             " ORDER BY (state->>'payment_date')::date, position LIMIT $4",
             list(methods),
@@ -359,14 +360,14 @@ class Views:
             until,
             limit,
         )
-        return [STATES["payment"].decode(row["state"]) for row in rows], int(rows[0]["total"]) if rows else 0
 
     async def unmatched_lines(
         self, tenant_id: str, account_id: str, *, currency: str, until: date, limit: int
     ) -> tuple[list[Any], int]:
         """Lines of a bank that no payment is matched with, oldest first; and their sum."""
-        rows = await self._fetch(
+        return await self._with_total(
             tenant_id,
+            "bankline",
             "SELECT state::text, sum(amount_minor) OVER () AS total FROM {schema}.bankline WHERE account_id = $1"
             " AND status = 'UNMATCHED' AND currency = $2 AND booked_on <= $3 ORDER BY booked_on, position LIMIT $4",
             account_id,
@@ -374,7 +375,13 @@ class Views:
             until,
             limit,
         )
-        return [STATES["bankline"].decode(row["state"]) for row in rows], int(rows[0]["total"]) if rows else 0
+
+    async def _with_total(
+        self, tenant_id: str, kind: str, query: str, *values: object
+    ) -> tuple[list[Any], int]:
+        """The states of a page, and the `total` that each of its rows has of all pages."""
+        rows = await self._fetch(tenant_id, query, *values)
+        return [STATES[kind].decode(row["state"]) for row in rows], int(rows[0]["total"]) if rows else 0
 
     async def bank_balance(
         self, tenant_id: str, account_id: str, *, currency: str, until: date
