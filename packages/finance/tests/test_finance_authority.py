@@ -180,6 +180,9 @@ async def test_nobody_is_asked_to_agree_to_what_cannot_be_posted(desk: Desk) -> 
     uneven = msgspec.structs.replace(sale, lines=(sale.lines[0], sale.lines[0]))
     with pytest.raises(JournalUnbalanced):
         await desk.books.create_journal(desk.caller, key(), uneven, post=True)
+    draft = await desk.books.create_journal(desk.caller, key(), uneven, post=False)
+    with pytest.raises(JournalUnbalanced):
+        await desk.books.post_journal(desk.caller, key(), draft.id)
     with pytest.raises(MakerIsChecker):
         await desk.books.create_journal(desk.caller, key(), sale, post=True)
 

@@ -37,6 +37,7 @@ def test_what_a_formula_comes_to(formula: str, found: str) -> None:
 def test_the_days_of_a_month_are_those_of_the_calendar() -> None:
     days = [of_day(date(2026, month, 1))["DAYS_IN_MONTH"] for month in range(1, 13)]
     assert days == [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    assert of_day(date.max)["DAYS_IN_MONTH"] == 31
     assert LEAP == {"DAYS_IN_MONTH": 29, "MONTH": 2, "YEAR": 2028, "DAY": 5}
 
 
