@@ -178,7 +178,11 @@ def measure_of(seen: Observations) -> PhaseMeasure:
 
 
 def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
-    """Everything the next decision may rest on."""
+    """Everything the next decision may rest on. What was counted in another stay than the present one is not in it:
+    until the data plane has taken a new weight over, nothing of it was seen yet.
+    """
+    if seen.stay != progress.stay.identifier:
+        seen = replace(seen, arms={}, watched_s=0.0, healthy_s=0.0)
     entered = progress.stay.entered_at
     here = [found for found in seen.intervals if entered is not None and found.start >= entered]
     phase = plan.phases[min(max(progress.stay.phase, 0), plan.last)]
@@ -204,7 +208,7 @@ def gather(plan: Plan, progress: Progress, seen: Observations) -> Evidence:
         else (),
         requirements=tuple(read_requirement(bound, phase, measure) for bound in phase.requirements),
         share=read_share(plan, progress, seen.arms),
-        budget=read_budget(plan, progress, seen.arms if seen.stay == progress.stay.identifier else {}),
+        budget=read_budget(plan, progress, seen.arms),
         **_found(plan, progress, seen, phase),
     )
 
