@@ -335,6 +335,13 @@ async def _(desk: Desk) -> str | None:
     return await refused(desk, "cancelInvoice", {"id": owed.id, "reason": REASON})
 
 
+@case("invoice-corrected")
+async def _(desk: Desk) -> str | None:
+    owed = await desk.invoice_approved()
+    await desk.voucher_approved("CREDIT_NOTE", 60_00, corrects_id=owed.id)
+    return await refused(desk, "cancelInvoice", {"id": owed.id, "reason": REASON})
+
+
 @case("invoice-not-payable")
 async def _(desk: Desk) -> str | None:
     given = {"invoiceId": (await desk.invoice_drafted()).id, "amount": "1.00", "paymentMethod": "CASH"}
