@@ -277,6 +277,24 @@ def test_books_are_proved_once_there_is_a_seal_to_hold_them_against(
 
 
 @pytest.mark.integration
+async def test_seals_are_held_in_the_order_of_transactions_and_not_of_their_digits(ledger: Any) -> None:
+    async with ledger.connected("finance_projector") as connection:
+        before = b""
+        for since, until in (("0", "9"), ("9", "10"), ("10", "11")):
+            row = f"'{ledger.tenant}', '{uuid4()}', 1, 'account', 'account.renamed/1', '{{}}', 'rahim'"
+            ledger.as_superuser(
+                "INSERT INTO finance_log.events (tenant_id, stream_id, version, kind, type, data, actor, tx) VALUES"
+                f" ({row}, '{int(until) - 1}');"
+            )
+            found = await connection.fetchrow(proving.STRETCH, since, until, before)
+            before = found["digest"]
+            await connection.execute(proving.SET_SEAL, since, until, found["events"], before)
+        shown = await proving.seal(connection)
+        assert (shown.verdict, shown.evidence["seals"]) == ("pass", 3), shown
+        assert (await proving.seal(connection)).evidence["seals"] == 4
+
+
+@pytest.mark.integration
 def test_releases_that_show_different_books_do_not_pass(world: World, blue: Serving, green: Serving) -> None:
     post(green)
     change = "UPDATE finance_read_1_1_0.balance SET debit_minor = debit_minor {} 1 WHERE debit_minor > 0;"

@@ -63,6 +63,8 @@ def load(service: str, version: str) -> Release:
 
 
 SERVE: Final = ("serve",)
+PATIENCE: Final = 10
+"""By how much other commands let the services go first: here they share one machine with the users."""
 
 
 def become(release: Release, colour: str, settings_file: Path, arguments: Sequence[str] = SERVE) -> None:
@@ -81,5 +83,7 @@ def become(release: Release, colour: str, settings_file: Path, arguments: Sequen
     }
     if release.cpu_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (release.cpu_seconds, release.cpu_seconds + 1))
+    if tuple(arguments) != SERVE:
+        os.nice(PATIENCE)
     program = str(binaries.ours(release.service))
     os.execve(program, [program, *arguments], environment)  # noqa: S606 - becoming it is the purpose

@@ -31,7 +31,8 @@ SELECT count(*) AS events, sha256($3 || coalesce(string_agg(sha256(convert_to(js
     extract(epoch FROM recorded_at), writer)::text, 'UTF8')), ''::bytea ORDER BY position), ''::bytea)) AS digest
 FROM finance_log.events WHERE tx >= $1::text::xid8 AND tx < $2::text::xid8
 """
-SEALS = "SELECT since::text, until::text, events, digest FROM finance_log.seals ORDER BY since"
+SEALS = "SELECT since::text, until::text, events, digest FROM finance_log.seals ORDER BY seals.since"
+"""Ordered by the column, as in the projector's READ: a bare `since` would be the text, in which 10 comes before 9."""
 SETTLED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 SET_SEAL = """
 INSERT INTO finance_log.seals (since, until, events, digest) VALUES ($1::text::xid8, $2::text::xid8, $3, $4)
