@@ -65,6 +65,8 @@ def test_a_good_release_reaches_everybody_and_nobody_notices(machine: Any) -> No
     for phase in ("week-1", "week-2", "week-3", "week-4"):
         assert phase in record
     assert "every gate and requirement of every phase is met" in record
+    assert record.count("6 of 6 properties proven") >= 5, "the books, in staging and before each next phase"
+    assert record.count("3 of 3 properties proven") >= 4, "blue reads what green wrote"
 
 
 @pytest.mark.parametrize("bad", ["errors", "slow", "crash"])

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -398,3 +399,22 @@ async def test_keys_that_cannot_be_read_are_a_fault_and_no_refusal(tmp_path: Pat
 
     await application(away)(scope, receive, send)
     assert (told[0]["status"], json.loads(told[1]["body"])["code"]) == (503, "keys-unavailable")
+
+
+def test_every_code_of_its_own_is_answered_for_real_with_the_status_that_the_docs_say(
+    auth: Any, nobody: str
+) -> None:
+    root = Path(__file__).resolve().parents[3]
+    rows = [row.split("|") for row in (root / "docs" / "refusals.md").read_text().splitlines()]
+    documented = {row[2].strip(" `"): int(row[3]) for row in rows if row[1:2] == [" auth "]}
+    source = (root / "packages" / "auth" / "src" / "auth" / "app.py").read_text()
+    assert documented.keys() == set(re.findall(r"refused\(\d+, \"([a-z-]+)\"", source))
+    answered = {
+        (answer.body["code"], answer.status)
+        for answer in (
+            auth.call("POST", "/auth/login", []),
+            *(auth.log_in("padma-textiles", nobody) for _ in range(6)),
+        )
+    }
+    faults = {"keys-unavailable", "database-unavailable"}
+    assert answered == {(code, status) for code, status in documented.items() if code not in faults}

@@ -6,8 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from finance.refusal import CorrectionTooLarge, Refused
-from finance.voucher import BILL, CREDIT_NOTE, VENDOR_CREDIT
+from finance.adapters.postgres.store import CORRECTIONS, TENANT_SETTING
+from finance.refusal import CorrectionImpossible, CorrectionTooLarge, InvoiceCorrected, Refused
+from finance.voucher import BILL, CREDIT_NOTE, DEBIT_NOTE, VENDOR_CREDIT
+from kit.database import tenant_transaction
 
 Desk = Any
 
@@ -51,3 +53,55 @@ async def test_of_drafts_that_are_approved_at_once_so_many_are_as_the_document_h
     assert [type(each) for each in done if isinstance(each, Exception)] == [CorrectionTooLarge] * 3
     approved = [each for each in done if not isinstance(each, Refused)]
     assert sum(each.total_minor for each in approved) == 90_00 + 3 * 4_50
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", [CREDIT_NOTE, DEBIT_NOTE])
+async def test_what_an_approved_note_corrects_is_not_cancelled_before_the_note_is(
+    desk: Desk, kind: str
+) -> None:
+    one = await desk.invoice_approved(100_00)
+    draft = await desk.voucher_drafted(kind, 60_00, corrects_id=one.id)
+    note = await desk.books.billing.approve(desk.caller, key(), draft.id)
+    before = await desk.ledger.events(desk.ledger.tenant)
+    with pytest.raises(InvoiceCorrected, match=f"{one.number} is corrected by {note.number}"):
+        await desk.books.cancel_invoice(desk.caller, key(), one.id, reason="a mistake")
+    assert await desk.ledger.events(desk.ledger.tenant) == before
+    await desk.books.billing.cancel(desk.caller, key(), note.id, reason="a mistake", on=None)
+    await desk.voucher_drafted(kind, 10_00, corrects_id=one.id)
+    gone = await desk.books.cancel_invoice(desk.caller, key(), one.id, reason="a mistake")
+    assert (gone.status, (await desk.balances()).get("1200", 0)) == ("CANCELLED", 0)
+
+
+@pytest.mark.integration
+async def test_a_bill_that_a_vendors_credit_corrects_is_not_cancelled(desk: Desk) -> None:
+    bill = await desk.voucher_approved(BILL, 100_00)
+    await desk.voucher_approved(VENDOR_CREDIT, 1_00, corrects_id=bill.id)
+    with pytest.raises(InvoiceCorrected):
+        await desk.books.billing.cancel(desk.caller, key(), bill.id, reason="a mistake", on=None)
+
+
+@pytest.mark.integration
+async def test_of_cancelling_and_correcting_at_once_one_comes_first_and_the_other_is_refused(
+    desk: Desk,
+) -> None:
+    ended = set()
+    for _ in range(4):
+        one = await desk.invoice_approved(100_00)
+        draft = await desk.voucher_drafted(CREDIT_NOTE, 30_00, corrects_id=one.id)
+        done = await asyncio.gather(
+            desk.books.billing.approve(desk.caller, key(), draft.id),
+            desk.books.cancel_invoice(desk.caller, key(), one.id, reason="a mistake"),
+            return_exceptions=True,
+        )
+        [refused] = [each for each in done if isinstance(each, Exception)]
+        ended.add(type(refused))
+    assert ended <= {InvoiceCorrected, CorrectionImpossible}
+
+
+@pytest.mark.integration
+async def test_corrections_are_found_by_an_index(desk: Desk) -> None:
+    async with tenant_transaction(desk.ledger.app, TENANT_SETTING, desk.ledger.tenant) as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await connection.fetch(f"EXPLAIN {CORRECTIONS.replace('$1', chr(39) + 'x' + chr(39))}")
+    assert any("vouchers_by_corrected" in row[0] for row in plan), plan

@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from joserfc.jwk import OKPKey
+from test_finance_refusal import DOOR
 
 from laptop.ports import free_ports
 
@@ -259,6 +261,40 @@ def test_introspection_is_for_the_laptop_only(world: World, serving: Serving) ->
     assert serving.ask(query).status == 400
     laptop = world.serve(deployment="laptop", release="4.0.0")
     assert laptop.ask(query).data == {"queryType": {"name": "Query"}}
+
+
+DEEP = "{ invoicesConnection { edges { node { lineItems { taxes { amount { amount } } } } } } }"
+AT_THE_DOOR: dict[str, tuple[int, Callable[[Serving], Any]]] = {
+    "request-malformed": (400, lambda serving: serving.post(b"{")),
+    "request-invalid": (400, lambda serving: serving.ask("{ nothing }")),
+    "content-type-unsupported": (415, lambda serving: serving.post(b"{}", content_type="text/plain")),
+    "request-too-large": (413, lambda serving: serving.post(b" " * 200_001)),
+    "token-missing": (401, lambda serving: serving.post(b"{}", authorization=None)),
+    "token-invalid": (401, lambda serving: serving.post(b"{}", authorization="Bearer x")),
+    "token-expired": (401, lambda serving: as_claimed(serving, exp=1_700_000_000)),
+    "tenant-mismatch": (403, lambda serving: serving.post(b"{}", x_tenant_id=serving.world.other_tenant)),
+    "permission-missing": (403, lambda serving: as_claimed(serving, permissions=[])),
+    "tenant-unknown": (
+        403,
+        lambda serving: as_claimed(serving, tenant="00000000-0000-4000-8000-000000000000"),
+    ),
+    "query-too-deep": (400, lambda serving: serving.ask(DEEP)),
+    "query-too-costly": (400, lambda serving: serving.ask("{ invoices(limit: 51) { id } }")),
+}
+
+
+def as_claimed(serving: Serving, **claims: Any) -> Any:
+    body = orjson.dumps({"query": "{ invoices { id } }"})
+    return serving.post(body, authorization=f"Bearer {serving.world.token(**claims)}")
+
+
+def test_everything_told_at_the_door_is_told(world: World) -> None:
+    narrow = world.serve(graphql_cost_limit="50", graphql_depth_limit="6")
+    assert set(AT_THE_DOOR) == set(DOOR)
+    for code, (status, ask) in AT_THE_DOOR.items():
+        answer = ask(narrow)
+        assert (answer.status, answer.code) == (status, code), answer.body
+    assert narrow.ask("{ invoices(limit: 50) { id } }").status == 200
 
 
 def test_it_ends_when_told_to_and_finishes_what_is_under_way(world: World) -> None:

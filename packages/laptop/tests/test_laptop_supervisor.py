@@ -201,6 +201,30 @@ def test_a_release_that_is_not_shipped_is_refused_with_those_that_are() -> None:
         release.load("nothing", "1.0.0")
 
 
+def test_a_release_runs_its_other_commands_with_its_own_settings(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"blue": {"FINANCE_PORT": "1"}}')
+    script = f"""
+        import pathlib
+        from laptop import binaries, release
+        binaries.ours = lambda name: pathlib.Path("/usr/bin/env")
+        kept = release.Release(service="finance", version="1.0.0", about="", settings={{"FINANCE_CACHE": "off"}})
+        release.become(kept, "blue", pathlib.Path({str(settings)!r}), ["sh", "-c", "env; echo $0 $1", "prove", "books"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    said = done.stdout.splitlines()
+    assert {"FINANCE_PORT=1", "FINANCE_CACHE=off", "FINANCE_RELEASE=1.0.0", "FINANCE_COLOUR=blue"} <= set(
+        said
+    )
+    assert said[-1] == "prove books"
+
+
 def test_a_limit_of_processor_time_ends_a_release_by_a_signal(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text('{"green": {}}')

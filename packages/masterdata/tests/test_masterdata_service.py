@@ -1,8 +1,9 @@
 """Looking records up and adding them; over HTTP, to the real service on a real database as its own role."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -11,8 +12,10 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from auth.permission import ROLES, permissions_of
+from masterdata.refusal import Refused
 
 pytestmark = pytest.mark.integration
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "refusals.md"
 KINDS = ("customers", "vendors", "products")
 COLUMNS = {
     "customers": {"id", "code", "name", "tin", "bin"},
@@ -377,3 +380,31 @@ def test_a_database_that_is_away_is_a_fault_with_a_code_and_in_the_log_without_a
         assert secret
         assert secret not in log
     assert masterdata.get(f"/api/v1/customers/{customers[0]['id']}").status == 200
+
+
+REFUSALS: dict[str, Callable[[Any, str], Any]] = {
+    "record-malformed": lambda service, _: service.post("/api/v1/customers", CUSTOMER | {"name": ""}),
+    "request-malformed": lambda service, _: service.batch("customers", ["no id"]),
+    "request-too-large": lambda service, _: service.post("/api/v1/customers/batch", " " * 100_001),
+    "permission-missing": lambda service, one: service.get(
+        one, authorization=f"Bearer {service.token(permissions=[])}"
+    ),
+    "tenant-unknown": lambda service, one: service.get(one, authorization=service.of("nobody")),
+    "tenant-mismatch": lambda service, one: service.get(one, x_tenant_id=service.tenants[1]),
+    "record-unknown": lambda service, _: service.get(f"/api/v1/customers/{uuid4()}"),
+    "kind-unknown": lambda service, _: service.get("/api/v1/banks"),
+    "record-exists": lambda service, one: service.post(
+        "/api/v1/customers", CUSTOMER | {"code": service.get(one).body["code"]}
+    ),
+}
+FAULTS = {"keys-unavailable", "database-unavailable"}
+
+
+def test_every_code_is_answered_for_real_with_the_status_that_the_docs_say(
+    masterdata: Any, ids: list[str]
+) -> None:
+    rows = [row.split("|") for row in DOCS.read_text().splitlines() if row.startswith("| masterdata |")]
+    documented = {row[2].strip(" `"): int(row[3]) for row in rows}
+    assert set(REFUSALS) == {one.code for one in Refused.__subclasses__()} == documented.keys() - FAULTS
+    for code, ask in REFUSALS.items():
+        assert ask(masterdata, f"/api/v1/customers/{ids[0]}").refusal == (documented[code], code)

@@ -41,6 +41,7 @@ environment:
   colours:
     blue: {managed: false, ready: "http://127.0.0.1:9/"}
     green: {ready: "http://127.0.0.1:9/", command: [serve]}
+gates: {proofs: {books: {command: ["true"]}, reading: {command: ["true"]}}}
 """
 
 Run = Callable[..., tuple[int, str, str]]
@@ -134,7 +135,7 @@ def test_with_a_site_check_says_what_it_lacks(run: Run, site: Path, tmp_path: Pa
     code, out, _ = run("plan", "check", str(plan), "--site", str(site))
     assert code == 2
     assert "gate 'l' of 'all' needs the target 'ledger'; add it under 'gates.targets' [not-here]" in out
-    site.write_text(SITE + "gates: {targets: {ledger: [{path: /}]}}\n")
+    site.write_text(SITE.replace("gates: {", "gates: {targets: {ledger: [{path: /}]}, "))
     assert run("plan", "check", str(plan), "--site", str(site))[0] == 0
 
 

@@ -1,5 +1,6 @@
 """Commands on vouchers: vendors' bills, credit and debit notes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -60,6 +61,7 @@ class Billing:
         """
         if note.terms.corrects_id is None:
             return
+        notes = await sheet.corrections(note.terms.corrects_id)
         _, one = await sheet.document(note.terms.corrects_id)
         same = (one.side, one.partner_id, one.currency) == (note.side, note.partner_id, note.currency)
         if not same or one.number is None or one.cancelled or getattr(one, "is_credit", False):
@@ -67,25 +69,7 @@ class Billing:
         if note.is_credit and note.total_minor > one.total_minor:
             raise CorrectionImpossible(f"{one.number} is less than the credit.")
         if note.is_credit:
-            await self._together(sheet, note, one)
-
-    async def _together(self, sheet: Sheet, note: voucher.Voucher, one: Any) -> None:
-        """That a credit and all approved ones of the same document are not more than it. Who approves others waits.
-
-        Raises:
-            CorrectionTooLarge: they are.
-        """
-        await sheet.book.hold([f"corrects/{one.id}"], exclusively=True)
-        found = await sheet.book.load("voucher", await sheet.book.corrections(one.id))
-        given_minor = sum(
-            other.total_minor
-            for other in found.values()
-            if other.is_credit and other.number is not None and not other.cancelled and other.id != note.id
-        )
-        if given_minor + note.total_minor > one.total_minor:
-            left = Money(one.total_minor - given_minor, one.currency)
-            credit = Money(note.total_minor, note.currency)
-            raise CorrectionTooLarge(f"Of {one.number} {left} are left, the credit is {credit}.")
+            together(note, one, notes)
 
     async def approve(self, caller: Caller, key: str, voucher_id: str) -> voucher.Voucher:
         """Number it, and post its entry in the same transaction. A vendor's reference is booked once.
@@ -144,3 +128,16 @@ class Billing:
         request = ["cancel_voucher", voucher_id, reason, on]
         found: voucher.Voucher = await self.clerk.run(caller, key, request, work)
         return found
+
+
+def together(note: voucher.Voucher, one: Any, notes: Sequence[voucher.Voucher]) -> None:
+    """That a credit and the approved ones of the same document are not more than it.
+
+    Raises:
+        CorrectionTooLarge: they are.
+    """
+    given_minor = sum(other.total_minor for other in notes if other.is_credit and other.id != note.id)
+    if given_minor + note.total_minor > one.total_minor:
+        left = Money(one.total_minor - given_minor, one.currency)
+        credit = Money(note.total_minor, note.currency)
+        raise CorrectionTooLarge(f"Of {one.number} {left} are left, the credit is {credit}.")

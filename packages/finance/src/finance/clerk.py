@@ -23,6 +23,7 @@ from finance.refusal import (
     AccountUnknown,
     CurrencyMismatch,
     DateMalformed,
+    InvoiceCorrected,
     NotFound,
     RateMissing,
     Refused,
@@ -135,6 +136,13 @@ class Sheet:
         if found is None:
             raise RateMissing(f"Expected one of {currency} on {day} or before.")
         return found.on(day)
+
+    async def corrections(self, document_id: str) -> list[Any]:
+        """The approved notes that correct a document, by number; none is approved by others until the end."""
+        await self.book.hold([f"corrects/{document_id}"], exclusively=True)
+        found = await self.book.load("voucher", await self.book.corrections(document_id))
+        standing = [one for one in found.values() if one.number is not None and not one.cancelled]
+        return sorted(standing, key=lambda one: str(one.number))
 
     async def number(self, prefix: str, day: date) -> str:
         """Draw the next number of a series: INV-2026-11-23-000042, counted per fiscal year."""
@@ -277,6 +285,9 @@ class Clerk:
     async def cancel(self, sheet: Sheet, kind: str, document_id: str, *, reason: str, on: date | None) -> Any:
         """Cancel an invoice or voucher. What was posted is reversed, on its day or `on` a later one; what was paid, or
         is cancelled already, is left for the document to refuse.
+
+        Raises:
+            InvoiceCorrected: an approved note corrects it. Whoever approves one now waits, and finds it cancelled.
         """
         found = await sheet.load(kind, document_id)
         untouched = found.open_minor == found.total_minor and not found.cancelled
@@ -285,6 +296,11 @@ class Clerk:
         await sheet.load("journal", found.journal_id)
         day = on or found.dated
         await sheet.admit(day, taxed=True)
+        notes = await sheet.corrections(document_id)
+        if notes:
+            raise InvoiceCorrected(
+                f"{found.number} is corrected by {', '.join(one.number for one in notes)}."
+            )
         mirror = await self.reverse(sheet, found.journal_id, day, document_id=document_id)
         command = invoice.Cancel(reason=reason, reversing_journal_id=mirror.id, cancelled_on=day)
         return sheet.decide(kind, document_id, command)

@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +13,8 @@ import click
 import msgspec
 import orjson
 
+from finance import proof
+from finance.adapters.postgres import proving
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
 from finance.control import check
@@ -27,6 +29,7 @@ from kit.serve import FAULT, REFUSED, ServiceFault, fail, run
 from kit.settings import SettingsRefused, read
 
 OWNER, REPLAY = "FINANCE_OWNER_DATABASE_URL", "FINANCE_PROJECTOR_DATABASE_URL"
+T = TypeVar("T")
 EXIT = {"pass": 0, "fail": REFUSED, "cannot tell": FAULT}
 
 
@@ -137,9 +140,68 @@ def verify(release: str | None, *, as_json: bool) -> None:
     sys.exit(EXIT[findings.verdict])
 
 
-async def _with_database(
-    settings: Settings, work: Callable[[Any], Coroutine[Any, Any, Findings]]
-) -> Findings:
+@commands.group()
+def prove() -> None:
+    """Prove named properties of a release: the programs of a rollout's gates (docs/gates.md).
+
+    Prints one JSON report. Exit 0: all of them pass; 1: one fails or cannot be told; 3: nothing could be looked at.
+    """
+
+
+of_option = click.option("--of", "version", required=True, help="the release that is to be proved")
+
+
+@prove.command("books")
+@of_option
+def prove_books(version: str) -> None:
+    """That the books are whole, and that this release and the proved one show the same of them.
+
+    Seals what has come since the last time, so that the next proof knows whether an event was changed.
+    """
+    settings = _beside(version)
+
+    async def shown(connection: Any) -> list[proof.Shown]:
+        found = proof.books(await _examine(connection, None))
+        log = await proving.seal(connection)
+        return [*found, log, proof.alike(await proving.digests(connection, version, settings.release))]
+
+    _report(version, asyncio.run(_with_database(settings, shown)))
+
+
+@prove.command("reading")
+@of_option
+def prove_reading(version: str) -> None:
+    """That this release reads and folds every event which the proved one wrote: run it with the release before."""
+    settings = _beside(version)
+
+    async def shown(connection: Any) -> list[proof.Shown]:
+        found = (await proving.read_back(connection, version)).shown()
+        return [*found, proof.followed(await proving.follow(connection, version, settings.release))]
+
+    _report(version, asyncio.run(_with_database(settings, shown)))
+
+
+def _beside(version: str) -> Settings:
+    """This release's settings.
+
+    Raises:
+        UsageError: it would be held against itself.
+    """
+    settings = read(Settings, "FINANCE")
+    if settings.release == version:
+        told = (
+            f"expected another release than this one, found {version}; FINANCE_RELEASE says which one this is"
+        )
+        raise click.UsageError(told)
+    return settings
+
+
+def _report(version: str, shown: Sequence[proof.Shown]) -> None:
+    print(orjson.dumps(proof.report(version, shown), option=orjson.OPT_INDENT_2).decode())
+    sys.exit(0 if all(one.verdict == "pass" for one in shown) else REFUSED)
+
+
+async def _with_database(settings: Settings, work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
     url = settings.projector_database_url
     address = place(url, REPLAY)
     try:

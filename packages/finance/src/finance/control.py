@@ -16,7 +16,7 @@ from finance.money import BASE, plain
 from finance.payment import Payment
 from finance.posting import SIDES
 from finance.settlement import SALES
-from finance.verify import Findings, Stored
+from finance.verify import CONTROLS, STREAMS, Findings, Stored
 from finance.voucher import Voucher
 
 OPENED: Final = (*get_args(invoice.Event), *get_args(voucher.Event), *get_args(payment.Event))
@@ -35,14 +35,16 @@ def check(log: Iterable[Stored], found: Findings) -> None:
     places = {place for place in found.lines if place[1] in posting.controls(place[0])} | owed.keys()
     for tenant_id, one, currency in sorted(places):
         place = (tenant_id, one, currency)
+        found.looked[CONTROLS] += 1
         for said, held, unit in (
             (owed[place][0], found.lines.get(place, 0), currency),
             (owed[place][1], found.base_lines.get(place, 0), BASE),
         ):
             if said != held:
-                found.faults.append(
+                found.tell(
+                    CONTROLS,
                     f"tenant {tenant_id}: control account {one} holds {plain(held, unit)} {unit}"
-                    f" of entries in {currency}, but documents say {plain(said, unit)}"
+                    f" of entries in {currency}, but documents say {plain(said, unit)}",
                 )
 
 
@@ -59,7 +61,7 @@ def folded(log: Iterable[Stored], found: Findings) -> Iterator[tuple[str, Any]]:
         try:
             state = evolve(state, stored.event)
         except AssertionError:
-            found.faults.append(f"stream {stored.stream_id}: version {stored.version} cannot be folded")
+            found.tell(STREAMS, f"stream {stored.stream_id}: version {stored.version} cannot be folded")
     if state is not None:
         yield stream[0], state
 

@@ -4,6 +4,7 @@ Draft, approved (numbered and posted), partly paid, paid; cancelled from draft o
 state but a question to the due date. What was paid is counted from events, so that nothing is paid twice.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Final, assert_never
@@ -361,14 +362,23 @@ def checked(terms: Terms) -> Terms:
     Raises:
         Refused: no lines or too many, due before it is made out, or too large to keep.
     """
-    if not 1 <= len(terms.lines) <= MOST_LINES:
-        raise InvoiceWithoutLines(f"Expected 1 to {MOST_LINES} lines, found {len(terms.lines)}.")
-    if terms.due_date < terms.invoice_date:
-        raise DateMalformed(f"Due {terms.due_date} is before the invoice's {terms.invoice_date}.")
-    total = sum(line.amount_minor + line.vat_minor for line in terms.lines)
-    if total > LARGEST_MINOR:
-        raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units an invoice, found {total}")
+    bounded(terms.lines, dated=terms.invoice_date, due=terms.due_date)
     return terms
+
+
+def bounded(lines: Sequence[Line], *, dated: date, due: date) -> None:
+    """What any document's terms must keep, an invoice's or a voucher's.
+
+    Raises:
+        Refused: no lines or too many, due before it is made out, or too large to keep.
+    """
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise InvoiceWithoutLines(f"Expected 1 to {MOST_LINES} lines, found {len(lines)}.")
+    if due < dated:
+        raise DateMalformed(f"Due {due} is before the document's {dated}.")
+    total = sum(line.amount_minor + line.vat_minor for line in lines)
+    if total > LARGEST_MINOR:
+        raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units a document, found {total}")
 
 
 def _existing(invoice: Invoice | None) -> Invoice:

@@ -293,6 +293,12 @@ class InvoiceHasPayments(Refused):
     code = "invoice-has-payments"
 
 
+class InvoiceCorrected(Refused):
+    """An approved note corrects this document; cancel the note first."""
+
+    code = "invoice-corrected"
+
+
 class InvoiceNotPayable(Refused):
     """Only an approved invoice can be paid."""
 

@@ -4,14 +4,20 @@ Recomputes everything from events and compares: debits equal credits per tenant 
 gaps, numbers without gaps, and the read models of a release against the log.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from finance import journal, numbering
 from finance.money import BASE, plain
+
+DEBITS: Final = "debits equal credits"
+NUMBERS: Final = "numbers without gaps"
+STREAMS: Final = "streams whole"
+CONTROLS: Final = "control accounts tie"
+"""What is proved, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +41,8 @@ class Unreadable:
 class Findings:
     """What the log adds up to, in minor units. `sums` are debits and credits; the others debits less credits.
 
-    Those with `base` are in the currency of the books.
+    Those with `base` are in the currency of the books. `faults` are told in their order, `about` has them by what is
+    proved, and `looked` how much was looked at for it.
     """
 
     events: int = 0
@@ -44,6 +51,12 @@ class Findings:
     lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     base_lines: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     faults: list[str] = field(default_factory=list)
+    about: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    looked: Counter[str] = field(default_factory=Counter)
+
+    def tell(self, about: str, fault: str) -> None:
+        self.faults.append(fault)
+        self.about[about].append(fault)
 
     @property
     def verdict(self) -> str:
@@ -78,32 +91,33 @@ def examine(log: Iterable[Stored]) -> Findings:
     numbers: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for stored in log:
         found.events += 1
+        found.looked[STREAMS] += 1
         stream = (stored.tenant_id, stored.stream_id)
         if stored.version != versions[stream] + 1:
-            found.faults.append(
-                f"stream {stored.stream_id}: version {stored.version} follows {versions[stream]}"
-            )
+            told = f"stream {stored.stream_id}: version {stored.version} follows {versions[stream]}"
+            found.tell(STREAMS, told)
         versions[stream] = stored.version
         _count(found, numbers, stored)
     for (tenant, currency), (debit, credit) in found.sums.items():
         if debit != credit:
             difference = plain(debit - credit, currency)
-            found.faults.append(f"tenant {tenant}: debits less credits is {difference} {currency}")
+            found.tell(DEBITS, f"tenant {tenant}: debits less credits is {difference} {currency}")
     for tenant, difference_minor in found.base_sums.items():
         if difference_minor:
             difference = plain(difference_minor, BASE)
-            found.faults.append(f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
+            found.tell(DEBITS, f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
     for (tenant, series, year), drawn in numbers.items():
         if sorted(drawn) != list(range(1, len(drawn) + 1)):
-            found.faults.append(f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
+            found.tell(NUMBERS, f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
     return found
 
 
 def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stored: Stored) -> None:
     match stored.event:
         case Unreadable(why):
-            found.faults.append(f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
+            found.tell(STREAMS, f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
         case journal.Posted(number=number, currency=currency, lines=lines):
+            found.looked[DEBITS] += 1
             sums = found.sums[stored.tenant_id, currency]
             for line in lines:
                 sums[0] += line.debit_minor
@@ -115,7 +129,7 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
                 found.base_lines[place] += debit - credit
             in_base = [debit - credit for debit, credit in (journal.base(line, currency) for line in lines)]
             if sum(line.debit_minor - line.credit_minor for line in lines) or sum(in_base):
-                found.faults.append(f"entry {number} of tenant {stored.tenant_id} does not balance")
+                found.tell(DEBITS, f"entry {number} of tenant {stored.tenant_id} does not balance")
         case _:
             pass
     for number, day in numbering.carried(stored.event):
@@ -130,8 +144,9 @@ def _number(
     day: date | None,
 ) -> None:
     """Note a number; `day` is the document's where the number alone does not tell it."""
+    found.looked[NUMBERS] += 1
     try:
         drawn = numbering.read(number, day)
         numbers[stored.tenant_id, drawn.series, drawn.fiscal_year].append(drawn.sequence)
     except ValueError:
-        found.faults.append(f"stream {stored.stream_id}: number '{number[:40]}' cannot be read")
+        found.tell(NUMBERS, f"stream {stored.stream_id}: number '{number[:40]}' cannot be read")

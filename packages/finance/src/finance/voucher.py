@@ -17,15 +17,12 @@ import msgspec
 
 from finance import invoice, settlement, taxation
 from finance.invoice import Line
-from finance.money import LARGEST_MINOR, Money
+from finance.money import Money
 from finance.refusal import (
-    AmountMalformed,
-    DateMalformed,
     InvoiceCancelled,
     InvoiceHasPayments,
     InvoiceNotDraft,
     InvoiceNotPayable,
-    InvoiceWithoutLines,
     VoucherNotCredit,
     VoucherNotDebt,
 )
@@ -283,13 +280,7 @@ def checked(kind: str, terms: Terms) -> Terms:
         Refused: no lines or too many, due before it is made out, too large to keep; a bill without the vendor's
             number, or a note without a reason.
     """
-    if not 1 <= len(terms.lines) <= invoice.MOST_LINES:
-        raise InvoiceWithoutLines(f"Expected 1 to {invoice.MOST_LINES} lines, found {len(terms.lines)}.")
-    if terms.due_date < terms.voucher_date:
-        raise DateMalformed(f"Due {terms.due_date} is before the voucher's {terms.voucher_date}.")
-    total = sum(line.amount_minor + line.vat_minor for line in terms.lines)
-    if total > LARGEST_MINOR:
-        raise AmountMalformed(f"expected at most {LARGEST_MINOR} minor units a voucher, found {total}")
+    invoice.bounded(terms.lines, dated=terms.voucher_date, due=terms.due_date)
     if kind == BILL or terms.reference is not None:
         reference = sized(terms.reference or "", "reference", 1, 100)
         terms = msgspec.structs.replace(terms, reference=reference)

@@ -17,6 +17,7 @@ from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views
 from finance.app import application
 from finance.graphql.context import Service
+from finance.graphql.cost import COST_LIMIT, DEPTH_LIMIT, Limits
 from finance.graphql.execution import Executor
 from finance.graphql.schema import build as build_schema
 from finance.handle import Books
@@ -35,7 +36,9 @@ class Settings:
     """`FINANCE_*`. Three database URLs for three roles: commands and queries, replay, and migrations.
 
     `masterdata_batching`, `masterdata_fallback` and `cache` are what a release is shipped with; `max_requests`
-    ends the process after so many, for deployments that recycle their workers.
+    ends the process after so many, for deployments that recycle their workers. `graphql_cost_limit` and
+    `graphql_depth_limit` are how much one request may ask for, and how deep: a page with five look-ups a row, and more
+    than the deepest thing there is.
     """
 
     database_url: str = secret(default="")
@@ -53,6 +56,8 @@ class Settings:
     cache: bool = True
     redis_url: str = secret(default="")
     max_requests: int | None = None
+    graphql_cost_limit: int = COST_LIMIT
+    graphql_depth_limit: int = DEPTH_LIMIT
     deployment: Literal["production", "laptop"] = "production"
 
 
@@ -132,7 +137,11 @@ async def build(settings: Settings) -> ASGIApp:
             batching=settings.masterdata_batching,
             now=clock.now,
         ),
-        executor=Executor(build_schema(), introspection=settings.deployment != "production"),
+        executor=Executor(
+            build_schema(),
+            introspection=settings.deployment != "production",
+            limits=Limits(cost=settings.graphql_cost_limit, depth=settings.graphql_depth_limit),
+        ),
         verifier=verifier,
         about={"service": "finance", "release": settings.release, "colour": settings.colour},
         checks={"event store": store.answer, "read models": projector.answer, "token keys": verifier.ready},

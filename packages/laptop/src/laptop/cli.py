@@ -141,8 +141,11 @@ def release() -> None:
 @click.argument("version")
 @click.option("--colour", type=click.Choice(["blue", "green"]), required=True)
 @click.option("--settings-file", type=click.Path(exists=True, path_type=Path), required=True)
-def run_release(service: str, version: str, colour: str, settings_file: Path) -> None:
-    """Become this version of the service."""
-    from laptop.release import become, load
+@click.argument("arguments", nargs=-1)
+def run_release(
+    service: str, version: str, colour: str, settings_file: Path, arguments: tuple[str, ...]
+) -> None:
+    """Become this version of the service, or another of its commands: -- prove books --of 1.1.0"""
+    from laptop.release import SERVE, become, load
 
-    become(load(service, version), colour, settings_file)
+    become(load(service, version), colour, settings_file, arguments or SERVE)

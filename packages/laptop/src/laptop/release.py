@@ -1,16 +1,17 @@
 """Releases as they are shipped to this machine: a manifest of settings over one build of the code.
 
 `laptop release run SERVICE VERSION` becomes that service with the settings of its manifest and those of this
-laptop; what is shipped with a release wins.
+laptop; what is shipped with a release wins. Another command of that release is run the same way: a proof by its code.
 """
 
 import json
 import os
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 import yaml
 
@@ -61,8 +62,13 @@ def load(service: str, version: str) -> Release:
     )
 
 
-def become(release: Release, colour: str, settings_file: Path) -> None:
-    """Turn this process into the service. Does not return."""
+SERVE: Final = ("serve",)
+PATIENCE: Final = 10
+"""By how much other commands let the services go first: here they share one machine with the users."""
+
+
+def become(release: Release, colour: str, settings_file: Path, arguments: Sequence[str] = SERVE) -> None:
+    """Turn this process into the service, or into another of its commands. Does not return."""
     prefix = release.service.upper()
     settings: dict[str, str] = json.loads(settings_file.read_text(encoding="utf-8"))[colour]
     shipped = {
@@ -77,5 +83,7 @@ def become(release: Release, colour: str, settings_file: Path) -> None:
     }
     if release.cpu_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (release.cpu_seconds, release.cpu_seconds + 1))
+    if tuple(arguments) != SERVE:
+        os.nice(PATIENCE)
     program = str(binaries.ours(release.service))
-    os.execve(program, [program, "serve"], environment)  # noqa: S606 - becoming the service is its purpose
+    os.execve(program, [program, *arguments], environment)  # noqa: S606 - becoming it is the purpose

@@ -128,6 +128,14 @@ class Topology:
         shown = ["--colour", colour, "--settings-file", str(self.releases_file)]
         return [laptop, "release", "run", "finance", version, *shown]
 
+    def proofs(self) -> dict[str, object]:
+        """The proofs of finance, each run by the release that serves now: its word does not depend on green's code."""
+        by_blue = self.release_command(BLUE_RELEASE, "blue")
+        return {
+            name: {"command": [*by_blue, "--", "prove", name, "--of", "{version}"]}
+            for name in ("books", "reading")
+        }
+
 
 def prepare(state: Path, *, size: Size, port: int | None = None) -> Topology:
     """Make the folder, draw ports and secrets, and create the database cluster.
@@ -204,6 +212,7 @@ def site(topology: Topology) -> dict[str, object]:
             "environment": {
                 "FINANCE_PROJECTOR_DATABASE_URL": topology.cluster.url("finance_projector", "finance")
             },
+            "proofs": topology.proofs(),
         },
     }
 

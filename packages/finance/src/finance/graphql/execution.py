@@ -22,6 +22,7 @@ from graphql import (
 from graphql.validation import NoSchemaIntrospectionCustomRule
 
 from finance.graphql.context import Context
+from finance.graphql.cost import Limits, QueryTooCostly, QueryTooDeep
 from finance.graphql.federation import NoSubgraphRule
 from finance.graphql.permission import PermissionMissing
 from finance.ports import Fault
@@ -36,8 +37,9 @@ REMEMBERED = 1_000
 class Executor:
     """Executes requests against one schema."""
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool, limits: Limits | None = None) -> None:
         self._schema = schema
+        self._limits = limits or Limits()
         hidden = () if introspection else (NoSchemaIntrospectionCustomRule, NoSubgraphRule)
         self._rules = [*specified_rules, *hidden]
         self._prepared = lru_cache(maxsize=REMEMBERED)(self._prepare)
@@ -60,12 +62,13 @@ class Executor:
         prepared = self._prepared(request["query"])
         if isinstance(prepared, tuple):
             return 400, {"errors": [told(error, "request-invalid") for error in prepared]}
+        name, given = request.get("operationName"), dict(variables or {})
+        try:
+            self._limits.admit(self._schema, prepared, name, given)
+        except (QueryTooDeep, QueryTooCostly) as error:
+            return 400, {"errors": [told(error, error.code)]}
         result = execute(
-            self._schema,
-            prepared,
-            context_value=context,
-            variable_values=dict(variables or {}),
-            operation_name=request.get("operationName"),
+            self._schema, prepared, context_value=context, variable_values=given, operation_name=name
         )
         return answered(await result if isawaitable(result) else result)
 
