@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from laptop.ports import free_ports
-from tranche.adapters.keeper import started_at
-from tranche.adapters.process import ProcessEnvironment, is_zombie
+from tranche.adapters.pids import is_zombie, started_at
+from tranche.adapters.process import ProcessEnvironment
 from tranche.ports import Colour, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 

@@ -16,15 +16,8 @@ from typing import Any, Final
 from tranche.approval import is_all_that_lacks
 from tranche.attestation import Basis, MadeBy, attested
 from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
-from tranche.decide import (
-    Complete,
-    Decision,
-    Hold,
-    RollBack,
-    StepBack,
-    checks,
-    decide,
-)
+from tranche.decide import checks, decide
+from tranche.decision import Complete, Decision, Hold, RollBack, StepBack
 from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
 from tranche.evidence import Evidence
 from tranche.limits import KEPT, Reading

@@ -13,12 +13,13 @@ In this order, and the order is the point:
    called, or users go back.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from tranche import approval
+from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack
 from tranche.evidence import Evidence
 from tranche.freeze import covering
 from tranche.limits import LimitReading, Reading, bad, breached
@@ -26,60 +27,6 @@ from tranche.plan import Answer, Phase, Plan, duration
 from tranche.ports import Stage, Verdict
 from tranche.progress import Progress, Stay
 from tranche.signals import GREEN_ARMS, NOTHING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change.
-
-    `page` calls somebody; `stops` pauses the rollout besides, so that nothing goes forward until a person resumes it.
-    """
-
-    verdict: Verdict
-    reason: str
-    key: str
-    page: bool = False
-    stops: bool = False
-    lacking: tuple[Reading, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """Go on: to the next phase, or from internal users to the phase's whole weight."""
-
-    phase: int
-    internal_only: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBack:
-    """Give green the weight of the phase before."""
-
-    phase: int
-    cause: str
-    reason: str
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollBack:
-    """Give blue everybody."""
-
-    cause: str
-    reason: str
-    first_bad_at: datetime | None = None
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete:
-    """Green has everybody and has shown everything."""
-
-    reason: str
-
-
-Decision = Hold | Advance | StepBack | RollBack | Complete
 
 FREEZE: Final = "freeze"
 """The name of the check that a freeze fails."""

@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from tranche.freeze import Freeze
 from tranche.gate_kinds import strings_of
-from tranche.plan import PLACEHOLDER, Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
+from tranche.plan import Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
 from tranche.secret import Secret, SecretMissing
 from tranche.shape import FileRefused, Place, nearest
 from tranche.site import Site
+from tranche.text import PLACEHOLDER
 
 Json = dict[str, Any]
 

@@ -6,7 +6,8 @@ What was measured in the stay that ends stands beside the decision that ended it
 from datetime import datetime
 from typing import assert_never
 
-from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack, checks
+from tranche.decide import checks
+from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack, roll_back
 from tranche.events import (
     Completed,
     Event,
@@ -14,7 +15,6 @@ from tranche.events import (
     Measured,
     Paused,
     PhaseEntered,
-    RollbackDecided,
     SteppedBack,
     WeightRequested,
 )
@@ -69,18 +69,6 @@ def _hold(decision: Hold, progress: Progress) -> list[Event]:
     if decision.stops and progress.paused_by is None:
         return [held, Paused(reason=decision.reason)]
     return [held]
-
-
-def roll_back(decision: RollBack, progress: Progress) -> list[Event]:
-    """The decision, and the weight it asks for: the two that must never be apart."""
-    decided = RollbackDecided(
-        cause=decision.cause,
-        reason=decision.reason,
-        first_bad_at=decision.first_bad_at.isoformat() if decision.first_bad_at else None,
-        numbers=decision.numbers,
-    )
-    request = WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False)
-    return [decided, request]
 
 
 def _request(plan: Plan, progress: Progress, green_weight: int) -> WeightRequested:

@@ -3,16 +3,18 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tranche.access import Token
-from tranche.audit import Export
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
-from tranche.judgement import figure
+from tranche.limits import figure
 from tranche.plan import duration
 from tranche.ports import Recorded, Split
 from tranche.progress import Progress, percent_of
 from tranche.story import title_and_text
+
+if TYPE_CHECKING:
+    from tranche.access import Token
+    from tranche.audit import Export
 
 WIDTH = 100
 MARKS = {"pass": "✓", "fail": "✗", "not yet": "…", "cannot tell": "?"}
@@ -249,7 +251,7 @@ def text_of_who(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def evidence_document(exported: Export) -> Json:
+def evidence_document(exported: "Export") -> Json:
     """What was found in exported evidence."""
     progress = exported.cases[-1].before if exported.cases else None
     return {
@@ -289,7 +291,7 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def tokens_json(tokens: Sequence[tuple[Token, bool]]) -> list[Json]:
+def tokens_json(tokens: "Sequence[tuple[Token, bool]]") -> list[Json]:
     """Every token, without its hash."""
     return [
         {

@@ -6,7 +6,6 @@ plan.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -22,9 +21,6 @@ STAGING: Final = "staging"
 
 OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
 """What every gate may be told of what it is run for, on any site."""
-
-PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-"""A variable in a gate's settings, filled in before the gate is run."""
 
 
 class Metric(StrEnum):
@@ -237,8 +233,3 @@ def duration(seconds: float) -> str:
     if round(seconds, 1) or not parts:
         parts.append(f"{round(seconds, 1):g}s")
     return " ".join(parts)
-
-
-def plain(text: str) -> str:
-    """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
-    return "".join(each if each.isprintable() else " " for each in text).strip()

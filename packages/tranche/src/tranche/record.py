@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tranche.events import decode
-from tranche.judgement import figure
+from tranche.limits import figure
 from tranche.ports import Recorded
 from tranche.story import title_and_text, told
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tranche import budget
-from tranche.decide import Hold, approval_readings, dwell_of
+from tranche.decide import approval_readings, dwell_of
+from tranche.decision import Hold
 from tranche.freeze import covering
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict

@@ -9,13 +9,12 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, Final
 
-from tranche.adapters.keeper import started_at
+from tranche.adapters.pids import is_zombie, started_at
 from tranche.ports import Colour, ColourState, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 
@@ -103,6 +102,8 @@ class ProcessEnvironment:
         return f"{found.ready} answers {answer.status}" + (f": {said}" if said else "")
 
     def _start(self, colour: Colour, version: str, found: ColourSite) -> None:
+        import subprocess  # who only stops a version waits for no such thing
+
         directory = self._site.directory
         names = {"{version}": version, "{colour}": colour.value}
         log = directory / f"{colour}-{version}.log"
@@ -140,12 +141,3 @@ def put(text: str, names: dict[str, str]) -> str:
     for name, value in names.items():
         text = text.replace(name, value)
     return text
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return True
-    return text.rpartition(")")[2].split()[0] == "Z"
