@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from laptop import binaries
 from laptop.ports import free_ports
 from tranche.adapters.clock import WallClock
 from tranche.adapters.drill import DrillGate
-from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
+from tranche.adapters.envoy import EnvoyDrain, EnvoySignals, EnvoyTraffic
 from tranche.adapters.envoy_config import write_all, write_routes
 from tranche.adapters.memory import InlineWorkers, MemoryEnvironment, MemoryLock, MemoryNotifier
 from tranche.adapters.sqlite import SqliteLog
@@ -64,6 +64,8 @@ class Service:
     healthy: bool = True
     server: ThreadingHTTPServer | None = None
     open: set[socket.socket] = field(default_factory=set)
+    held: threading.Event = field(default_factory=threading.Event)
+    """What requests of /held wait for."""
 
     def start(self) -> None:
         service = self
@@ -85,6 +87,8 @@ class Service:
                 else:
                     if self.path.startswith("/slow"):
                         time.sleep(0.13)
+                    if self.path.startswith("/held"):
+                        service.held.wait(10)
                     status = 500 if self.path.startswith("/fail") else 200
                     given = {key.lower(): value for key, value in self.headers.items()}
                     body = json.dumps({"served_by": service.name, "given": given})
@@ -427,6 +431,43 @@ def test_envoys_own_answers_are_errors_of_the_arm_that_was_asked(bench: Bench) -
     found = counted(bench, lambda: [bench.ask_as(user) for user in USERS[:10]])
     requests, errors = found[Arm.GREEN]
     assert (requests, errors) == (10, 10)
+
+
+@pytest.mark.parametrize(("colour", "weight"), [(Colour.GREEN, 10_000), (Colour.BLUE, 0)])
+def test_a_colour_is_drained_when_the_last_of_its_requests_was_answered(
+    bench: Bench, colour: Colour, weight: int
+) -> None:
+    service, drain = bench.green if colour is Colour.GREEN else bench.blue, EnvoyDrain(bench.site)
+    service.held.clear()
+    bench.set(weight)
+    users = USERS[:20]
+    until(
+        lambda: {answer.served_by for answer in bench.everybody(users).values()} == {service.name},
+        "every thread of Envoy knows the hosts",
+    )
+    assert drain.wait(colour) == "", "nobody asks"
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(bench.ask_as, user, "/held") for user in ("anna", "ben")]
+        until(lambda: drain.under_way(colour) == 2, "two requests are under way")
+        bench.set(10_000 - weight)
+        hasty = EnvoyDrain(replace(bench.site, drain_s=0.2)).wait(colour)
+        waited = threads.submit(drain.wait, colour)
+        bench.ask_as("cem")  # the others go on meanwhile
+        was_done = waited.done()
+        service.held.set()
+        assert waited.result(10) == ""
+        assert [answer.result(10).status for answer in asked] == [200, 200]
+    assert not was_done
+    assert hasty == "2 requests were still under way after 0.2 s"
+
+
+def test_what_is_under_way_cannot_be_told_without_envoy_and_that_is_said(bench: Bench) -> None:
+    away = replace(bench.site, admin="http://127.0.0.1:9", drain_s=0.1)
+    assert (
+        EnvoyDrain(away)
+        .wait(Colour.GREEN)
+        .startswith("whether requests were under way cannot be told (Envoy")
+    )
 
 
 def test_an_update_that_envoy_refuses_is_a_fault_and_the_old_split_stands(bench: Bench) -> None:

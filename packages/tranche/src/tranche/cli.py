@@ -142,9 +142,9 @@ def control(standby: bool, site_file: Path | None, as_json: bool) -> int:
     _take_control(here, wait_s=math.inf if standby else 0.2)
     try:
         progress = here.desk.progress()
-        if progress.is_finished and standby:
+        if progress.is_over and standby:
             return _ended(progress)
-        if progress.is_finished:
+        if progress.is_over:
             raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
         return _control(here, progress, as_json)
     finally:
@@ -172,13 +172,14 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    while not progress.is_finished:
+    while True:
         progress, has_lost_lease = wiring.run(here, progress, tell)
         if has_lost_lease:
             click.echo("tranche: the lease is lost; standing by", err=True)
             _take_control(here, wait_s=math.inf)
             progress = here.desk.progress(progress.rollout)
-    return _ended(progress)
+        if progress.is_over or not has_lost_lease:
+            return _ended(progress)
 
 
 def _ended(progress: Progress) -> int:

@@ -24,6 +24,7 @@ from tranche.events import (
     RollbackDecided,
     RolledBack,
     Started,
+    Stopped,
     WeightRequested,
     encode,
 )
@@ -370,9 +371,14 @@ class Desk:
                 return []
             return [Retired(colour=Colour.BLUE.value, detail=reason or f"{actor} asked for it")]
 
-        progress = self._ask(ask, actor, also={State.COMPLETED})
-        environment.retire(Colour.BLUE)
-        return progress
+        self._ask(ask, actor, also={State.COMPLETED})
+        left = environment.retire(Colour.BLUE)
+
+        def note(progress: Progress) -> list[Event]:
+            is_known = Colour.BLUE.value in progress.stopped
+            return [] if is_known else [Stopped(colour=Colour.BLUE.value, version=None, left=left)]
+
+        return self._ask(note, actor, also={State.COMPLETED})
 
     def case(self, gate: str | None = None) -> list[Json]:
         """What people are asked to approve in the present phase, with its evidence and the digest of it.
@@ -511,8 +517,8 @@ class Desk:
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""
         try:
-            environment.retire(Colour.GREEN)
-            told = "stopped"
+            left = environment.retire(Colour.GREEN)
+            told = f"stopped; {left}" if left else "stopped"
         except EnvironmentFault as fault:
             told = f"not stopped: {fault}"
 

@@ -213,6 +213,18 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A colour runs no more; `left` is what was still under way when the wait for it was over, or "".
+
+    Of blue, what was retired has come to its end with this; of green only recorded where something was left.
+    """
+
+    colour: str
+    version: str | None
+    left: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
     """An entry of the hash chain: it vouches for the events appended with it. `unsigned` is why it is not signed."""
 
@@ -244,6 +256,7 @@ Event = (
     | RolledBack
     | Completed
     | Retired
+    | Stopped
     | Attested
 )
 
@@ -270,6 +283,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "rolled-back/1": RolledBack,
     "completed/1": Completed,
     "retired/1": Retired,
+    "stopped/1": Stopped,
     "attested/1": Attested,
 }
 NAMES: Final = {kind: name for name, kind in TYPES.items()}

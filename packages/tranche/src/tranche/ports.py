@@ -199,8 +199,10 @@ class Environment(Protocol):
             EnvironmentFault: it cannot be told.
         """
 
-    def retire(self, colour: Colour) -> None:
+    def retire(self, colour: Colour) -> str:
         """Stop what runs there, letting requests under way finish. Idempotent.
+
+        Answers what must not go unsaid: that the bound on waiting was reached, and what was under way then; or "".
 
         Raises:
             EnvironmentFault: it would not stop.

@@ -33,6 +33,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     WeightApplied,
     WeightRequested,
@@ -157,6 +158,7 @@ class Progress:
     returns_to: int = 1
     brought_by: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
     requests: int = 1
     log_digest: str = ""
     entries: int = 0
@@ -182,6 +184,11 @@ class Progress:
     @property
     def is_finished(self) -> bool:
         return self.state in {State.ROLLED_BACK, State.COMPLETED}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done: it is finished, and what was retired has stopped."""
+        return self.is_finished and self.retired <= self.stopped
 
     @property
     def has_users(self) -> bool:
@@ -327,6 +334,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return replace(_with_stay(progress, left_at=at), completed_at=at, held=None)
         case Retired():
             return replace(progress, retired=progress.retired | {event.colour})
+        case Stopped():
+            return replace(progress, stopped=progress.stopped | {event.colour})
         case Attested():
             entry = digest(str(event.envelope["payload"]))
             return replace(progress, entries=progress.entries + 1, last_entry=entry)

@@ -61,7 +61,8 @@ class Passthrough:
 class TrafficSite:
     """The data plane. `admin` is a URL, `listen` and `colours` are host:port.
 
-    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie.
+    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie. `drain_s` is how
+    long requests under way are waited for before the version that answers them is stopped.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class TrafficSite:
     identity: Identity | None = None
     passthrough: tuple[Passthrough, ...] = ()
     access_log: Path | None = None
+    drain_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +329,9 @@ TRAFFIC: Final = {
     "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
     "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),
     "access_log": Key(Text(expected="a file"), "one JSON line a request, when given", None),
+    "drain_s": Key(
+        Whole(most=3600), "seconds requests under way may take before their version is stopped", 20
+    ),
 }
 COLOUR: Final = {
     "ready": Key(URL, "answers 200 when the colour can take users"),

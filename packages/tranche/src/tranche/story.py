@@ -24,6 +24,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     WeightApplied,
     WeightRequested,
@@ -92,6 +93,9 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "completed", event.reason
         case Retired():
             return "retired", f"{event.colour}: {event.detail}"
+        case Stopped():
+            which = event.colour if event.version is None else f"{event.colour} ({event.version})"
+            return "stopped", f"{which}; {event.left}" if event.left else which
         case Attested():
             how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
             return "attested", f"entry {event.entry} of the evidence, {how}"

@@ -84,9 +84,10 @@ class Installation:
         return EnvoyTraffic(self.site.traffic)
 
     def environment(self) -> Environment:
+        from tranche.adapters.envoy import EnvoyDrain
         from tranche.adapters.process import ProcessEnvironment
 
-        return ProcessEnvironment(self.site.environment)
+        return ProcessEnvironment(self.site.environment, EnvoyDrain(self.site.traffic).wait)
 
     def traffic_lock(self) -> Lock:
         return FileLock(self.folder.path / TRAFFIC_LOCK)
@@ -378,7 +379,7 @@ def control(here: Installation, site_file: str, *, actor: str, token: str | None
         ControllerFault: it did not come up.
     """
     progress = here.desk.progress()
-    if progress.is_finished:
+    if progress.is_over:
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
         raise ControllerRunning
