@@ -21,7 +21,7 @@ from tranche.decision import Complete, Decision, Hold, RollBack, StepBack
 from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, Stopped, TakenOver, encode
 from tranche.evidence import Evidence
 from tranche.limits import KEPT, Reading
-from tranche.moves import events_of, measured
+from tranche.moves import events_of, measured, mirror
 from tranche.observe import (
     Observations,
     begin_stay,
@@ -427,6 +427,9 @@ class Controller:
         healthy = self.seen.last is not None and self.seen.last.healthy_hosts.get(Colour.GREEN, 0) > 0
         if self.progress.green_ready_at is None and healthy:
             self._append(GreenReady(version=version))
+        if healthy:
+            for event in mirror(self.plan, self.progress):
+                self._append(event)
         if healthy and not self.progress.is_finished:
             self._bench.start_due(self.plan, self.progress)
 

@@ -24,7 +24,7 @@ from tranche.evidence import Evidence
 from tranche.freeze import covering
 from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
-from tranche.ports import Stage, Verdict
+from tranche.ports import Arm, Stage, Verdict
 from tranche.progress import Progress, Stay
 from tranche.signals import GREEN_ARMS, NOTHING
 
@@ -117,7 +117,9 @@ def situation(progress: Progress, evidence: Evidence) -> str:
     """`week-2 at 30 %, 2 errors in 512 requests, p95 84 ms`."""
     stay = progress.stay
     if stay.phase == 0:
-        return "staging"
+        copies = evidence.arms.get(Arm.MIRROR, NOTHING)
+        told = f", {copies.errors} errors in {copies.requests} copied requests" if copies.requests else ""
+        return f"staging{told}"
     where = ", internal users only" if stay.internal_only else f" at {stay.weight_percent:g} %"
     green = sum((evidence.arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)
     latency = green.latency_ms(0.95)

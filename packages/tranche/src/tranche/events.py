@@ -69,6 +69,14 @@ class WeightRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorRequested:
+    """From now on green, which has no users, is sent a copy of this share of blue's reads."""
+
+    identifier: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightApplied:
     """The data plane was seen to serve it. `took_ms` is None when it served it already."""
 
@@ -240,6 +248,7 @@ Event = (
     | PhaseEntered
     | Measured
     | WeightRequested
+    | MirrorRequested
     | WeightApplied
     | WeightRestored
     | GateAnswered
@@ -267,6 +276,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "phase-entered/1": PhaseEntered,
     "measured/1": Measured,
     "weight-requested/1": WeightRequested,
+    "mirror-requested/1": MirrorRequested,
     "weight-applied/1": WeightApplied,
     "weight-restored/1": WeightRestored,
     "gate-answered/1": GateAnswered,

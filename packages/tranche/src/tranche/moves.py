@@ -13,6 +13,7 @@ from tranche.events import (
     Event,
     Held,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     SteppedBack,
@@ -20,7 +21,7 @@ from tranche.events import (
 )
 from tranche.evidence import Evidence
 from tranche.plan import Plan
-from tranche.progress import Progress
+from tranche.progress import Progress, State
 from tranche.signals import arms_json
 
 
@@ -78,6 +79,18 @@ def _request(plan: Plan, progress: Progress, green_weight: int) -> WeightRequest
         green_weight=green_weight,
         internal_to_green=plan.phases[1].internal_users_first_s > 0,
     )
+
+
+def mirror(plan: Plan, progress: Progress) -> list[Event]:
+    """Copies of reads, from when green is ready in staging; nothing where they are on, or the plan asks for none."""
+    percent = plan.phases[0].mirror_percent
+    is_on = progress.requested.mirror_percent > 0
+    may_be = (
+        progress.state is State.STAGING and progress.green_ready_at is not None and not progress.has_users
+    )
+    if not percent or is_on or not may_be:
+        return []
+    return [MirrorRequested(identifier=progress.next_identifier, percent=percent)]
 
 
 def measured(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> Measured:

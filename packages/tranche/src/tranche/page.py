@@ -39,6 +39,8 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     for number, row in enumerate(status["phases"], start=1):
         lines.append(_phase_line(row, here=number == phase["index"]))
     here = status["phases"][phase["index"] - 1] if phase["index"] else status["staging"]
+    if here.get("mirror"):
+        lines += ["", f"  {_copies(here['mirror'])}"]
     checks = [(f"gate {gate['name']}", gate) for gate in here["gates"]]
     checks += [(metric["name"], metric) for metric in here.get("metrics", [])]
     if checks:
@@ -50,6 +52,14 @@ def text_of_status(status: Mapping[str, Any]) -> str:
         told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
         lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+def _copies(mirror: Mapping[str, Any]) -> str:
+    latency = mirror["latency_ms_p95"]
+    told = (
+        f"copies of {mirror['percent']:g} % of the reads: {mirror['errors']} errors in {mirror['requests']}"
+    )
+    return told if latency is None else f"{told}, p95 {latency:.0f} ms"
 
 
 def _notices(status: Mapping[str, Any]) -> list[str]:

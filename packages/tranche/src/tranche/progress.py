@@ -24,6 +24,7 @@ from tranche.events import (
     HotfixDeclared,
     Json,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -303,6 +304,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return _with_stay(progress, measured=event)
         case WeightRequested():
             return _request(progress, event)
+        case MirrorRequested():
+            return _mirror(progress, event)
         case WeightApplied():
             return _apply(progress, event, at)
         case GateAnswered():
@@ -396,6 +399,17 @@ def _request(progress: Progress, event: WeightRequested) -> Progress:
         salt=progress.salt,
         green_weight=event.green_weight,
         internal_to_green=event.internal_to_green,
+    )
+    return replace(progress, requested=split, requests=progress.requests + 1)
+
+
+def _mirror(progress: Progress, event: MirrorRequested) -> Progress:
+    split = Split(
+        identifier=event.identifier,
+        salt=progress.salt,
+        green_weight=0,
+        internal_to_green=False,
+        mirror_percent=event.percent,
     )
     return replace(progress, requested=split, requests=progress.requests + 1)
 

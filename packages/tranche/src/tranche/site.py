@@ -62,7 +62,8 @@ class TrafficSite:
     """The data plane. `admin` is a URL, `listen` and `colours` are host:port.
 
     Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie. `drain_s` is how
-    long requests under way are waited for before the version that answers them is stopped.
+    long requests under way are waited for before the version that answers them is stopped. `read_only` are paths whose
+    GET and HEAD change nothing: copies of those may be sent to green.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class TrafficSite:
     passthrough: tuple[Passthrough, ...] = ()
     access_log: Path | None = None
     drain_s: float = 20.0
+    read_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +327,9 @@ TRAFFIC: Final = {
     "admin": Key(URL, "the data plane's administration address"),
     "listen": Key(ADDRESS, "where users arrive"),
     "identity": Key(Record(_identity, IDENTITY), "whose tokens tell users apart; else a cookie does", None),
+    "read_only": Key(
+        ListOf(URL_PATH), "paths whose GET and HEAD change nothing: green may be sent copies", ()
+    ),
     "colours": Key(MapOf(ADDRESS, keys=COLOURS), "where each colour listens"),
     "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
     "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),

@@ -15,6 +15,7 @@ from tranche.events import (
     Held,
     HotfixDeclared,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -52,6 +53,11 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case WeightRequested():
             internal = ", internal users on green" if event.internal_to_green else ""
             return "weight asked", f"{percent_of(event.green_weight):g} %{internal} ({event.identifier})"
+        case MirrorRequested():
+            return (
+                "mirror asked",
+                f"copies of {event.percent:g} % of the reads go to green ({event.identifier})",
+            )
         case WeightApplied():
             took = "was served already" if event.took_ms is None else f"in {event.took_ms:.1f} ms"
             return "weight applied", f"{event.identifier} {took}"
