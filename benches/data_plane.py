@@ -210,7 +210,7 @@ class Place:
         return path
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "tranche.cli", *words, "--site", str(self.folder / "site.yaml")]
+        return [sys.executable, "-m", "tranche.entry", *words, "--site", str(self.folder / "site.yaml")]
 
     def ask(self, *words: str) -> None:
         subprocess.run(self.command(*words), check=True, stdout=subprocess.DEVNULL)

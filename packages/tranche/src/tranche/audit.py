@@ -23,7 +23,8 @@ from tranche.attestation import (
     sealed,
 )
 from tranche.canonical import canonical, digest, event_json, plain, typed, written
-from tranche.decide import Decision, decide
+from tranche.decide import decide
+from tranche.decision import Decision
 from tranche.dossier import dossier
 from tranche.events import Attested, decode, encode
 from tranche.evidence import Evidence

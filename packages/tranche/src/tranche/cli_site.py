@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from tranche import access, settings
-from tranche.asking import asked_by, here_of, json_option, print_json, site_of, site_option
+from tranche.answer import show_json
+from tranche.asking import asked_by, here_of, json_option, site_of, site_option
 from tranche.ports import Colour
 
 
@@ -36,7 +37,7 @@ def token_create(name: str, role: str, days: int, site_file: Path | None, as_jso
     lasts = timedelta(days=days)
     made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
     if as_json:
-        print_json({"name": name, "role": role, "token": made})
+        show_json({"name": name, "role": role, "token": made})
         return
     click.echo(made)
     click.echo(f"for '{name}' as {role}, for {days} days; it is not shown again", err=True)
@@ -54,7 +55,7 @@ def token_list(site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     tokens = tokens_json(wiring.door(site).tokens())
     if as_json:
-        print_json(tokens)
+        show_json(tokens)
     else:
         click.echo(text_of_tokens(tokens))
 
@@ -71,7 +72,7 @@ def token_revoke(name: str, site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     wiring.door(site).revoke(name)
     if as_json:
-        print_json({"name": name, "counts": False})
+        show_json({"name": name, "counts": False})
     else:
         click.echo(f"the token of '{name}' counts no longer")
 
@@ -93,7 +94,7 @@ def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     sent = wiring.send_test(site, route)
     if as_json:
-        print_json({"route": route, "sent": [news.key for news in sent]})
+        show_json({"route": route, "sent": [news.key for news in sent]})
     else:
         click.echo(f"sent to '{route}'; look whether it has arrived")
 
@@ -147,7 +148,7 @@ def traffic_config(keep_routes: bool, site_file: Path | None, as_json: bool) -> 
     asked_by(site)
     wiring.write_traffic_config(site, keep_routes=keep_routes)
     if as_json:
-        print_json({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
+        show_json({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
     else:
         told = "the routes stay as they are" if keep_routes else f"everybody is on {Colour.BLUE.value}"
         click.echo(f"written to {site.traffic.directory}; {told}")

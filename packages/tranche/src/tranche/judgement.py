@@ -13,7 +13,7 @@ import numpy as np
 
 from tranche import judge
 from tranche.judge import Design, Floats, Look, Question, State
-from tranche.limits import Reading, bad, percent
+from tranche.limits import Reading, bad, figure, percent
 from tranche.plan import Bound, Metric, Phase, Plan, duration
 from tranche.ports import Arm, Verdict
 from tranche.signals import (
@@ -371,11 +371,6 @@ def harm(case: Case, found: Judgement) -> Reading:
         verdict = Verdict.NOT_YET
         told = f"{words(case, found, leading)}: {told}, and nothing goes forward above {SUSPICION * line:g}"
     return Reading(name=case.asked[leading].name, verdict=verdict, reason=told, numbers=numbers)
-
-
-def figure(evidence: float) -> str:
-    """Evidence as people read it: two figures below ten, whole numbers above."""
-    return f"{evidence:.2g}" if evidence < 10 else f"{evidence:,.0f}"
 
 
 def _ratio(tally: Tally, number: int) -> float | None:

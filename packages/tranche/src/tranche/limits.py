@@ -187,6 +187,11 @@ def _sustained(
     return LimitReading(limit=limit, reading=reading, blue_too=blue_too, first_bad_at=first)
 
 
+def figure(evidence: float) -> str:
+    """Evidence as people read it: two figures below ten, whole numbers above."""
+    return f"{evidence:.2g}" if evidence < 10 else f"{evidence:,.0f}"
+
+
 def percent(share: float) -> str:
     """A share as people read it: two significant figures below ten percent."""
     value = 100 * share

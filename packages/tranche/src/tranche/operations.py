@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from tranche.access import NEEDS, Role
-from tranche.plan import plain
 from tranche.refusal import Refused
 from tranche.shape import nearest
+from tranche.text import plain
 
 PREFIX: Final = "/v1"
 LATEST: Final = "latest"

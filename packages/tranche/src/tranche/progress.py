@@ -24,6 +24,7 @@ from tranche.events import (
     HotfixDeclared,
     Json,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -33,6 +34,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     WeightApplied,
     WeightRequested,
@@ -157,6 +159,7 @@ class Progress:
     returns_to: int = 1
     brought_by: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
     requests: int = 1
     log_digest: str = ""
     entries: int = 0
@@ -182,6 +185,11 @@ class Progress:
     @property
     def is_finished(self) -> bool:
         return self.state in {State.ROLLED_BACK, State.COMPLETED}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done: it is finished, and what was retired has stopped."""
+        return self.is_finished and self.retired <= self.stopped
 
     @property
     def has_users(self) -> bool:
@@ -296,6 +304,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return _with_stay(progress, measured=event)
         case WeightRequested():
             return _request(progress, event)
+        case MirrorRequested():
+            return _mirror(progress, event)
         case WeightApplied():
             return _apply(progress, event, at)
         case GateAnswered():
@@ -327,6 +337,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return replace(_with_stay(progress, left_at=at), completed_at=at, held=None)
         case Retired():
             return replace(progress, retired=progress.retired | {event.colour})
+        case Stopped():
+            return replace(progress, stopped=progress.stopped | {event.colour})
         case Attested():
             entry = digest(str(event.envelope["payload"]))
             return replace(progress, entries=progress.entries + 1, last_entry=entry)
@@ -387,6 +399,17 @@ def _request(progress: Progress, event: WeightRequested) -> Progress:
         salt=progress.salt,
         green_weight=event.green_weight,
         internal_to_green=event.internal_to_green,
+    )
+    return replace(progress, requested=split, requests=progress.requests + 1)
+
+
+def _mirror(progress: Progress, event: MirrorRequested) -> Progress:
+    split = Split(
+        identifier=event.identifier,
+        salt=progress.salt,
+        green_weight=0,
+        internal_to_green=False,
+        mirror_percent=event.percent,
     )
     return replace(progress, requested=split, requests=progress.requests + 1)
 

@@ -13,6 +13,8 @@ from tranche.plan import Plan
 from tranche.refusal import Refused
 from tranche.secret import Secret, SecretKind
 from tranche.shape import (
+    ADDRESS,
+    URL,
     Choice,
     Key,
     ListOf,
@@ -98,8 +100,6 @@ class Route:
     topics: frozenset[Topic] = field(default_factory=frozenset)
 
 
-ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
-URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 MAILBOX: Final = Text(expected="an address such as team@example.test", pattern=r"[^\s@<>,;]+@[^\s@<>,;]+")
 PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tranche import budget
-from tranche.decide import Hold, approval_readings, dwell_of
+from tranche.decide import approval_readings, dwell_of
+from tranche.decision import Hold
 from tranche.freeze import covering
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict
@@ -95,7 +96,10 @@ def status(
             "elapsed_s": elapsed_s(stay, now),
         },
         "done_percent": done_percent(plan, progress, now),
-        "staging": {"gates": _gates(plan.phases[0], progress, 0, now)},
+        "staging": {
+            "gates": _gates(plan.phases[0], progress, 0, now),
+            "mirror": _mirror(plan, progress, seen),
+        },
         "phases": [_row(plan, progress, number, seen, now) for number in range(1, plan.last + 1)],
         "freeze": _freeze(plan, progress, now),
         "point_of_no_return": _point_of_no_return(plan, progress),
@@ -245,6 +249,15 @@ def _row(plan: Plan, progress: Progress, number: int, seen: Mapping[str, Any] | 
         "gates": _gates(phase, progress, number, now),
         "metrics": _metrics(phase, stays, seen),
     }
+
+
+def _mirror(plan: Plan, progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
+    """What green has answered of the copied reads; None where the plan asks for no copies."""
+    percent = plan.phases[0].mirror_percent
+    if not percent:
+        return None
+    counts = (_arms(stay, seen).get(Arm.MIRROR, NOTHING) for stay in _stays(progress, 0))
+    return {"percent": percent, **_counts(sum(counts, NOTHING))}
 
 
 def _gates(phase: Phase, progress: Progress, number: int, now: datetime) -> list[Json]:

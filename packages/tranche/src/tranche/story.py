@@ -15,6 +15,7 @@ from tranche.events import (
     Held,
     HotfixDeclared,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -24,6 +25,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     WeightApplied,
     WeightRequested,
@@ -51,6 +53,11 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case WeightRequested():
             internal = ", internal users on green" if event.internal_to_green else ""
             return "weight asked", f"{percent_of(event.green_weight):g} %{internal} ({event.identifier})"
+        case MirrorRequested():
+            return (
+                "mirror asked",
+                f"copies of {event.percent:g} % of the reads go to green ({event.identifier})",
+            )
         case WeightApplied():
             took = "was served already" if event.took_ms is None else f"in {event.took_ms:.1f} ms"
             return "weight applied", f"{event.identifier} {took}"
@@ -92,6 +99,9 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "completed", event.reason
         case Retired():
             return "retired", f"{event.colour}: {event.detail}"
+        case Stopped():
+            which = event.colour if event.version is None else f"{event.colour} ({event.version})"
+            return "stopped", f"{which}; {event.left}" if event.left else which
         case Attested():
             how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
             return "attested", f"entry {event.entry} of the evidence, {how}"

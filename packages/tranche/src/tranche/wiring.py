@@ -6,25 +6,19 @@ rollback must not wait for what it does not need.
 
 import json
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tranche import language
+from tranche import settings
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder
 from tranche.adapters.sqlite import SqliteLog
-from tranche.adapters.threads import ThreadWorkers
-from tranche.adapters.tokens import TokenFile
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
-from tranche.news import News, Sender
-from tranche.plan import OWN_VARIABLES, Plan
 from tranche.ports import (
     Colour,
     Environment,
@@ -41,7 +35,6 @@ from tranche.ports import (
 from tranche.progress import Progress
 from tranche.reconcile import Lock
 from tranche.refusal import Refused
-from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
 from tranche.secret import Secret
 from tranche.site import Site
 
@@ -50,6 +43,9 @@ if TYPE_CHECKING:
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
     from tranche.controller import Controller, Snapshot
     from tranche.lint import Finding
+    from tranche.news import News, Sender
+    from tranche.plan import Plan
+    from tranche.routes import Route
 
 LOG_FILE = "rollout.sqlite"
 OBSERVED_FILE = "observed.json"
@@ -88,9 +84,10 @@ class Installation:
         return EnvoyTraffic(self.site.traffic)
 
     def environment(self) -> Environment:
+        from tranche.adapters.envoy import EnvoyDrain
         from tranche.adapters.process import ProcessEnvironment
 
-        return ProcessEnvironment(self.site.environment)
+        return ProcessEnvironment(self.site.environment, EnvoyDrain(self.site.traffic).wait)
 
     def traffic_lock(self) -> Lock:
         return FileLock(self.folder.path / TRAFFIC_LOCK)
@@ -164,6 +161,8 @@ def controller(
 ) -> "Controller":
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
+    from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
+    from tranche.adapters.threads import ThreadWorkers
     from tranche.controller import Controller, World
 
     plan, shared = here.desk.plan(progress), here.shared
@@ -208,6 +207,7 @@ def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courie
     from stamina.instrumentation import set_on_retry_hooks
 
     from tranche.adapters.courier import Courier
+    from tranche.routes import chosen
 
     plan = here.desk.plan(progress)
     routes = chosen(here.site.notify, plan)
@@ -222,8 +222,10 @@ def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courie
     )
 
 
-def sender(route: Route) -> Sender:
+def sender(route: "Route") -> "Sender":
     """What a route sends by."""
+    from tranche.routes import EmailTo, PagerDutyTo, SlackTo, WebhookTo
+
     match route.to:
         case SlackTo():
             from tranche.adapters.slack import SlackSender
@@ -243,13 +245,16 @@ def sender(route: Route) -> Sender:
             return WebhookSender(route.to)
 
 
-def send_test(site: Site, name: str) -> list[News]:
+def send_test(site: Site, name: str) -> "list[News]":
     """Send a test message on this route, and what was sent. An incident is also ended.
 
     Raises:
         UnknownRoute: there is none of this name.
         NotTold, SecretMissing: it was not sent.
     """
+    from tranche.news import News
+    from tranche.routes import PagerDutyTo, Topic, named
+
     route = named(site.notify, name)
     at = WallClock().now()
     key = f"test/{int(at.timestamp())}"
@@ -349,6 +354,7 @@ def start(
         NotAllowed: a hotfix, by who may not declare one.
         ControllerFault: it is recorded, and its controller did not come up.
     """
+    from tranche import language
     from tranche.lint import lint, refuse
 
     read = language.parse(plan, file="plan")
@@ -373,7 +379,7 @@ def control(here: Installation, site_file: str, *, actor: str, token: str | None
         ControllerFault: it did not come up.
     """
     progress = here.desk.progress()
-    if progress.is_finished:
+    if progress.is_over:
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
         raise ControllerRunning
@@ -429,9 +435,34 @@ def tell_news(here: Installation) -> None:
         lock.release()
 
 
+def admitted(site: Site, *verbs: str) -> str:
+    """Who asks for these verbs: the holder of the token where the site asks for one, and only if they may.
+
+    Programs that are started later do not inherit the token.
+
+    Raises:
+        NoToken, TokenRefused, NotAllowed, TokensFault: as `Door.admit`.
+    """
+    asked, asks = settings.from_environment(), door(site)
+    token = asked.token.read() if asked.token is not None and site.access is not None else None
+    os.environ.pop("TRANCHE_TOKEN", None)
+    names = [str(asks.admit(verb, token=token, otherwise=asked.actor)) for verb in verbs]
+    return names[0]
+
+
+def asked(site: Site, *verbs: str) -> Installation:
+    """The installation, for who asks for these verbs. Raises as `admitted` and `installation`."""
+    actor = admitted(site, *verbs)
+    return replace(installation(site), actor=actor)
+
+
 def door(site: Site) -> Door:
     """Who is let in."""
-    return Door(store=TokenFile(site.access.tokens) if site.access else None, clock=WallClock())
+    if site.access is None:
+        return Door(store=None, clock=WallClock())
+    from tranche.adapters.tokens import TokenFile
+
+    return Door(store=TokenFile(site.access.tokens), clock=WallClock())
 
 
 def gates(site: Site) -> Mapping[str, Gate]:
@@ -475,9 +506,12 @@ def variables(site: Site) -> dict[str, str]:
     }
 
 
-def findings(plan: Plan, site: Site) -> "list[Finding]":
+def findings(plan: "Plan", site: Site) -> "list[Finding]":
     """What the plan needs and this installation lacks."""
+    import shutil
+
     from tranche.lint import lint_here
+    from tranche.plan import OWN_VARIABLES
 
     lent = frozenset({*variables(site), *OWN_VARIABLES})
     paths = site.gates.environment.get("PATH")
