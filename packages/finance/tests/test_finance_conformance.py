@@ -202,6 +202,14 @@ async def test_a_value_is_claimed_once_in_a_tenant(shelf: Shelf) -> None:
         await book.claim("account-code", "1001", stream)
 
 
+async def test_a_stream_has_a_value_that_it_claims_again(shelf: Shelf) -> None:
+    stream = str(uuid4())
+    for _ in range(2):
+        async with shelf.store.book(shelf.tenant) as book:
+            await book.claim("account-code", "1001", stream)
+            await book.claim("account-code", "1001", stream)
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\0"])
 async def test_a_character_that_cannot_be_kept_is_refused(shelf: Shelf, text: str) -> None:
     with pytest.raises(TextMalformed) as told:

@@ -234,7 +234,8 @@ class MemoryBook:
         await self._store.turn()
         place = (self._tenant_id, kind, value)
         await self._write("claim", *place)
-        if place in self._store.tables.claims or place in self.own.claims:
+        owner = self.own.claims.get(place) or self._store.tables.claims.get(place, stream_id)
+        if owner != stream_id:
             raise Claimed(value)
         self.own.claims[place] = stream_id
 
