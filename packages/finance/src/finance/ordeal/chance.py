@@ -51,9 +51,10 @@ One = TypeVar("One")
 
 @dataclass(slots=True)
 class Chance:
-    """Asks of one company. `count` names what is made."""
+    """Asks of one company. `other` is one whose things must not be found; `count` names what is made."""
 
     dice: Random
+    other: Company | None = None
     count: int = 0
 
     # Dice
@@ -65,6 +66,12 @@ class Chance:
         """One of them; or, rarely or when there is none, something else."""
         found = list(some)
         return otherwise if not found or self.errs() else self.dice.choice(found)
+
+    def wrong(self, company: Company, *kinds: str) -> str:
+        """A name that may be of something else, or of another company's, or of nothing."""
+        companies = [company] if self.other is None else [company, self.other]
+        names: list[str] = [name for one in companies for kind in kinds for name in getattr(one, kind)]
+        return self.dice.choice(["?", *names])
 
     def new(self, letter: str) -> str:
         self.count += 1
@@ -88,13 +95,49 @@ class Chance:
 
     # Requests
 
-    def ask(self, company: Company) -> tuple[str, Given]:
+    def ask(self, company: Company, other: Company) -> tuple[str, Given]:
         """A verb and what is given; of what can be asked at all, and what is likelier more often."""
-        made = None
+        made, self.other = None, other
         while made is None:
             verb = self.dice.choices(VERBS, cum_weights=WEIGHTS)[0]
             made = getattr(self, f"_{verb}")(company)
         return verb, made
+
+    def against(self, company: Company, verb: str, given: Given) -> tuple[str, Given]:
+        """What is most in the way of a request that is made at the same time; otherwise anything."""
+        match verb:
+            case "write":
+                own = [code for code, _ in given["lines"] if "-" in code]
+                if own:
+                    return "close_account", {"code": own[0], "reason": WHY}
+            case "close_account":
+                line = (given["code"], 100)
+                lines = [line, ("4000", -100)]
+                made = {
+                    "name": self.new("J"),
+                    "day": company.today,
+                    "currency": "BDT",
+                    "lines": lines,
+                    "post": True,
+                }
+                return "write", made
+            case "approve" | "complete" | "book":
+                kept = {**company.documents, **company.money, **company.entries}
+                waiting = {"DRAFT", "PENDING", "PROCESSING"}
+                alike = [
+                    name
+                    for name, one in kept.items()
+                    if one["status"] in waiting and name[0] == given["name"][0]
+                ]
+                if alike and self.dice.random() < 0.7:
+                    return verb, {**given, "name": self.dice.choice(alike)}
+                day = kept[given["name"]]["day"] if given["name"] in kept else company.today
+                return "close_year", {"year": year_of(day), "to": "CLOSED"}
+            case "draft" | "pay" | "reverse" | "plan":
+                pass
+            case _:
+                return verb, given
+        return self.ask(company, self.other or company)
 
     def _open_account(self, company: Company) -> Given:
         kind, first = self.dice.choice((("ASSET", 1), ("LIABILITY", 2), ("REVENUE", 4), ("EXPENSE", 5)))
@@ -173,7 +216,7 @@ class Chance:
         drafts = [
             n for n, one in company.documents.items() if one["kind"] == "INVOICE" and one["status"] == "DRAFT"
         ]
-        name = self.pick(drafts, self.dice.choice(("?", *company.documents)))
+        name = self.pick(drafts, self.wrong(company, "documents"))
         one = company.documents.get(name)
         day = self.day(company)
         if one is not None:
@@ -182,12 +225,16 @@ class Chance:
 
     def _approve(self, company: Company) -> Given | None:
         drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
-        return {"name": self.pick(drafts, self.dice.choice(("?", *company.documents)))} if drafts else None
+        return {"name": self.pick(drafts, self.wrong(company, "documents"))} if drafts else None
 
     def _cancel(self, company: Company) -> Given | None:
         if not company.documents:
             return None
-        return {"name": self.pick(company.documents, "?"), "reason": self.why(), "on": self.later(company)}
+        return {
+            "name": self.pick(company.documents, self.wrong(company, "documents")),
+            "reason": self.why(),
+            "on": self.later(company),
+        }
 
     def _debts(self, company: Company) -> list[str]:
         debts = [
@@ -204,7 +251,7 @@ class Chance:
         target, currency, minor = None, self.dice.choice(CURRENCIES), self.amount()
         debts = self._debts(company)
         if debts and self.dice.random() < 0.7:
-            target = self.pick(debts, self.dice.choice(("?", *company.documents)))
+            target = self.pick(debts, self.wrong(company, "documents"))
         if target in company.documents and not self.errs():
             currency = company.documents[target]["currency"]
             left = company.open(target)[0]
@@ -222,7 +269,7 @@ class Chance:
 
     def _waiting(self, company: Company) -> str | None:
         waiting = [n for n, one in company.money.items() if one["status"] in {"PENDING", "PROCESSING"}]
-        return self.pick(waiting, self.dice.choice(("?", *company.money))) if waiting else None
+        return self.pick(waiting, self.wrong(company, "money")) if waiting else None
 
     def _complete(self, company: Company) -> Given | None:
         name = self._waiting(company)
@@ -236,14 +283,14 @@ class Chance:
         done = [n for n, one in company.money.items() if one["status"] == "COMPLETED"]
         if not done:
             return None
-        name = self.pick(done, self.dice.choice(("?", *company.money)))
+        name = self.pick(done, self.wrong(company, "money"))
         return {"name": name, "reason": self.why(), "on": self.later(company)}
 
     def _allocate(self, company: Company) -> Given | None:
         debts, owed = self._debts(company), self._credits(company)
         if not debts or not owed:
             return None
-        credit = self.pick(owed, self.dice.choice(("?", *company.documents, *company.money)))
+        credit = self.pick(owed, self.wrong(company, "documents", "money"))
         one = company.documents.get(credit) or company.money.get(credit)
         alike = debts
         if one is not None and not self.errs():
@@ -251,10 +298,11 @@ class Chance:
             alike = [name for name in debts if all(of[name][what] == one[what] for what in same)]
         if not alike and self.dice.random() < 0.9:
             return None
-        debt = self.pick(alike, self.dice.choice(("?", *company.documents)))
+        debt = self.pick(alike, self.wrong(company, "documents"))
         most = self.amount()
         if one is not None and debt in company.documents:
-            most = self.dice.choice((min(company.open(credit)[0], company.open(debt)[0]), most))
+            left, open_minor = company.open(credit)[0], company.open(debt)[0]
+            most = self.dice.choice((min(left, open_minor), min(left, open_minor), most, left + 1))
         return {"credit": credit, "debt": debt, "minor": most, "on": self.later(company)}
 
     def _unallocate(self, company: Company) -> Given | None:
@@ -268,7 +316,7 @@ class Chance:
         debts = self._debts(company)
         if not debts:
             return None
-        debt = self.pick(debts, self.dice.choice(("?", *company.documents)))
+        debt = self.pick(debts, self.wrong(company, "documents"))
         kind, code = self.dice.choice(("WRITE_OFF", "WITHHOLDING")), None
         if kind == "WITHHOLDING" and company.taxes:
             code = self.dice.choice((None, "TDS5", "VAT15" if self.errs() else "TDS5"))
@@ -327,9 +375,9 @@ class Chance:
         posted = self._entries(company, "POSTED")
         if not posted:
             return None
-        others = [n for n in company.entries if n[0] in "JR"]
+        others = [name for name in company.entries if name[0] in "JR"]
         return {
-            "entry": self.pick(posted, self.dice.choice(("?", *others))),
+            "entry": self.dice.choice(others) if self.dice.random() < 0.1 else self.pick(posted, "?"),
             "name": self.new("R"),
             "on": self.day(company) if self.dice.random() < 0.3 else company.today,
             "reason": None if self.dice.random() < 0.3 else self.why(),
@@ -388,7 +436,8 @@ class Chance:
         if not company.taxes:
             return None
         rate = -1 if self.errs() else self.dice.choice((0, 500, 1000, 1500, 1750))
-        return {"code": self.pick(company.taxes, "NONE"), "day": self.day(company), "rate": rate}
+        day = self.dice.choice((self.day(company), company.today - timedelta(days=90)))
+        return {"code": self.pick(company.taxes, "NONE"), "day": day, "rate": rate}
 
     def _turn_tax(self, company: Company) -> Given | None:
         if not company.taxes:
@@ -417,18 +466,20 @@ class Chance:
 
     def _adopt_plan(self, company: Company) -> Given | None:
         drafts = [name for name, one in company.templates.items() if one["status"] == "DRAFT"]
-        return {"name": self.pick(drafts, self.dice.choice(("?", *company.templates)))} if drafts else None
+        return {"name": self.pick(drafts, self.wrong(company, "templates"))} if drafts else None
 
     def _run(self, company: Company) -> Given | None:
         if not company.templates:
             return None
         through = company.today + timedelta(days=1 if self.errs() else -self.dice.choice((0, 0, 9)))
         active = [name for name, one in company.templates.items() if one["status"] == "ACTIVE"]
-        return {"name": self.pick(active, self.dice.choice(("?", *company.templates))), "through": through}
+        return {"name": self.pick(active, self.wrong(company, "templates")), "through": through}
 
     def _end_plan(self, company: Company) -> Given | None:
         return (
-            {"name": self.pick(company.templates, "?"), "reason": self.why()} if company.templates else None
+            {"name": self.pick(company.templates, self.wrong(company, "templates")), "reason": self.why()}
+            if company.templates
+            else None
         )
 
 
@@ -460,7 +511,7 @@ WEIGHTED: Final = {
     "open_year": 60,
     "set_rule": 8,
     "adopt": 4,
-    "set_tax": 10,
+    "set_tax": 30,
     "turn_tax": 8,
     "plan": 12,
     "adopt_plan": 30,

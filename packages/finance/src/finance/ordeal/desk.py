@@ -13,7 +13,7 @@ from finance import authority, chart, invoice, journal, payment, rate, settlemen
 from finance.handle import Books
 from finance.money import Money, plain
 from finance.ordeal.model import Who
-from finance.ordeal.world import Asked
+from finance.ordeal.world import TENANTS, Asked
 from finance.period import CLOSER
 from finance.ports import Caller
 
@@ -55,7 +55,7 @@ def partner_id(name: str) -> str:
 
 @dataclass(slots=True)
 class Desk:
-    """Asks the books. `ids` are of what was made, `accounts` of what was opened, both by company.
+    """Asks the books. `ids` are of what was made, by name; `names` the other way round, with the company.
 
     `state_of` is a stream's present state; `parts_of` are the ids of all allocations of a credit, or settlements of a
     debt, that there ever were.
@@ -64,25 +64,22 @@ class Desk:
     books: Books
     state_of: Callable[[str], Any]
     parts_of: Callable[[str], Sequence[str]]
-    ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
     accounts: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def id(self, tenant: str, name: str) -> str:
-        return self.ids.get((tenant, name), NOBODY)
-
     def account(self, tenant: str, code: str) -> str:
-        """An account's id; `~1000` is that of another company, for which there must be no such account."""
+        """An account's id; `~1000` is that of the other company, so that here there must be no such account."""
         if code.startswith("~"):
-            return chart.account_id(partner_id(tenant), code[1:])
+            return chart.account_id(next(one for one in TENANTS if one != tenant), code[1:])
         own = self.accounts.get((tenant, code))
         return own or chart.account_id(tenant, code)
 
     def made(self, ask: Ask, answer: Any) -> None:
         """Keep the id of what a request made."""
         name = ask.given.get("name")
-        if name is not None and (ask.tenant, name) not in self.ids and hasattr(answer, "id"):
-            self.ids[ask.tenant, name] = answer.id
+        if name is not None and name not in self.ids and hasattr(answer, "id"):
+            self.ids[name] = answer.id
             self.names[answer.id] = (ask.tenant, name)
         if ask.verb == "open_account":
             self.accounts[ask.tenant, ask.given["code"]] = answer.id
@@ -148,7 +145,7 @@ class Desk:
             voucher_date=terms["day"],
             reference=terms["reference"],
             reason=terms["reason"],
-            corrects_id=None if corrects is None else self.id(tenant, corrects),
+            corrects_id=None if corrects is None else self.ids.get(corrects, NOBODY),
             **common,
         )
         command = voucher.Create(voucher_id="", kind=kind, currency=currency, terms=given)
@@ -164,17 +161,17 @@ class Desk:
             return msgspec.structs.replace(draft.terms, lines=made, invoice_date=day)
 
         return self.books.update_invoice(
-            caller, key, self.id(tenant, name), asked=[str(lines), day], change=change
+            caller, key, self.ids.get(name, NOBODY), asked=[str(lines), day], change=change
         )
 
     def approve(self, caller: Caller, key: str, *, name: str) -> Asked:
-        one = self.id(caller.tenant_id, name)
+        one = self.ids.get(name, NOBODY)
         if name.startswith("I"):
             return self.books.approve_invoice(caller, key, one)
         return self.books.billing.approve(caller, key, one)
 
     def cancel(self, caller: Caller, key: str, *, name: str, reason: str, on: date | None) -> Asked:
-        one = self.id(caller.tenant_id, name)
+        one = self.ids.get(name, NOBODY)
         if name.startswith("I"):
             return self.books.cancel_invoice(caller, key, one, reason=reason, on=on)
         return self.books.billing.cancel(caller, key, one, reason=reason, on=on)
@@ -194,7 +191,7 @@ class Desk:
         method: str,
         excess: bool,
     ) -> Asked:
-        one = None if target is None else self.id(caller.tenant_id, target)
+        one = None if target is None else self.ids.get(target, NOBODY)
         is_invoice = target is not None and target.startswith("I")
         who = None if target or partner is None else partner_id(partner)
         is_vendor = partner is not None and partner.startswith("V")
@@ -215,28 +212,28 @@ class Desk:
         return self.books.create_payment(caller, key, command)
 
     def complete(self, caller: Caller, key: str, *, name: str, reference: str) -> Asked:
-        one = self.id(caller.tenant_id, name)
+        one = self.ids.get(name, NOBODY)
         return self.books.complete_payment(caller, key, one, transaction_reference=reference)
 
     def fail(self, caller: Caller, key: str, *, name: str, reason: str) -> Asked:
-        return self.books.fail_payment(caller, key, self.id(caller.tenant_id, name), reason)
+        return self.books.fail_payment(caller, key, self.ids.get(name, NOBODY), reason)
 
     def take_back(self, caller: Caller, key: str, *, name: str, reason: str, on: date | None) -> Asked:
-        return self.books.reverse_payment(caller, key, self.id(caller.tenant_id, name), reason=reason, on=on)
+        return self.books.reverse_payment(caller, key, self.ids.get(name, NOBODY), reason=reason, on=on)
 
     # What pays what
 
     def allocate(
         self, caller: Caller, key: str, *, credit: str, debt: str, minor: int, on: date | None
     ) -> Asked:
-        one = self.id(caller.tenant_id, credit)
+        one = self.ids.get(credit, NOBODY)
         state = self.state_of(one)
         return self.books.settling.allocate(
             caller,
             key,
             "payment" if credit.startswith("P") else "voucher",
             one,
-            document_id=self.id(caller.tenant_id, debt),
+            document_id=self.ids.get(debt, NOBODY),
             amount=Money(minor, "BDT" if state is None else state.currency),
             on=on,
         )
@@ -244,7 +241,7 @@ class Desk:
     def unallocate(
         self, caller: Caller, key: str, *, credit: str, number: int, reason: str, on: date | None
     ) -> Asked:
-        one = self.id(caller.tenant_id, credit)
+        one = self.ids.get(credit, NOBODY)
         return self.books.settling.unallocate(
             caller,
             key,
@@ -267,7 +264,7 @@ class Desk:
         on: date,
         code: str | None,
     ) -> Asked:
-        one = self.id(caller.tenant_id, debt)
+        one = self.ids.get(debt, NOBODY)
         state = self.state_of(one)
         currency = "BDT" if state is None else state.currency
         return self.books.settling.settle(
@@ -284,7 +281,7 @@ class Desk:
     def withdraw(
         self, caller: Caller, key: str, *, debt: str, number: int, reason: str, on: date | None
     ) -> Asked:
-        one = self.id(caller.tenant_id, debt)
+        one = self.ids.get(debt, NOBODY)
         return self.books.settling.withdraw(
             caller, key, one, settlement_id=self._part(one, number), reason=reason, on=on
         )
@@ -323,13 +320,13 @@ class Desk:
 
     def add_line(self, caller: Caller, key: str, *, name: str, line: tuple[str, int]) -> Asked:
         command = journal.AddLine(line=self._line(caller.tenant_id, *line))
-        return self.books.change_journal(caller, key, self.id(caller.tenant_id, name), command)
+        return self.books.change_journal(caller, key, self.ids.get(name, NOBODY), command)
 
     def book(self, caller: Caller, key: str, *, name: str) -> Asked:
-        return self.books.post_journal(caller, key, self.id(caller.tenant_id, name))
+        return self.books.post_journal(caller, key, self.ids.get(name, NOBODY))
 
     def reverse(self, caller: Caller, key: str, *, entry: str, on: date, reason: str | None) -> Asked:
-        return self.books.reverse_journal(caller, key, self.id(caller.tenant_id, entry), on, reason=reason)
+        return self.books.reverse_journal(caller, key, self.ids.get(entry, NOBODY), on, reason=reason)
 
     # Time
 
@@ -424,13 +421,13 @@ class Desk:
         return self.books.automating.create(caller, key, terms)
 
     def adopt_plan(self, caller: Caller, key: str, *, name: str) -> Asked:
-        return self.books.automating.approve(caller, key, self.id(caller.tenant_id, name))
+        return self.books.automating.approve(caller, key, self.ids.get(name, NOBODY))
 
     def run(self, caller: Caller, key: str, *, name: str, through: date) -> Asked:
-        return self.books.automating.run(caller, key, self.id(caller.tenant_id, name), through)
+        return self.books.automating.run(caller, key, self.ids.get(name, NOBODY), through)
 
     def end_plan(self, caller: Caller, key: str, *, name: str, reason: str) -> Asked:
-        return self.books.automating.end(caller, key, self.id(caller.tenant_id, name), reason=reason)
+        return self.books.automating.end(caller, key, self.ids.get(name, NOBODY), reason=reason)
 
 
 def quote(day: date, ten_thousandths: int) -> rate.Quote:

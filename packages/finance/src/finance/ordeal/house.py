@@ -340,6 +340,9 @@ def run(c: Company, who: Who, *, name: str, through: date) -> Reasons:
         lines: list[Line] = [(code, _month(one, minor, number), None, False) for code, minor in one["lines"]]
         number += 1
         if not any(minor for _, minor, *_ in lines):
+            why |= c.admit(
+                who, day, taxed=False
+            )  # a day that comes to nothing is a day of its period all the same
             continue
         why |= c.post(who, series, day, BOOKS, lines)
         if one["kind"] == "ACCRUAL":

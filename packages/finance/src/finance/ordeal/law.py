@@ -224,7 +224,7 @@ class Court:
         self,
         tenant: str,
         company: Company,
-        ids: dict[tuple[str, str], str],
+        ids: dict[str, str],
         names: dict[str, tuple[str, str]],
     ) -> None:
         """The books of a company are what the model says; names of both by ids, and the other way round."""
@@ -234,10 +234,10 @@ class Court:
         self._controls(tenant, company)
         drawn = {(series, first): len(n) for (of, series, first), n in self._numbers.items() if of == tenant}
         self.hold("numbers", drawn == company.numbers, lambda: differing(drawn, company.numbers))
-        touched = {name for name in company.touched if (tenant, name) in ids}
+        touched = {name for name in company.touched if name in ids}
         touched |= {names[one][1] for one in self._changed if one in names and names[one][0] == tenant}
         for name in sorted(touched):
-            self._document(company, name, self.states.get(ids[tenant, name]))
+            self._document(company, name, self.states.get(ids[name]))
         for one in self._changed:
             if one not in names and self.owners[one] == tenant:
                 self._setting(company, self.states[one], names)

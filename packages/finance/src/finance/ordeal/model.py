@@ -10,7 +10,7 @@ Values in its dicts are never changed, only replaced, so that a copy costs littl
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any, Final
@@ -100,6 +100,9 @@ class Company:
     money: dict[str, dict[str, Any]] = field(default_factory=dict)
     allocated: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     settled: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    gone: dict[tuple[str, int], str | None] = field(
+        default_factory=dict
+    )  # parts taken back, and their entries
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -110,10 +113,10 @@ class Company:
     made: int = 0
 
     def copy(self) -> "Company":
-        kept = {
-            name: dict(value) for name in self.__slots__ if isinstance(value := getattr(self, name), dict)
-        }
-        return replace(self, **kept)
+        made = replace(self)
+        for name in DICTS:
+            setattr(made, name, dict(getattr(self, name)))
+        return made
 
     # What all have in common
 
@@ -282,6 +285,9 @@ class Company:
             before = found.get((code, one["currency"]), (0, 0))
             found[code, one["currency"]] = (before[0] + sign * left, before[1] + sign * worth)
         return found
+
+
+DICTS: Final = tuple(one.name for one in fields(Company) if str(one.type).startswith("dict["))
 
 
 def worthy(lines: Sequence[Line], currency: str, rate: int) -> list[Line]:
