@@ -97,11 +97,17 @@ class Chance:
 
     def ask(self, company: Company, other: Company) -> tuple[str, Given]:
         """A verb and what is given; of what can be asked at all, and what is likelier more often."""
-        made, self.other = None, other
+        made = None
         while made is None:
             verb = self.dice.choices(VERBS, cum_weights=WEIGHTS)[0]
-            made = getattr(self, f"_{verb}")(company)
+            made = self.given(verb, company, other)
         return verb, made
+
+    def given(self, verb: str, company: Company, other: Company) -> Given | None:
+        """What may be given with a verb; None where there is nothing to ask it of."""
+        self.other = other
+        made: Given | None = getattr(self, f"_{verb}")(company)
+        return made
 
     def against(self, company: Company, verb: str, given: Given) -> tuple[str, Given]:
         """What is most in the way of a request that is made at the same time; otherwise anything."""

@@ -117,16 +117,13 @@ class Trial:
 
     def step(self) -> None:
         """Something happens; then every law is held."""
-        days = self.dice.choice((0, 0, 0, 1, 1, 3))
-        self.clock.instant += timedelta(days=days, minutes=1)
-        for company in self.companies.values():
-            company.today = self.clock.instant.date()
+        self.pass_time(timedelta(days=self.dice.choice((0, 0, 0, 1, 1, 3)), minutes=1))
         known = HAPPENINGS[:3] if self._in_turn else HAPPENINGS
         match self.dice.choices(known, (62, 8, 7, 15, 4, 4)[: len(known)])[0]:
             case "rehearsal":
                 self.rehearse(self._any())
             case "retry":
-                self.retry()
+                self.retry(self.dice)
             case "race":
                 self.race()
             case "twice":
@@ -139,14 +136,30 @@ class Trial:
     def _any(self, *, but: Ask | None = None) -> Ask:
         """Something that somebody may ask for; by another person of the same company, where there is one `but` this."""
         tenant = (TENANTS[self.dice.random() < 0.15]) if but is None else but.tenant
-        other = next(one for of, one in self.companies.items() if of != tenant)
-        verb, given = self.chance.ask(self.companies[tenant], other)
+        verb, given = self.chance.ask(self.companies[tenant], self._other(tenant))
         return self._asked(tenant, verb, given, but=but)
 
+    def _other(self, tenant: str) -> Company:
+        return next(one for of, one in self.companies.items() if of != tenant)
+
     def _asked(self, tenant: str, verb: str, given: dict[str, Any], *, but: Ask | None = None) -> Ask:
+        who = self.dice.choice([one for one in USERS if but is None or one is not but.who])
+        return self.asked(tenant, who, verb, given)
+
+    def asked(self, tenant: str, who: Who, verb: str, given: dict[str, Any]) -> Ask:
+        """A request with a key of its own."""
         self._keys += 1
-        who: Who = self.dice.choice([one for one in USERS if but is None or one is not but.who])
         return Ask(verb=verb, given=given, tenant=tenant, who=who, key=f"k{self._keys}")
+
+    def given(self, tenant: str, verb: str, dice: Random) -> dict[str, Any] | None:
+        """What somebody may give with this verb, by other dice; None where there is nothing to ask it of."""
+        self.chance.dice = dice
+        return self.chance.given(verb, self.companies[tenant], self._other(tenant))
+
+    def pass_time(self, span: timedelta) -> None:
+        self.clock.instant += span
+        for company in self.companies.values():
+            company.today = self.clock.instant.date()
 
     def ask(self, *asks: Ask, crash_after: int | None = None) -> list[Outcome]:
         """Give them to the books, at once; each gets a line in the trace."""
@@ -220,13 +233,13 @@ class Trial:
             self.court.hold("rehearsal", found == wanted, lambda: f"{dry}: {differing(found, wanted)}")
         self.single(ask)
 
-    def retry(self) -> None:
+    def retry(self, dice: Random) -> None:
         """A request that was done, again; or another one with its key."""
         if not self._done:
             return
-        ask, answer = self.dice.choice(self._done)
+        ask, answer = dice.choice(self._done)
         before = self.store.tables.image()
-        if self.dice.random() < 0.3:
+        if dice.random() < 0.3:
             other = self._any()
             ask_ = Ask(verb=other.verb, given=other.given, tenant=ask.tenant, who=other.who, key=ask.key)
             [outcome] = self.ask(ask_)
