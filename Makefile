@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging wheel alone isolated sim lock clean
+.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging wheel alone isolated sim sim-finance lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ isolated: setup ## build each member's wheel and import it with nothing but its 
 
 sim: setup ## the engine on virtual time under injected faults; SEEDS=N, or SEED=N with its trace
 	@python -m tranche.ordeal $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200))
+
+sim-finance: setup ## the books under random histories, held to a model; SEEDS=N, or SEED=N with its trace; STEPS=N
+	@python -m finance.ordeal $(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),500))
 
 lock: setup ## resolve lock/requirements.txt anew
 	@./scripts/lock

@@ -22,6 +22,7 @@ from finance.refusal import (
     AccountInactive,
     AccountNotEmpty,
     AccountParentImpossible,
+    InvoiceNotDraft,
     PaymentTooLarge,
 )
 
@@ -161,6 +162,19 @@ async def test_one_invoice_is_approved_once_whoever_asks(desk: Desk) -> None:
     assert len(done) == 1
     assert Counter(one.code for one in raised) == {"invoice-not-draft": WRITERS - 1}  # type: ignore[attr-defined]
     assert (await draft_and_approve(desk)).number == "INV-2026-11-23-000002"
+
+
+async def test_a_bill_that_is_approved_twice_at_once_is_not_told_that_another_has_its_reference(
+    desk: Desk,
+) -> None:
+    """The slower one found the reference taken: by the bill itself."""
+    for _ in range(6):
+        made = await desk.voucher_drafted("BILL")
+        done, raised = await together(
+            *(desk.books.billing.approve(desk.caller, key(), made.id) for _ in range(4))
+        )
+        assert len(done) == 1
+        assert {type(error) for error in raised} == {InvoiceNotDraft}
 
 
 async def draft_and_approve(desk: Desk) -> invoice.Invoice:

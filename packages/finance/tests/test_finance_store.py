@@ -1,7 +1,6 @@
 """The event store: what two transactions may do beside each other, and what nobody may do at all."""
 
 import asyncio
-import contextlib
 from typing import Any
 from uuid import uuid4
 
@@ -10,13 +9,7 @@ import pytest
 
 from finance import account, chart
 from finance.adapters.postgres.opening import open_books
-from finance.ports import Append, Claimed, Conflict, StoreUnavailable
-from finance.refusal import (
-    IdempotencyKeyMalformed,
-    IdempotencyKeyReused,
-    TenantUnknown,
-    TextMalformed,
-)
+from finance.ports import Append, Claimed, StoreUnavailable
 
 pytestmark = pytest.mark.integration
 Ledger = Any
@@ -36,129 +29,6 @@ def opened(stream_id: str, name: str = "Till") -> Append:
 
 def renamed(stream_id: str, version: int, name: str = "Safe") -> Append:
     return Append(kind="account", stream_id=stream_id, version=version, event=account.Renamed(name=name))
-
-
-async def test_what_was_appended_is_loaded_again(ledger: Ledger) -> None:
-    stream = str(uuid4())
-    async with ledger.store.book(ledger.tenant) as book:
-        await book.append([opened(stream), renamed(stream, 2)], actor="rahim")
-    async with ledger.store.book(ledger.tenant) as book:
-        found = await book.load("account", [stream, str(uuid4()), "no id"])
-    assert list(found) == [stream]
-    assert (found[stream].name, found[stream].version) == ("Safe", 2)
-
-
-async def test_a_version_that_is_there_already_is_a_conflict_and_nothing_is_written(ledger: Ledger) -> None:
-    stream, fresh = str(uuid4()), str(uuid4())
-    async with ledger.store.book(ledger.tenant) as book:
-        await book.append([opened(stream)], actor="rahim")
-    before = await ledger.events(ledger.tenant)
-    with pytest.raises(Conflict):
-        async with ledger.store.book(ledger.tenant) as book:
-            await book.append([opened(fresh), opened(stream)], actor="rahim")
-    assert await ledger.events(ledger.tenant) == before
-
-
-async def test_of_two_transactions_with_the_same_version_one_is_told_of_the_conflict(ledger: Ledger) -> None:
-    stream = str(uuid4())
-    async with ledger.store.book(ledger.tenant) as book:
-        await book.append([opened(stream)], actor="rahim")
-
-    both_loaded = asyncio.Barrier(2)
-
-    async def rename(name: str) -> str:
-        async with ledger.store.book(ledger.tenant) as book:
-            state = (await book.load("account", [stream]))[stream]
-            await both_loaded.wait()
-            await book.append([renamed(stream, state.version + 1, name)], actor="rahim")
-        return name
-
-    done = await asyncio.gather(rename("One"), rename("Two"), return_exceptions=True)
-    [winner] = [one for one in done if isinstance(one, str)]
-    assert sum(isinstance(one, Conflict) for one in done) == 1
-    async with ledger.store.book(ledger.tenant) as book:
-        assert (await book.load("account", [stream]))[stream].name == winner
-
-
-async def test_all_streams_of_a_transaction_are_written_or_none(ledger: Ledger) -> None:
-    streams = [str(uuid4()) for _ in range(3)]
-    before = await ledger.events(ledger.tenant)
-    with contextlib.suppress(Interrupted):
-        async with ledger.store.book(ledger.tenant) as book:
-            await book.append([opened(one) for one in streams], actor="rahim")
-            await book.remember("key", DIGEST, "account", None)
-            raise Interrupted
-    assert await ledger.events(ledger.tenant) == before
-    async with ledger.store.book(ledger.tenant) as book:
-        assert await book.recall("key", DIGEST) is None
-        await book.append([opened(one) for one in streams], actor="rahim")
-    assert await ledger.events(ledger.tenant) == before + 3
-
-
-async def test_a_key_answers_its_own_request_again_and_no_other(ledger: Ledger) -> None:
-    state = account.Account(id=str(uuid4()), code="1001", name="Till", account_type="ASSET", currency="BDT")
-    async with ledger.store.book(ledger.tenant) as book:
-        assert await book.recall("key", DIGEST) is None
-        await book.remember("key", DIGEST, "account", state)
-    async with ledger.store.book(ledger.tenant) as book:
-        assert await book.recall("key", DIGEST) == ("account", state)
-        with pytest.raises(IdempotencyKeyReused) as told:
-            await book.recall("key", OTHER_DIGEST)
-    assert told.value.code == "idempotency-key-reused"
-    async with ledger.store.book(ledger.other_tenant) as book:
-        assert await book.recall("key", OTHER_DIGEST) is None
-
-
-async def test_a_key_that_is_being_used_right_now_is_a_conflict(ledger: Ledger) -> None:
-    async def remember() -> None:
-        async with ledger.store.book(ledger.tenant) as book:
-            await book.remember("key", DIGEST, "account", None)
-
-    done = await asyncio.gather(remember(), remember(), return_exceptions=True)
-    assert done.count(None) == sum(isinstance(one, Conflict) for one in done) == 1
-
-
-@pytest.mark.parametrize("key", ["", "x" * 201])
-async def test_a_key_has_1_to_200_characters(ledger: Ledger, key: str) -> None:
-    async with ledger.store.book(ledger.tenant) as book:
-        assert await book.recall("x" * 200, DIGEST) is None
-        with pytest.raises(IdempotencyKeyMalformed) as told:
-            await book.recall(key, DIGEST)
-    assert told.value.code == "idempotency-key-malformed"
-
-
-async def test_no_books_are_kept_for_a_tenant_that_is_not_known(ledger: Ledger) -> None:
-    async with ledger.store.book(str(uuid4())) as book:
-        with pytest.raises(TenantUnknown) as told:
-            await book.recall("key", DIGEST)
-    assert told.value.code == "tenant-unknown"
-    with pytest.raises(TenantUnknown):
-        async with ledger.store.book("no tenant"):
-            pass
-
-
-async def test_numbers_have_no_gap_where_a_transaction_was_undone(ledger: Ledger) -> None:
-    async def draw(series: str = "INV", year: str = "FY2026-2027") -> int:
-        async with ledger.store.book(ledger.tenant) as book:
-            return int(await book.draw(series, year))
-
-    assert await draw() == 1
-    with contextlib.suppress(Interrupted):
-        async with ledger.store.book(ledger.tenant) as book:
-            assert await book.draw("INV", "FY2026-2027") == 2
-            raise Interrupted
-    assert await draw() == 2
-    assert await draw("PMT") == await draw(year="FY2027-2028") == 1
-
-
-async def test_a_value_is_claimed_once_in_a_tenant(ledger: Ledger) -> None:
-    stream = str(uuid4())
-    async with ledger.store.book(ledger.tenant) as book:
-        await book.claim("account-code", "1001", stream)
-        with pytest.raises(Claimed):
-            await book.claim("account-code", "1001", str(uuid4()))
-    async with ledger.store.book(ledger.other_tenant) as book:
-        await book.claim("account-code", "1001", stream)
 
 
 @pytest.mark.parametrize(
@@ -255,17 +125,6 @@ async def test_a_pooled_connection_does_not_carry_its_tenant_on(ledger: Ledger) 
         assert await connection.fetchval("SELECT count(*) FROM finance_log.events") == 0
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\0"])
-async def test_a_character_that_cannot_be_kept_is_refused(ledger: Ledger, text: str) -> None:
-    with pytest.raises(TextMalformed) as told:
-        async with ledger.store.book(ledger.tenant) as book:
-            await book.append([opened(str(uuid4()), text)], actor="rahim")
-    assert told.value.code == "text-malformed"
-    with pytest.raises(TextMalformed):
-        async with ledger.store.book(ledger.tenant) as book:
-            await book.recall(text, DIGEST)
-
-
 async def test_a_connection_that_is_cut_is_a_fault_of_the_store_and_the_next_one_works(
     ledger: Ledger,
 ) -> None:
@@ -280,18 +139,6 @@ async def test_a_connection_that_is_cut_is_a_fault_of_the_store_and_the_next_one
         await write()
     assert told.value.code == "store-unavailable"
     assert await ledger.events(ledger.tenant) == before
-
-
-async def test_listeners_hear_of_what_was_committed_and_of_nothing_else(ledger: Ledger) -> None:
-    heard: list[Any] = []
-    store, stream = ledger.store, str(uuid4())
-    store.listeners.append(lambda tenant, written: heard.append((tenant, len(written))))
-    async with store.book(ledger.tenant) as book:
-        await book.append([opened(stream), renamed(stream, 2)], actor="rahim")
-    with pytest.raises(Conflict):
-        async with store.book(ledger.tenant) as book:
-            await book.append([renamed(stream, 2)], actor="rahim")
-    assert heard == [(ledger.tenant, 2)]
 
 
 async def test_books_are_opened_once(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ A company adopts it once; from then on its codes are its own, and a newer releas
 import tomllib
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -57,6 +58,7 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     codes: tuple[Code, ...]
 
 
+@cache
 def load(name: str) -> Pack | None:
     """A pack by its name; None when there is none."""
     if name not in PACKS:

@@ -100,7 +100,7 @@ class Book(Protocol):
         """The next number of a series, from 1; others wait until this transaction ends."""
 
     async def claim(self, kind: str, value: str, stream_id: str) -> None:
-        """Take a value for a stream.
+        """Take a value for a stream, which may have it already.
 
         Raises:
             Claimed: another stream has it.

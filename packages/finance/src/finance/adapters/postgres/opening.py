@@ -7,7 +7,7 @@ import msgspec
 
 from finance import account, authority, chart
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresBook
-from finance.ports import Append, Claimed
+from finance.ports import Append, Book, Claimed
 from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def open_books(pool: "Pool", tenants: Mapping[str, str], *, alone: Collect
     return opened
 
 
-async def add_accounts(book: PostgresBook) -> None:
+async def add_accounts(book: Book) -> None:
     """The standard accounts that are not there yet."""
     await book.hold(["opening"], exclusively=True)
     commands = chart.opening(book.tenant_id)
@@ -59,7 +59,7 @@ async def add_accounts(book: PostgresBook) -> None:
     await book.append(events, actor=OPENER)
 
 
-async def add_authority(book: PostgresBook) -> None:
+async def add_authority(book: Book) -> None:
     """The rule that is safe for a company nothing is known of."""
     safe = authority.RuleSet(rule=authority.SAFE, reason="what books are opened with")
     stream_id = authority.stream(book.tenant_id)
@@ -67,7 +67,7 @@ async def add_authority(book: PostgresBook) -> None:
     await book.append([event], actor=OPENER)
 
 
-async def free_code(book: PostgresBook, command: account.Create) -> str:
+async def free_code(book: Book, command: account.Create) -> str:
     """The account's own code, or the first of 4900-01 to 4900-99 that nobody has; it is taken.
 
     Raises:

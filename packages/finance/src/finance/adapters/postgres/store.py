@@ -109,6 +109,9 @@ CLAIM = """
 INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id) VALUES (finance_log.tenant(), $1, $2, $3)
 ON CONFLICT DO NOTHING RETURNING true
 """
+OWNER = """
+SELECT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = $1 AND value = $2
+"""
 
 
 def encoded(state: Any) -> str:
@@ -153,7 +156,9 @@ class PostgresBook:
         return int(await self._connection.fetchval(DRAW, series, fiscal_year))
 
     async def claim(self, kind: str, value: str, stream_id: str) -> None:
-        if await self._connection.fetchval(CLAIM, kind, value, stream_id) is None:
+        if await self._connection.fetchval(CLAIM, kind, value, stream_id) is not None:
+            return
+        if await self._connection.fetchval(OWNER, kind, value) != stream_id:
             raise Claimed(value)
 
     async def hold_stream(self, stream_id: str) -> None:

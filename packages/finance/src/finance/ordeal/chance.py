@@ -1,0 +1,529 @@
+"""What somebody may ask for next: sensible mostly, mistaken sometimes, from what the model has and a seed's dice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+from finance.ordeal.model import KINDS, VAT, Company, Who, period_of, year_of
+
+USERS: Final = (
+    Who("rahim"),
+    Who("karim"),
+    Who("salma", senior=True),
+    Who("nadia", closer=True, senior=True),
+)
+CUSTOMERS, VENDORS = ("C1", "C1", "C1", "C2"), ("V1", "V1", "V2")
+CURRENCIES: Final = ("BDT", "BDT", "BDT", "BDT", "EUR", "EUR", "EUR", "USD")
+METHODS: Final = (
+    "CASH",
+    "BANK_TRANSFER",
+    "CHECK",
+    "MOBILE_WALLET",
+    "CREDIT_CARD",
+    "DEBIT_CARD",
+    "ONLINE_BANKING",
+)
+HANDS: Final = (
+    "1000",
+    "1010",
+    "1300",
+    "1500",
+    "2100",
+    "2200",
+    "3000",
+    "4000",
+    "5000",
+    "5100",
+    "5200",
+    "5900",
+)
+"""Accounts that people post to by hand."""
+
+WHY: Final = "as it was agreed"
+MISTAKEN: Final = 0.04
+"""How often one detail of a request is wrong on purpose."""
+
+Given = dict[str, Any]
+One = TypeVar("One")
+
+
+@dataclass(slots=True)
+class Chance:
+    """Asks of one company. `other` is one whose things must not be found; `count` names what is made."""
+
+    dice: Random
+    other: Company | None = None
+    count: int = 0
+
+    # Dice
+
+    def errs(self) -> bool:
+        return self.dice.random() < MISTAKEN
+
+    def pick(self, some: Iterable[One], otherwise: One) -> One:
+        """One of them; or, rarely or when there is none, something else."""
+        found = list(some)
+        return otherwise if not found or self.errs() else self.dice.choice(found)
+
+    def wrong(self, company: Company, *kinds: str) -> str:
+        """A name that may be of something else, or of another company's, or of nothing."""
+        companies = [company] if self.other is None else [company, self.other]
+        names: list[str] = [name for one in companies for kind in kinds for name in getattr(one, kind)]
+        return self.dice.choice(["?", *names])
+
+    def new(self, letter: str) -> str:
+        self.count += 1
+        return f"{letter}{self.count}"
+
+    def amount(self) -> int:
+        """Small ones, where roundings matter, and large ones, which need more people."""
+        if self.errs():
+            return self.dice.choice((0, -1))
+        return self.dice.randrange(1, self.dice.choice((10, 1_000, 100_00, 3_000_00)))
+
+    def day(self, company: Company) -> date:
+        """Of the weeks before today mostly; so that some are of a period or year that was closed."""
+        return company.today - timedelta(days=self.dice.choice((0, 0, 0, 1, 2, 5, 12, 30, 60)))
+
+    def later(self, company: Company) -> date | None:
+        return self.dice.choice((None, None, company.today, self.day(company)))
+
+    def why(self) -> str:
+        return "no" if self.errs() else WHY
+
+    # Requests
+
+    def ask(self, company: Company, other: Company) -> tuple[str, Given]:
+        """A verb and what is given; of what can be asked at all, and what is likelier more often."""
+        made = None
+        while made is None:
+            verb = self.dice.choices(VERBS, cum_weights=WEIGHTS)[0]
+            made = self.given(verb, company, other)
+        return verb, made
+
+    def given(self, verb: str, company: Company, other: Company) -> Given | None:
+        """What may be given with a verb; None where there is nothing to ask it of."""
+        self.other = other
+        made: Given | None = getattr(self, f"_{verb}")(company)
+        return made
+
+    def against(self, company: Company, verb: str, given: Given) -> tuple[str, Given]:
+        """What is most in the way of a request that is made at the same time; otherwise anything."""
+        match verb:
+            case "write":
+                own = [code for code, _ in given["lines"] if "-" in code]
+                if own:
+                    return "close_account", {"code": own[0], "reason": WHY}
+            case "close_account":
+                line = (given["code"], 100)
+                lines = [line, ("4000", -100)]
+                made = {
+                    "name": self.new("J"),
+                    "day": company.today,
+                    "currency": "BDT",
+                    "lines": lines,
+                    "post": True,
+                }
+                return "write", made
+            case "approve" | "complete" | "book":
+                kept = {**company.documents, **company.money, **company.entries}
+                waiting = {"DRAFT", "PENDING", "PROCESSING"}
+                alike = [
+                    name
+                    for name, one in kept.items()
+                    if one["status"] in waiting and name[0] == given["name"][0]
+                ]
+                if alike and self.dice.random() < 0.7:
+                    return verb, {**given, "name": self.dice.choice(alike)}
+                day = kept[given["name"]]["day"] if given["name"] in kept else company.today
+                return "close_year", {"year": year_of(day), "to": "CLOSED"}
+            case "draft" | "pay" | "reverse" | "plan":
+                pass
+            case _:
+                return verb, given
+        return self.ask(company, self.other or company)
+
+    def _open_account(self, company: Company) -> Given:
+        kind, first = self.dice.choice((("ASSET", 1), ("LIABILITY", 2), ("REVENUE", 4), ("EXPENSE", 5)))
+        own = [code for code in company.accounts if "-" in code]
+        code = f"{first}{self.dice.choice(('100', '110'))}-{self.dice.randrange(10, 30)}"
+        return {
+            "code": f"{first}x" if self.errs() else code,
+            "title": "An account",
+            "kind": "EQUITY" if self.errs() else kind,
+            "currency": self.dice.choice(CURRENCIES),
+            "parent": self.pick(own, "9") if own and self.dice.random() < 0.4 else None,
+        }
+
+    def _close_account(self, company: Company) -> Given:
+        own = [code for code in company.accounts if "-" in code]
+        return {
+            "code": self.pick(own, self.dice.choice(("4000", "1000", "3900", "~1000"))),
+            "reason": self.why(),
+        }
+
+    def _lines(self, company: Company, kind: str) -> list[Given]:
+        duties = [""] * 3 + [code for code, one in company.taxes.items() if one["kind"] == "DUTY"]
+        vats = ["", *(code for code, one in company.taxes.items() if one["kind"] in {"VAT", "EXEMPT"})]
+        lines = []
+        for _ in range(0 if self.errs() else self.dice.choice((1, 1, 1, 2, 3))):
+            some = [self.dice.choice(vats), self.dice.choice(duties)]
+            if self.errs() or (kind == "BILL" and self.dice.random() < 0.1):
+                some.append(self.dice.choice(["", *company.taxes]))
+            taxes = tuple(dict.fromkeys(code for code in some if code))
+            account = self.dice.choice(
+                ("1200", "2000") if self.errs() else (None, None, "5100", "1300", "1500")
+            )
+            lines.append(
+                {
+                    "price": max(0, self.amount()),
+                    "quantity": self.dice.choice((1000, 1000, 333, 2500)),
+                    "category": self.dice.choice(tuple(VAT)),
+                    "codes": ("NONE",) if self.errs() and company.taxes else taxes,
+                    "account": None
+                    if kind == "INVOICE"
+                    else self.dice.choice(("1200", "2000"))
+                    if self.errs()
+                    else account,
+                }
+            )
+        return lines
+
+    def _draft(self, company: Company) -> Given:
+        kind = self.dice.choice(("INVOICE", "INVOICE", "INVOICE", "BILL", "BILL", *KINDS))
+        side, debt, *_ = KINDS[kind]
+        day = self.day(company)
+        corrects = None
+        if not debt and self.dice.random() < 0.4:
+            corrects = self.pick((n for n, one in company.documents.items() if one["side"] == side), "?")
+        partner = self.pick(CUSTOMERS if side > 0 else VENDORS, "C?" if side > 0 else "V?")
+        if corrects in company.documents and not self.errs():
+            partner = company.documents[corrects]["partner"]
+        return {
+            "name": self.new("I" if kind == "INVOICE" else "B"),
+            "kind": kind,
+            "partner": partner,
+            "currency": self.dice.choice(CURRENCIES),
+            "day": day,
+            "due": day - timedelta(days=1)
+            if self.errs()
+            else day + timedelta(days=self.dice.choice((0, 30))),
+            "lines": self._lines(company, kind),
+            "prices": self.dice.choice(("EXCLUSIVE", "EXCLUSIVE", "INCLUSIVE")),
+            "rounding": self.dice.choice(("LINE", "DOCUMENT")),
+            "reference": f"R-{self.dice.randrange(12)}" if kind == "BILL" else None,
+            "reason": None if kind in {"BILL", "INVOICE"} else "no" if self.errs() else WHY,
+            "corrects": corrects,
+        }
+
+    def _redraft(self, company: Company) -> Given | None:
+        drafts = [
+            n for n, one in company.documents.items() if one["kind"] == "INVOICE" and one["status"] == "DRAFT"
+        ]
+        name = self.pick(drafts, self.wrong(company, "documents"))
+        one = company.documents.get(name)
+        day = self.day(company)
+        if one is not None:
+            day = min(day, one["due"])
+        return {"name": name, "lines": self._lines(company, "INVOICE"), "day": day}
+
+    def _approve(self, company: Company) -> Given | None:
+        drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
+        return {"name": self.pick(drafts, self.wrong(company, "documents"))} if drafts else None
+
+    def _cancel(self, company: Company) -> Given | None:
+        if not company.documents:
+            return None
+        return {
+            "name": self.pick(company.documents, self.wrong(company, "documents")),
+            "reason": self.why(),
+            "on": self.later(company),
+        }
+
+    def _debts(self, company: Company) -> list[str]:
+        debts = [
+            name for name, one in company.documents.items() if one["debt"] and one["status"] == "APPROVED"
+        ]
+        return [name for name in debts if company.open(name)[0] > 0]
+
+    def _credits(self, company: Company) -> list[str]:
+        notes = [n for n, one in company.documents.items() if not one["debt"] and one["status"] == "APPROVED"]
+        money = [n for n, one in company.money.items() if one["status"] == "COMPLETED"]
+        return [n for n in (*notes, *money) if company.open(n)[0] > 0]
+
+    def _pay(self, company: Company) -> Given:
+        target, currency, minor = None, self.dice.choice(CURRENCIES), self.amount()
+        debts = self._debts(company)
+        if debts and self.dice.random() < 0.7:
+            target = self.pick(debts, self.wrong(company, "documents"))
+        if target in company.documents and not self.errs():
+            currency = company.documents[target]["currency"]
+            left = company.open(target)[0]
+            minor = self.dice.choice((left, max(1, left // 3), minor, left + 1))
+        return {
+            "name": self.new("P"),
+            "target": target,
+            "partner": None if target else self.pick((*CUSTOMERS, *VENDORS), "C?"),
+            "minor": minor,
+            "currency": currency,
+            "day": self.day(company),
+            "method": self.dice.choice(METHODS),
+            "excess": self.dice.random() < 0.4,
+        }
+
+    def _waiting(self, company: Company) -> str | None:
+        waiting = [n for n, one in company.money.items() if one["status"] in {"PENDING", "PROCESSING"}]
+        return self.pick(waiting, self.wrong(company, "money")) if waiting else None
+
+    def _complete(self, company: Company) -> Given | None:
+        name = self._waiting(company)
+        return None if name is None else {"name": name, "reference": "TRX" if self.errs() else "TRX-1"}
+
+    def _fail(self, company: Company) -> Given | None:
+        name = self._waiting(company)
+        return None if name is None else {"name": name, "reason": self.why()}
+
+    def _take_back(self, company: Company) -> Given | None:
+        done = [n for n, one in company.money.items() if one["status"] == "COMPLETED"]
+        if not done:
+            return None
+        name = self.pick(done, self.wrong(company, "money"))
+        return {"name": name, "reason": self.why(), "on": self.later(company)}
+
+    def _allocate(self, company: Company) -> Given | None:
+        debts, owed = self._debts(company), self._credits(company)
+        if not debts or not owed:
+            return None
+        credit = self.pick(owed, self.wrong(company, "documents", "money"))
+        one = company.documents.get(credit) or company.money.get(credit)
+        alike = debts
+        if one is not None and not self.errs():
+            same, of = ("partner", "currency", "side"), company.documents
+            alike = [name for name in debts if all(of[name][what] == one[what] for what in same)]
+        if not alike and self.dice.random() < 0.9:
+            return None
+        debt = self.pick(alike, self.wrong(company, "documents"))
+        most = self.amount()
+        if one is not None and debt in company.documents:
+            left, open_minor = company.open(credit)[0], company.open(debt)[0]
+            most = self.dice.choice((min(left, open_minor), min(left, open_minor), most, left + 1))
+        return {"credit": credit, "debt": debt, "minor": most, "on": self.later(company)}
+
+    def _unallocate(self, company: Company) -> Given | None:
+        if not company.allocated:
+            return None
+        first, _ = next(iter(company.allocated))
+        credit, number = self.pick(company.allocated, self.dice.choice((("?", 0), (first, 9))))
+        return {"credit": credit, "number": number, "reason": self.why(), "on": self.later(company)}
+
+    def _settle(self, company: Company) -> Given | None:
+        debts = self._debts(company)
+        if not debts:
+            return None
+        debt = self.pick(debts, self.wrong(company, "documents"))
+        kind, code = self.dice.choice(("WRITE_OFF", "WITHHOLDING")), None
+        if kind == "WITHHOLDING" and company.taxes:
+            code = self.dice.choice((None, "TDS5", "VAT15" if self.errs() else "TDS5"))
+        left = company.open(debt)[0] if debt in company.documents else 1
+        minor = self.dice.choice((left, max(1, left // 4), self.amount()))
+        return {
+            "kind": kind,
+            "debt": debt,
+            "minor": None if code is not None and self.dice.random() < 0.6 else minor,
+            "told": "no" if self.errs() else WHY,
+            "on": self.day(company) if self.errs() else company.today,
+            "code": code,
+        }
+
+    def _withdraw(self, company: Company) -> Given | None:
+        if not company.settled:
+            return None
+        first, _ = next(iter(company.settled))
+        debt, number = self.pick(company.settled, self.dice.choice((("?", 0), (first, 9))))
+        return {"debt": debt, "number": number, "reason": self.why(), "on": self.later(company)}
+
+    def _some_account(self, company: Company) -> str:
+        own = [code for code in company.accounts if "-" in code]
+        if self.errs():
+            return self.dice.choice(("1200", "2300", "~1000"))
+        return self.dice.choice((*HANDS, *own, *own))
+
+    def _write(self, company: Company) -> Given:
+        minor, one, other = self.amount(), self._some_account(company), self._some_account(company)
+        lines = [(one, minor), (other, 1 - minor if self.errs() else -minor)]
+        if self.dice.random() < 0.3:
+            share = minor // 3
+            lines = [(one, minor), (other, -share), (self._some_account(company), share - minor)]
+        return {
+            "name": self.new("J"),
+            "day": self.day(company),
+            "currency": self.dice.choice(CURRENCIES),
+            "lines": lines[:1] if self.errs() else lines,
+            "post": self.dice.random() < 0.6,
+        }
+
+    def _entries(self, company: Company, status: str) -> list[str]:
+        return [n for n, one in company.entries.items() if n[0] in "JR" and one["status"] == status]
+
+    def _add_line(self, company: Company) -> Given | None:
+        drafts = self._entries(company, "DRAFT")
+        name = self.pick(drafts, "?") if drafts else None
+        return None if name is None else {"name": name, "line": (self._some_account(company), self.amount())}
+
+    def _book(self, company: Company) -> Given | None:
+        drafts = self._entries(company, "DRAFT")
+        others = [n for n in company.entries if n[0] in "JR"]
+        return {"name": self.pick(drafts, self.dice.choice(("?", *others)))} if drafts else None
+
+    def _reverse(self, company: Company) -> Given | None:
+        posted = self._entries(company, "POSTED")
+        if not posted:
+            return None
+        others = [name for name in company.entries if name[0] in "JR"]
+        return {
+            "entry": self.dice.choice(others) if self.dice.random() < 0.1 else self.pick(posted, "?"),
+            "name": self.new("R"),
+            "on": self.day(company) if self.dice.random() < 0.3 else company.today,
+            "reason": None if self.dice.random() < 0.3 else self.why(),
+        }
+
+    def _set_rate(self, company: Company) -> Given:
+        currency = "BDT" if self.errs() else self.dice.choice(("EUR", "USD"))
+        rate = 0 if self.errs() else self.dice.randrange(90_0000, 200_0000)
+        return {"currency": currency, "day": self.day(company), "rate": rate}
+
+    def _period(self, company: Company) -> tuple[int, int]:
+        return period_of(self.day(company))
+
+    def _close_period(self, company: Company) -> Given:
+        to = self.dice.choice(("SOFT_CLOSED", "SOFT_CLOSED", "CLOSED", "CLOSED", "LOCKED"))
+        return {"period": self._period(company), "to": to}
+
+    def _open_period(self, company: Company) -> Given | None:
+        closed = list(company.periods)
+        return {"period": self.pick(closed, self._period(company)), "reason": self.why()} if closed else None
+
+    def _lock_taxes(self, company: Company) -> Given:
+        return {"through": company.today - timedelta(days=self.dice.choice((10, 20, 40, 60)))}
+
+    def _unlock_taxes(self, company: Company) -> Given | None:
+        if company.taxes_locked is None:
+            return None
+        back = company.taxes_locked - timedelta(days=self.dice.choice((1, 30)))
+        return {"through": self.dice.choice((None, back)), "reason": self.why()}
+
+    def _close_year(self, company: Company) -> Given:
+        year = year_of(company.today) - self.dice.choice((0, 1, 1, 1))
+        return {"year": year, "to": "LOCKED" if self.dice.random() < 0.15 else "CLOSED"}
+
+    def _open_year(self, company: Company) -> Given | None:
+        if not company.years:
+            return None
+        return {"year": self.pick(company.years, year_of(company.today)), "reason": self.why()}
+
+    def _set_rule(self, company: Company) -> Given:
+        return self.rule(company)
+
+    def rule(self, company: Company) -> Given:
+        tiers = ((500_00, 2, False), (2_000_00, self.dice.choice((1, 2)), True))
+        return {
+            "day": company.today + timedelta(days=-1 if self.errs() else self.dice.choice((0, 1, 1, 4))),
+            "four_eyes": self.dice.random() < 0.7,
+            "tiers": self.dice.choice(((), tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
+            "reason": self.why(),
+        }
+
+    def _adopt(self, company: Company) -> Given | None:
+        return None if company.serials and self.dice.random() < 0.9 else {}
+
+    def _set_tax(self, company: Company) -> Given | None:
+        if not company.taxes:
+            return None
+        rate = -1 if self.errs() else self.dice.choice((0, 500, 1000, 1500, 1750))
+        day = self.dice.choice((self.day(company), company.today - timedelta(days=90)))
+        return {"code": self.pick(company.taxes, "NONE"), "day": day, "rate": rate}
+
+    def _turn_tax(self, company: Company) -> Given | None:
+        if not company.taxes:
+            return None
+        off = [code for code, one in company.taxes.items() if not one["active"]]
+        active = bool(off) and self.dice.random() < 0.8
+        return {
+            "code": self.pick(off if active else company.taxes, "NONE"),
+            "active": active,
+            "reason": self.why(),
+        }
+
+    def _plan(self, company: Company) -> Given:
+        minor = max(1, self.amount())
+        kind = self.dice.choice(("RECURRING", "ACCRUAL", "PROVISION", "DEPRECIATION"))
+        lines = [("5200", minor), ("1500" if kind == "DEPRECIATION" else "2100", -minor)]
+        if kind != "DEPRECIATION" and self.errs():
+            lines = [("5200", minor), ("2000", -minor - self.dice.choice((0, 1)))]
+        return {
+            "name": self.new("T"),
+            "kind": kind,
+            "start": company.today - timedelta(days=self.dice.choice((0, 31, 70))),
+            "lines": lines,
+            "months": self.dice.choice((1, 2, 3, 7)),
+        }
+
+    def _adopt_plan(self, company: Company) -> Given | None:
+        drafts = [name for name, one in company.templates.items() if one["status"] == "DRAFT"]
+        return {"name": self.pick(drafts, self.wrong(company, "templates"))} if drafts else None
+
+    def _run(self, company: Company) -> Given | None:
+        if not company.templates:
+            return None
+        through = company.today + timedelta(days=1 if self.errs() else -self.dice.choice((0, 0, 9)))
+        active = [name for name, one in company.templates.items() if one["status"] == "ACTIVE"]
+        return {"name": self.pick(active, self.wrong(company, "templates")), "through": through}
+
+    def _end_plan(self, company: Company) -> Given | None:
+        return (
+            {"name": self.pick(company.templates, self.wrong(company, "templates")), "reason": self.why()}
+            if company.templates
+            else None
+        )
+
+
+WEIGHTED: Final = {
+    "open_account": 20,
+    "close_account": 15,
+    "draft": 150,
+    "redraft": 15,
+    "approve": 220,
+    "cancel": 30,
+    "pay": 90,
+    "complete": 170,
+    "fail": 4,
+    "take_back": 25,
+    "allocate": 250,
+    "unallocate": 70,
+    "settle": 50,
+    "withdraw": 60,
+    "write": 50,
+    "add_line": 12,
+    "book": 40,
+    "reverse": 40,
+    "set_rate": 25,
+    "close_period": 8,
+    "open_period": 60,
+    "lock_taxes": 6,
+    "unlock_taxes": 15,
+    "close_year": 10,
+    "open_year": 60,
+    "set_rule": 8,
+    "adopt": 4,
+    "set_tax": 30,
+    "turn_tax": 8,
+    "plan": 12,
+    "adopt_plan": 30,
+    "run": 40,
+    "end_plan": 4,
+}
+VERBS: Final = tuple(WEIGHTED)
+WEIGHTS: Final = tuple(sum(list(WEIGHTED.values())[: n + 1]) for n in range(len(WEIGHTED)))
+"""Running sums, as `Random.choices` takes them."""

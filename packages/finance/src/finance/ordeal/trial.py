@@ -1,0 +1,362 @@
+"""One history: what is asked in which order, by whom, and what happens to it. One seed is the whole of it."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import permutations
+from random import Random
+from typing import Any, Final
+
+from finance import journal
+from finance.adapters.memory import MemoryStore, Row
+from finance.handle import Books
+from finance.ordeal.chance import CUSTOMERS, USERS, VENDORS, Chance
+from finance.ordeal.deed import attempt
+from finance.ordeal.desk import Ask, Desk, partner_id
+from finance.ordeal.law import Broken, Court, differing
+from finance.ordeal.model import Company, Who
+from finance.ordeal.world import (
+    START,
+    TENANTS,
+    CountedIds,
+    KnownPartners,
+    Outcome,
+    SetClock,
+    alone,
+    opened,
+    together,
+    turn,
+)
+
+STEPS: Final = 40
+LONGEST_REQUEST: Final = 60
+"""Turns within which a crash is thrown."""
+
+OPENED: list[tuple[MemoryStore, Court]] = []
+"""The books as every history begins with them, and who has read them; opened once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What a history came to. `broken` is None when every law held."""
+
+    seed: int
+    broken: Broken | None
+    trace: list[str]
+    happened: Counter[str]
+    checked: Counter[str]
+
+
+async def _pause(_: float) -> None:
+    await turn()
+
+
+class Trial:
+    """A history of two companies; `in_turn` without crashes and without requests at once."""
+
+    def __init__(self, seed: int, *, steps: int = STEPS, in_turn: bool = False) -> None:
+        if not OPENED:
+            store = opened()
+            OPENED.append((store, Court(store.tables)))
+            OPENED[0][1].read()
+        self.seed, self._steps, self._in_turn = seed, steps, in_turn
+        self.dice = Random(seed)  # noqa: S311 - dice, not secrets
+        begun, before = OPENED[0]
+        self.store = begun.copy()
+        self.clock = SetClock(START)
+        partners = {
+            "customers": frozenset(map(partner_id, CUSTOMERS)),
+            "vendors": frozenset(map(partner_id, VENDORS)),
+        }
+        books = Books(
+            store=self.store,
+            masterdata=KnownPartners(partners),
+            clock=self.clock,
+            new_id=CountedIds(),
+            pause=_pause,
+        )
+        self.court = Court(self.store.tables, before)
+        self.desk = Desk(books, self.court.state, self.court.parts_of)
+        sides = {**dict.fromkeys(CUSTOMERS, 1), **dict.fromkeys(VENDORS, -1)}
+        self.companies = {tenant: Company(START.date(), partners=dict(sides)) for tenant in TENANTS}
+        self.chance = Chance(self.dice)
+        self.trace: list[str] = []
+        self.happened: Counter[str] = Counter()
+        self._keys = 0
+        self._done: list[tuple[Ask, Any]] = []
+
+    def run(self) -> Told:
+        """The whole history, or as far as the first law that is broken."""
+        broken = None
+        try:
+            self._begin()
+            for _ in range(self._steps):
+                self.step()
+            self.end()
+        except Broken as error:
+            broken = error
+        return Told(
+            seed=self.seed,
+            broken=broken,
+            trace=self.trace,
+            happened=self.happened,
+            checked=Counter(self.court.checked),
+        )
+
+    def _begin(self) -> None:
+        """What most companies have before their first document: a rate, perhaps taxes, perhaps four eyes."""
+        for tenant in TENANTS:
+            day = START.date() - timedelta(days=200)
+            self.single(self._asked(tenant, "set_rate", {"currency": "EUR", "day": day, "rate": 131_2575}))
+            if self.dice.random() < 0.5:
+                self.single(self._asked(tenant, "adopt", {}))
+            if self.dice.random() < 0.3:
+                self.single(self._asked(tenant, "set_rule", self.chance.rule(self.companies[tenant])))
+
+    # Steps
+
+    def step(self) -> None:
+        """Something happens; then every law is held."""
+        self.pass_time(timedelta(days=self.dice.choice((0, 0, 0, 1, 1, 3)), minutes=1))
+        known = HAPPENINGS[:3] if self._in_turn else HAPPENINGS
+        match self.dice.choices(known, (62, 8, 7, 15, 4, 4)[: len(known)])[0]:
+            case "rehearsal":
+                self.rehearse(self._any())
+            case "retry":
+                self.retry(self.dice)
+            case "race":
+                self.race()
+            case "twice":
+                self.twice()
+            case "crash":
+                self.crash()
+            case _:
+                self.single(self._any())
+
+    def _any(self, *, but: Ask | None = None) -> Ask:
+        """Something that somebody may ask for; by another person of the same company, where there is one `but` this."""
+        tenant = (TENANTS[self.dice.random() < 0.15]) if but is None else but.tenant
+        verb, given = self.chance.ask(self.companies[tenant], self._other(tenant))
+        return self._asked(tenant, verb, given, but=but)
+
+    def _other(self, tenant: str) -> Company:
+        return next(one for of, one in self.companies.items() if of != tenant)
+
+    def _asked(self, tenant: str, verb: str, given: dict[str, Any], *, but: Ask | None = None) -> Ask:
+        who = self.dice.choice([one for one in USERS if but is None or one is not but.who])
+        return self.asked(tenant, who, verb, given)
+
+    def asked(self, tenant: str, who: Who, verb: str, given: dict[str, Any]) -> Ask:
+        """A request with a key of its own."""
+        self._keys += 1
+        return Ask(verb=verb, given=given, tenant=tenant, who=who, key=f"k{self._keys}")
+
+    def given(self, tenant: str, verb: str, dice: Random) -> dict[str, Any] | None:
+        """What somebody may give with this verb, by other dice; None where there is nothing to ask it of."""
+        self.chance.dice = dice
+        return self.chance.given(verb, self.companies[tenant], self._other(tenant))
+
+    def pass_time(self, span: timedelta) -> None:
+        self.clock.instant += span
+        for company in self.companies.values():
+            company.today = self.clock.instant.date()
+
+    def ask(self, *asks: Ask, crash_after: int | None = None) -> list[Outcome]:
+        """Give them to the books, at once; each gets a line in the trace."""
+        for one in asks:
+            self.trace.append(f"{self.clock.instant:%m-%d} {one}")
+        asked = [self.desk.ask(one) for one in asks]
+        try:
+            if len(asked) == 1 and crash_after is None:
+                outcomes = [alone(asked[0])]
+            else:
+                outcomes = together(asked, self.dice, crash_after=crash_after)
+        except Exception as error:
+            raise Broken("bug", f"{type(error).__name__}: {error}") from error
+        finally:
+            for work in asked:
+                work.close()
+        for n, (one, outcome) in enumerate(zip(asks, outcomes, strict=True)):
+            self.trace[n - len(asks)] += f" -> {outcome}"
+            self.happened[f"{one.verb} {outcome}"] += 1
+        return outcomes
+
+    def single(self, ask: Ask) -> None:
+        """One request, with nobody beside it."""
+        before = self.store.tables.image()
+        [outcome] = self.ask(ask)
+        why, after = attempt(self.companies[ask.tenant], ask.who, ask.verb, ask.given)
+        self._refusal(ask, outcome, why)
+        if outcome.code is not None:
+            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            return
+        self.companies[ask.tenant] = after
+        self._answered(ask, outcome)
+        self._judged(ask.tenant)
+
+    def _refusal(self, ask: Ask, outcome: Outcome, why: set[str]) -> None:
+        fits = outcome.code in why if why else outcome.code is None
+        self.court.hold(
+            "refusal", fits, lambda: f"{ask} -> {outcome}; the model has {sorted(why) or 'no reason'}"
+        )
+
+    def _answered(self, ask: Ask, outcome: Outcome) -> None:
+        self.desk.made(ask, outcome.answer)
+        self._done.append((ask, outcome.answer))
+
+    def _judged(self, tenant: str) -> list[Row]:
+        """The log and the model of this company, and that nothing was written into another's books."""
+        rows = self.court.read()
+        self.court.hold("tenant", {row.tenant_id for row in rows} <= {tenant}, lambda: f"{rows}")
+        ask, answer = self._done[-1]
+        live = self.court.state(answer.id) if hasattr(answer, "id") else answer
+        self.court.hold("replay", live == answer, lambda: f"{ask} -> {answer}, but folded it is {live}")
+        self.court.agrees(tenant, self.companies[tenant], self.desk.ids, self.desk.names)
+        return rows
+
+    def rehearse(self, ask: Ask) -> None:
+        """A dry run, and then what it is the dry run of."""
+        dry = replace(ask, rehearsing=True)
+        before = self.store.tables.image()
+        [outcome] = self.ask(dry)
+        company = self.companies[ask.tenant]
+        why, after = attempt(company, ask.who, ask.verb, ask.given)
+        future = ask.verb == "run" and ask.given["through"] > company.today
+        if not future:  # a dry run may look ahead
+            self._refusal(dry, outcome, why)
+        law = "untouched" if outcome.code else "rehearsal"
+        self.court.hold(law, self.store.tables.image() == before, lambda: f"{dry} left something")
+        if outcome.rehearsed is not None and not future:
+            found = sum((Counter(_amounts(one)) for one in outcome.rehearsed.entries), Counter())
+            new = [one for name, one in after.entries.items() if _is_new(name, one, company)]
+            wanted = Counter(minor for one in new for _, minor, *_ in one["lines"])
+            self.court.hold("rehearsal", found == wanted, lambda: f"{dry}: {differing(found, wanted)}")
+        self.single(ask)
+
+    def retry(self, dice: Random) -> None:
+        """A request that was done, again; or another one with its key."""
+        if not self._done:
+            return
+        ask, answer = dice.choice(self._done)
+        before = self.store.tables.image()
+        if dice.random() < 0.3:
+            other = self._any()
+            ask_ = Ask(verb=other.verb, given=other.given, tenant=ask.tenant, who=other.who, key=ask.key)
+            [outcome] = self.ask(ask_)
+            fits = outcome.code is not None or (ask_.verb, ask_.given) == (ask.verb, ask.given)
+            self.court.hold("retry", fits, lambda: f"{ask_} -> {outcome}, though its key was used")
+        else:
+            [outcome] = self.ask(ask)
+            same = outcome.answer == answer
+            self.court.hold("retry", same, lambda: f"{ask} -> {outcome.answer or outcome}, and was {answer}")
+        self.court.hold("retry", self.store.tables.image() == before, lambda: f"{ask} did something again")
+
+    def race(self) -> None:
+        """Two requests of one company at once: they come to what they come to in one order or the other."""
+        one = self._any()
+        if self.dice.random() < 0.5:
+            other = self._any(but=one)
+        else:
+            verb, given = self.chance.against(self.companies[one.tenant], one.verb, one.given)
+            other = self._asked(one.tenant, verb, given, but=one)
+        asks = [one, other]
+        before = len(self.store.tables.rows)
+        outcomes = self.ask(*asks)
+        done = [ask for ask, outcome in zip(asks, outcomes, strict=True) if outcome.code is None]
+        actors = {row.actor for row in self.store.tables.rows[before:]}
+        self.court.hold("untouched", actors <= {ask.who.name for ask in done}, lambda: f"{actors} of {done}")
+        for ask, outcome in zip(asks, outcomes, strict=True):
+            if outcome.code is None:
+                self._answered(ask, outcome)
+        self.court.read()
+        self._in_some_order(one.tenant, asks, outcomes)
+
+    def _in_some_order(self, tenant: str, asks: list[Ask], outcomes: list[Outcome]) -> None:
+        told = []
+        for order in permutations(range(len(asks))):
+            company = self.companies[tenant]
+            try:
+                touched: dict[str, None] = {}
+                for n in order:
+                    if outcomes[n].code == "contended":
+                        continue
+                    why, company = attempt(company, asks[n].who, asks[n].verb, asks[n].given)
+                    touched |= company.touched
+                    self._refusal(asks[n], outcomes[n], why)
+                company.touched = touched
+                self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
+            except Broken as error:
+                told.append(str(error))
+                continue
+            self.companies[tenant] = company
+            self.court.checked["serial"] += 1
+            return
+        raise Broken("serial", " | ".join(told))
+
+    def twice(self) -> None:
+        """The same request with the same key, twice at once."""
+        ask = self._any()
+        before = self.store.tables.image()
+        outcomes = self.ask(ask, ask)
+        told = [one for one in outcomes if one.code != "contended"]
+        why, after = attempt(self.companies[ask.tenant], ask.who, ask.verb, ask.given)
+        for outcome in told:
+            self._refusal(ask, outcome, why)
+        if why or not told:
+            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            return
+        same = all(one.answer == told[0].answer for one in told)
+        self.court.hold("retry", same, lambda: f"{ask}: {[one.answer for one in told]}")
+        self.companies[ask.tenant] = after
+        self._answered(ask, told[0])
+        self._judged(ask.tenant)
+
+    def crash(self) -> None:
+        """The process dies somewhere in a request; whoever asked asks again with the same key."""
+        ask = self._any()
+        before = self.store.tables.image()
+        [outcome] = self.ask(ask, crash_after=self.dice.randrange(LONGEST_REQUEST))
+        happened = self.store.tables.image() != before
+        try:
+            self._asked_again(ask, outcome, before)
+        except Broken as error:
+            if outcome.crashed:
+                raise Broken(
+                    "crash", f"{ask}, of which {'something' if happened else 'nothing'} was there: {error}"
+                ) from error
+            raise
+        self.court.checked["crash"] += 1
+
+    def _asked_again(self, ask: Ask, first: Outcome, before: object) -> None:
+        why, after = attempt(self.companies[ask.tenant], ask.who, ask.verb, ask.given)
+        if not first.crashed:
+            self._refusal(ask, first, why)
+        [again] = self.ask(ask)
+        self._refusal(ask, again, why)
+        if again.code is not None:
+            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            return
+        self.companies[ask.tenant] = after
+        self._answered(ask, again)
+        self._judged(ask.tenant)
+
+    def end(self) -> None:
+        """Everything once more, from the beginning of the log; as any release that comes later reads it."""
+        self.court.again()
+        for tenant, company in self.companies.items():
+            kept = (company.documents, company.money, company.templates, company.entries)
+            company.touched = dict.fromkeys(name for one in kept for name in one)
+            self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
+
+
+HAPPENINGS: Final = ("single", "rehearsal", "retry", "race", "twice", "crash")
+
+
+def _amounts(entry: journal.Journal) -> list[int]:
+    return [line.debit_minor - line.credit_minor for line in entry.lines]
+
+
+def _is_new(name: str, one: dict[str, Any], company: Company) -> bool:
+    """Whether an entry of the model was posted since."""
+    before = company.entries.get(name, {"status": "DRAFT"})
+    return bool(before["status"] == "DRAFT" and one["status"] != "DRAFT")

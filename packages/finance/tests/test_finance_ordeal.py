@@ -1,0 +1,275 @@
+"""Random histories hold every law; and a service that is broken on purpose breaks one, by its name."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from finance import approval, authority, invoice, journal, money, period, policy, posting, settlement, taxing
+from finance.adapters.memory import MemoryBook, MemoryStore
+from finance.clerk import Rehearsed, Sheet
+from finance.ordeal.__main__ import main
+from finance.ordeal.law import LAWS
+from finance.ordeal.trial import Told, Trial
+from finance.ordeal.world import Crashed
+from finance.refusal import Refused
+
+Patch = pytest.MonkeyPatch
+SEEDS = 40
+MOST = 120
+"""Seeds within which a mutant must be caught."""
+
+
+def test_random_histories_hold_every_law() -> None:
+    told = [Trial(seed).run() for seed in range(SEEDS)]
+    assert [(one.seed, str(one.broken)) for one in told if one.broken] == []
+    checked = sum((one.checked for one in told), start=told[0].checked)
+    assert set(checked) == set(LAWS) - {"bug"}
+    happened = sum((one.happened for one in told), start=told[0].happened)
+    assert {"allocate done", "close_year done", "run done", "approve maker-is-checker"} <= set(happened)
+
+
+def test_a_seed_is_the_whole_of_a_history() -> None:
+    one, again, other = (Trial(seed).run() for seed in (7, 7, 8))
+    assert one.trace == again.trace != other.trace
+
+
+def test_the_program_tells_what_happened_and_a_seed_with_its_trace() -> None:
+    done = CliRunner().invoke(main, ["--seeds", "3"])
+    assert done.exit_code == 0
+    assert "3 seeds, " in done.output
+    assert "law balance" in done.output
+    one = CliRunner().invoke(main, ["--seed", "2", "--steps", "5"])
+    assert one.exit_code == 0
+    assert one.output.splitlines()[0].startswith("06-14 a ")
+    assert one.output.splitlines()[-1].endswith("no law broken")
+
+
+def test_a_seed_that_breaks_a_law_says_which_and_how_to_see_it_again(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(settlement, "coverable", nothing)
+    done = CliRunner().invoke(main, ["--seeds", "30", "--steps", "45"])
+    assert done.exit_code == 1
+    told = done.output.splitlines()
+    assert told[-2].startswith("seed ")
+    assert " refusal: " in told[-2] or " serial: " in told[-2]
+    seed = told[-1].rpartition("SEED=")[2].split()[0]
+    assert told[-1] == f"again, with its trace: make sim-finance SEED={seed} STEPS=45"
+    again = CliRunner().invoke(main, ["--seed", seed, "--steps", "45"])
+    assert again.exit_code == 1
+    assert again.output.splitlines()[-2] == told[-2]
+
+
+# The service, broken
+
+
+def nothing(*_: object, **__: object) -> None:
+    """What a check does that was left out."""
+
+
+async def nothing_awaited(*_: object, **__: object) -> None:
+    """The same."""
+
+
+def committed_on(kind: type[BaseException]) -> Callable[[Patch], None]:
+    """A transaction that is committed though this came out of it."""
+
+    @contextlib.asynccontextmanager
+    async def book(self: MemoryStore, tenant_id: str) -> AsyncIterator[MemoryBook]:
+        made = MemoryBook(self, tenant_id)
+        try:
+            yield made
+            await self.turn()
+            self.tables.take(made.own)
+        except kind:
+            self.tables.take(made.own)
+            raise
+        finally:
+            self._release(made)
+        await self.turn()
+
+    return lambda patch: patch.setattr(MemoryStore, "book", book)
+
+
+def without_versions(patch: Patch) -> None:
+    """Whoever comes last writes over what the other wrote."""
+    real = MemoryBook.append
+
+    async def append(self: MemoryBook, events: Any, *, actor: str) -> None:
+        made = []
+        for one in events:
+            there = self._rows_of(one.stream_id)
+            ahead = [each.stream_id for each in made].count(one.stream_id)
+            made.append(
+                type(one)(
+                    kind=one.kind,
+                    stream_id=one.stream_id,
+                    version=len(there) + 1 + ahead,
+                    event=one.event,
+                    effective_date=one.effective_date,
+                )
+            )
+        await real(self, made, actor=actor)
+
+    patch.setattr(MemoryBook, "append", append)
+
+
+def without_tenant(patch: Patch) -> None:
+    def rows_of(self: MemoryBook, stream_id: str) -> list[Any]:
+        return [row for row in (*self._store.tables.rows, *self.own.rows) if row.stream_id == stream_id]
+
+    patch.setattr(MemoryBook, "_rows_of", rows_of)
+
+
+def holdings_of_all(patch: Patch) -> None:
+    patch.setattr(
+        MemoryBook,
+        "_rows",
+        lambda self, kind: (row for row in (*self._store.tables.rows, *self.own.rows) if row.kind == kind),
+    )
+
+
+def numbered_at_draft(patch: Patch) -> None:
+    real = Sheet.decide
+
+    def decide(self: Sheet, kind: str, stream_id: str, command: Any, **more: Any) -> Any:
+        if isinstance(command, invoice.Create):
+            place = (self.book.tenant_id, "INV", "FY2026-2027")
+            own = self.book.own.counters
+            own[place] = own.get(place, self.book._store.tables.counters.get(place, 0)) + 1
+        return real(self, kind, stream_id, command, **more)
+
+    patch.setattr(Sheet, "decide", decide)
+
+
+def counted_in_memory(patch: Patch) -> None:
+    """A number that is drawn without its lock."""
+
+    async def draw(self: MemoryBook, series: str, fiscal_year: str) -> int:
+        place = (self._tenant_id, series, fiscal_year)
+        self._begun()
+        last = self.own.counters.get(place, self._store.tables.counters.get(place, 0))
+        await self._store.turn()
+        self.own.counters[place] = last + 1
+        return last + 1
+
+    patch.setattr(MemoryBook, "draw", draw)
+
+
+def without(module: Any, name: str, instead: Any = nothing) -> Callable[[Patch], None]:
+    return lambda patch: patch.setattr(module, name, instead)
+
+
+def forgetful(patch: Patch) -> None:
+    patch.setattr(MemoryBook, "remember", nothing_awaited)
+
+
+def reversed_twice(patch: Patch) -> None:
+    real = journal._reverse
+    patch.setattr(
+        journal,
+        "_reverse",
+        lambda one, command: real(msgspec.structs.replace(one, status="POSTED"), command),
+    )
+
+
+def rounded_down(patch: Patch) -> None:
+    patch.setattr(money, "half_even", lambda value: int(value // 1))
+
+
+def paid_and_not_told(patch: Patch) -> None:
+    """What a payment takes back is not open again."""
+    real = Sheet.decide
+
+    def decide(self: Sheet, kind: str, stream_id: str, command: Any, **more: Any) -> Any:
+        if isinstance(command, invoice.WithdrawPayment):
+            return self.states[stream_id]
+        return real(self, kind, stream_id, command, **more)
+
+    patch.setattr(Sheet, "decide", decide)
+
+
+def entry_apart(patch: Patch) -> None:
+    """The entry is posted in a transaction of its own, after the document's."""
+    real = MemoryBook.append
+
+    async def append(self: MemoryBook, events: Any, *, actor: str) -> None:
+        first = [one for one in events if one.kind != "journal"]
+        await real(self, first, actor=actor)
+        self._store.tables.take(self.own)
+        self.own = type(self.own)()
+        await self._store.turn()
+        await real(self, [one for one in events if one.kind == "journal"], actor=actor)
+
+    patch.setattr(MemoryBook, "append", append)
+
+
+def same_yes_twice(patch: Patch) -> None:
+    real = approval.decide
+    patch.setattr(approval, "decide", lambda _, command: real(None, command))
+
+
+def exchange_lost(patch: Patch) -> None:
+    patch.setattr(posting, "_with_difference", lambda _tenant, lines, _currency: tuple(lines))
+
+
+def stale_state(patch: Patch) -> None:
+    """A state that does not survive being kept: its settlements are forgotten."""
+    real = invoice.evolve
+
+    def evolve_(one: Any, event: Any) -> Any:
+        made = real(one, event)
+        return msgspec.structs.replace(made, settlements=[*made.settlements])
+
+    patch.setattr(invoice, "evolve", evolve_)
+
+
+Mutants = dict[str, tuple[str, Callable[[Patch], None]]]
+MUTANTS: Mutants = {
+    "no tenant in what is loaded": ("refusal", without_tenant),
+    "no tenant in what is summed": ("bug", holdings_of_all),
+    "more is paid than is open": ("refusal", without(settlement, "coverable")),
+    "more is allocated than is left": ("refusal", without(settlement, "spendable")),
+    "the key is forgotten": ("retry", forgetful),
+    "an entry is reversed twice": ("refusal", reversed_twice),
+    "roundings go down": ("document", rounded_down),
+    "a number is drawn for a draft": ("numbers", numbered_at_draft),
+    "a refused request writes": ("untouched", committed_on(Refused)),
+    "a dry run leaves something": ("rehearsal", committed_on(Rehearsed)),
+    "a closed period takes entries": ("refusal", without(period, "admit")),
+    "locked taxes are posted": ("refusal", without(policy, "admit")),
+    "the maker approves": ("refusal", without(authority, "admit", lambda *_, **__: authority.ANYBODY)),
+    "one person says yes twice": ("refusal", same_yes_twice),
+    "what is taken back is not open again": ("control", paid_and_not_told),
+    "an exchange difference is lost": ("refusal", exchange_lost),
+    "a changed tax rate is not seen": ("refusal", without(taxing, "unchanged")),
+    "a state is not what is kept of it": ("snapshot", stale_state),
+}
+AT_ONCE: Mutants = {
+    "no expected version": ("serial", without_versions),
+    "no lock of what is relied on": ("serial", without(MemoryBook, "hold", nothing_awaited)),
+    "a number is drawn without its lock": ("numbers", counted_in_memory),
+    "what had begun stays after a crash": ("crash", committed_on(Crashed)),
+    "the entry is posted apart": ("crash", entry_apart),
+}
+"""Those that only crashes, or requests at once, can show."""
+
+
+def caught(patch: Callable[[Patch], None], monkeypatch: Patch, *, in_turn: bool) -> Told | None:
+    patch(monkeypatch)
+    for seed in range(MOST):
+        told = Trial(seed, in_turn=in_turn).run()
+        if told.broken is not None:
+            return told
+    return None
+
+
+@pytest.mark.parametrize("mutant", [*MUTANTS, *AT_ONCE])
+def test_a_service_that_is_broken_breaks_a_law_by_its_name(monkeypatch: Patch, mutant: str) -> None:
+    law, patch = (MUTANTS | AT_ONCE)[mutant]
+    told = caught(patch, monkeypatch, in_turn=mutant in MUTANTS)
+    assert told is not None, f"{MOST} seeds were not enough"
+    assert told.broken is not None
+    assert told.broken.law == law
