@@ -1,47 +1,26 @@
 """Resolvers of reports: each by effective date, and as known on a record date."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from ariadne import ObjectType
 
-from finance import cashflow, chart, posting, report
+from finance import cashflow, inquiry, report
 from finance.account import DEBIT_NORMAL
-from finance.adapters.postgres.views import Window, page_of
+from finance.adapters.postgres.views import page_of
 from finance.graphql import shape
-from finance.graphql.context import Context
-from finance.graphql.reading import Info, allowed, known_until, query
+from finance.graphql.reading import Info, allowed, query
+from finance.inquiry import before, within
 from finance.money import BASE
-from finance.refusal import AccountUnknown, DateMalformed, ReportTooLarge
+from finance.refusal import AccountUnknown
 from finance.report import Aged, Balance, Step
 from finance.settlement import SALES
 
 __all__ = ["partner_types", "query"]
 Given = dict[str, Any]
-MOST_MOVEMENTS = 10_000
-"""Of a statement: what one answer can carry without keeping others waiting."""
-
 partner_types = [ObjectType("PartnerAge"), ObjectType("Statement")]
 BUCKETS = ("notDue", "days1To30", "days31To60", "days61To90", "over90")
-
-
-def within(first: date | None, last: date, known_on: date | None) -> Window:
-    """Which entries count.
-
-    Raises:
-        DateMalformed: the first day is after the last.
-    """
-    if first is not None and first > last:
-        raise DateMalformed(f"The first day {first} is after the last, {last}.")
-    return Window(first=first, last=last, known=known_until(known_on))
-
-
-def before(window: Window, first: date) -> Window:
-    """What counted before the first day; before the first of all days there is nothing."""
-    if first == date.min:
-        return Window(first=date.max, last=date.min)
-    return Window(last=first - timedelta(days=1), known=window.known)
 
 
 def section(balances: Sequence[Balance]) -> shape.Shown:
@@ -108,11 +87,7 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
 async def profit_and_loss(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(input["from"], input["to"], input.get("knownOn"))
-    found = report.profit_and_loss(
-        await context.service.views.balances(
-            context.caller.tenant_id, currency=BASE, window=window, closing=False
-        )
-    )
+    found = await inquiry.profit_and_loss(context.service.views, context.caller.tenant_id, window)
     return {
         "from": input["from"],
         "to": input["to"],
@@ -126,9 +101,7 @@ async def profit_and_loss(_: object, info: Info, *, input: Given) -> Any:
 async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(None, input["asOf"], input.get("knownOn"))
-    found = report.balance_sheet(
-        await context.service.views.balances(context.caller.tenant_id, currency=BASE, window=window)
-    )
+    found = await inquiry.balance_sheet(context.service.views, context.caller.tenant_id, window)
     return {
         "asOf": input["asOf"],
         "assets": section(found.assets),
@@ -143,15 +116,8 @@ async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
 @query.field("cashFlow")
 async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
-    tenant, views = context.caller.tenant_id, context.service.views
     window = within(input["from"], input["to"], input.get("knownOn"))
-    earlier = before(window, input["from"])
-    opening = await views.balances(tenant, currency=BASE, window=earlier)
-    until = Window(last=window.last, known=window.known)
-    closing = await views.balances(tenant, currency=BASE, window=until)
-    cash = [one.account.id for one in closing if cashflow.is_cash(one.account)]
-    others = await views.flows(tenant, cash, window=window)
-    found = cashflow.cash_flow(opening, closing, others)
+    found = await inquiry.cash_flow(context.service.views, context.caller.tenant_id, input["from"], window)
     return {
         "from": input["from"],
         "to": input["to"],
@@ -178,12 +144,6 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
     }
 
 
-def accounts_of(context: Context, side: str) -> list[str]:
-    """The accounts that say what is open with the partners of a side."""
-    rule = posting.SIDES[side]
-    return [chart.account_id(context.caller.tenant_id, code) for code in (rule.control, rule.advances)]
-
-
 def buckets(aged: Sequence[Aged]) -> shape.Shown:
     sums = [sum(one.buckets[number] for one in aged) for number in range(len(BUCKETS))]
     shown = {name: shape.money(minor, BASE) for name, minor in zip(BUCKETS, sums, strict=True)}
@@ -197,11 +157,9 @@ def buckets(aged: Sequence[Aged]) -> shape.Shown:
 @query.field("ageing")
 async def ageing(_: object, info: Info, *, input: Given) -> Any:
     context, side, as_of = allowed(info), input["side"], input["asOf"]
-    tenant, accounts, sign = context.caller.tenant_id, accounts_of(context, side), 1 if side == SALES else -1
-    window = within(None, as_of, input.get("knownOn"))
-    items = await context.service.views.items(tenant, accounts, last=as_of, known=window.known)
-    held, _count = await context.service.views.moved_minor(tenant, accounts, currency=BASE, window=window)
-    aged = report.ageing(items, side=side, as_of=as_of)
+    found = await inquiry.debts(
+        context.service.views, context.caller.tenant_id, side, as_of=as_of, known_on=input.get("knownOn")
+    )
     return {
         "side": side,
         "asOf": as_of,
@@ -214,42 +172,38 @@ async def ageing(_: object, info: Info, *, input: Given) -> Any:
                     {
                         "id": item.item_id,
                         "dueDate": item.due_date,
-                        "open": shape.money(sign * item.net_minor, BASE),
+                        "open": shape.money(inquiry.sign_of(side) * item.net_minor, BASE),
                     }
                     for item in one.items
                 ],
             }
-            for one in aged
+            for one in found.aged
         ],
-        "totals": buckets(aged),
-        "control": shape.money(sign * held, BASE),
+        "totals": buckets(found.aged),
+        "control": shape.money(found.control_minor, BASE),
     }
 
 
 @query.field("statement")
 async def statement(_: object, info: Info, *, input: Given) -> Any:
     context, side, currency = allowed(info), input["side"], input["currency"]
-    tenant, accounts, sign = context.caller.tenant_id, accounts_of(context, side), 1 if side == SALES else -1
-    window, partner_id = within(input["from"], input["to"], input.get("knownOn")), input["partnerId"]
-    views = context.service.views
-    opening, _count = await views.moved_minor(
-        tenant, accounts, currency=currency, window=before(window, input["from"]), partner_id=partner_id
+    found = await inquiry.statement(
+        context.service.views,
+        context.caller.tenant_id,
+        side,
+        input["partnerId"],
+        currency=currency,
+        first=input["from"],
+        window=within(input["from"], input["to"], input.get("knownOn")),
     )
-    moved = await views.movements(
-        tenant, accounts, currency=currency, window=window, partner_id=partner_id, limit=MOST_MOVEMENTS + 1
-    )
-    if len(moved) > MOST_MOVEMENTS:
-        raise ReportTooLarge(f"Expected at most {MOST_MOVEMENTS} movements.")
-    steps = report.ledger(opening, report.by_entry(moved))
-    closing = steps[-1].balance_minor if steps else opening
     return {
-        "partnerId": partner_id,
+        "partnerId": input["partnerId"],
         "side": side,
         "from": input["from"],
         "to": input["to"],
-        "openingBalance": shape.money(sign * opening, currency),
-        "movements": [step(one, currency, sign) for one in steps],
-        "closingBalance": shape.money(sign * closing, currency),
+        "openingBalance": shape.money(found.sign * found.opening_minor, currency),
+        "movements": [step(one, currency, found.sign) for one in found.steps],
+        "closingBalance": shape.money(found.sign * found.closing_minor, currency),
     }
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from ariadne import MutationType, QueryType
 
-from finance import chart, pack, policy, tax, vat
+from finance import inquiry, pack, policy, tax, vat
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.reading import Info, allowed, page, query
-from finance.graphql.reporting import within
 from finance.graphql.writing import Given, command, mutation
 from finance.handle import Books
+from finance.inquiry import within
 from finance.money import BASE, exact
 from finance.ports import Caller
 
@@ -59,19 +59,11 @@ async def tax_packs(_: object, info: Info) -> Any:
     ]
 
 
-async def summarised(context: Context, given: Given) -> vat.Summary:
-    """The summary that an input asks for."""
-    tenant, views = context.caller.tenant_id, context.service.views
-    window = within(given["from"], given["to"], given.get("knownOn"))
-    sections = {chart.account_id(tenant, one): section for one, section in vat.SECTIONS.items()}
-    rows = await views.taxed(tenant, list(sections), window=window)
-    balances = await views.balances(tenant, currency=BASE, window=window)
-    return vat.summary(rows, balances, sections)
-
-
 @query.field("vatSummary")
 async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
-    found = await summarised(allowed(info), input)
+    context = allowed(info)
+    window = within(input["from"], input["to"], input.get("knownOn"))
+    found = await inquiry.vat_summary(context.service.views, context.caller.tenant_id, window)
     return {
         "from": input["from"],
         "to": input["to"],
