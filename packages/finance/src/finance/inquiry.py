@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from finance import cashflow, chart, fiscal, posting, report, vat
+from finance.adapters.postgres.drilling import Drill
 from finance.adapters.postgres.views import Views, Window
+from finance.figure import Figure
 from finance.money import BASE
 from finance.refusal import DateMalformed, ReportTooLarge
 from finance.report import Aged, Balance, BalanceSheet, ProfitAndLoss, Step
@@ -155,6 +157,39 @@ async def statement(
         raise ReportTooLarge(f"Expected at most {MOST_MOVEMENTS} movements.")
     steps = report.ledger(opening, report.by_entry(moved))
     return Statement(sign=sign_of(side), opening_minor=opening, steps=steps)
+
+
+async def drill(views: Views, tenant_id: str, figure: Figure) -> Drill:
+    """What a figure is made of, by the accounts of these books. Cash accounts are told as the cash flow tells them."""
+    known = known_until(figure.known_on)
+    if figure.cash is not None:
+        until = Window(last=figure.last, known=known)
+        held = await views.balances(tenant_id, currency=BASE, window=until)
+        cash = tuple(one.account.id for one in held if cashflow.is_cash(one.account))
+        if figure.cash == "HELD":
+            return Drill(figure=figure, known=known, account_ids=cash)
+        return Drill(
+            figure=figure,
+            known=known,
+            account_ids=tuple(
+                one.account.id
+                for one in held
+                if one.account.id not in cash
+                and figure.account_id in {None, one.account.id}
+                and figure.activity in {None, cashflow.activity_of(one.account)}
+            ),
+            beside=cash,
+        )
+    if figure.side is not None:
+        return Drill(figure=figure, known=known, account_ids=tuple(accounts_of(tenant_id, figure.side)))
+    if figure.section is not None:
+        taxes = {chart.account_id(tenant_id, one): section for one, section in vat.SECTIONS.items()}
+        if figure.value:
+            return Drill(figure=figure, known=known, not_account_ids=tuple(taxes))
+        of_section = tuple(one for one, section in taxes.items() if section == figure.section)
+        return Drill(figure=figure, known=known, account_ids=of_section)
+    only = None if figure.account_id is None else (figure.account_id,)
+    return Drill(figure=figure, known=known, account_ids=only)
 
 
 async def vat_summary(views: Views, tenant_id: str, window: Window) -> vat.Summary:

@@ -65,6 +65,12 @@ class ExportUnknown(Refused):
     code = "export-unknown"
 
 
+class FigureMalformed(Refused):
+    """A figure is given back as a report gave it."""
+
+    code = "figure-malformed"
+
+
 class CursorMalformed(Refused):
     """A cursor is given back as a page of the same list gave it; start without one."""
 

@@ -4,8 +4,10 @@ from typing import Any
 
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
+from msgspec.structs import replace
 
 from finance import fiscal, inquiry, period, policy, rate, year
+from finance.figure import Figure, encode
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
@@ -271,11 +273,15 @@ async def trial_balance(_: object, info: Info, *, input: dict[str, Any]) -> Any:
     found = await inquiry.trial_balance(
         context.service.views, tenant, last=last, known_on=input.get("knownOn"), currency=currency
     )
+    of = Figure(last=last, known_on=input.get("knownOn"), currency=currency)
+    shown = shape.trial_balance(found, currency=currency)
+    for line in shown["entries"]:
+        line["figure"] = encode(replace(of, account_id=line["accountId"]))
     return {
         "fiscalYear": input["fiscalYear"],
         "asOfDate": last,
         "knownOn": input.get("knownOn"),
-        **shape.trial_balance(found, currency=currency),
+        **shown,
         "metadata": {
             "generatedAt": context.now,
             "tenantId": tenant,

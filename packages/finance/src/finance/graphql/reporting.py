@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from ariadne import ObjectType
+from msgspec.structs import replace
 
 from finance import cashflow, inquiry, report
 from finance.account import DEBIT_NORMAL
 from finance.adapters.postgres.views import page_of
+from finance.figure import Figure, Known, encode, normal_sign
 from finance.graphql import shape
 from finance.graphql.reading import Info, allowed, query
 from finance.inquiry import before, within
@@ -20,12 +22,16 @@ from finance.settlement import SALES
 __all__ = ["partner_types", "query"]
 Given = dict[str, Any]
 partner_types = [ObjectType("PartnerAge"), ObjectType("Statement")]
+EARNED: tuple[Known, Known] = ("REVENUE", "EXPENSE")
 BUCKETS = ("notDue", "days1To30", "days31To60", "days61To90", "over90")
 
 
-def section(balances: Sequence[Balance]) -> shape.Shown:
+def section(balances: Sequence[Balance], account_type: Known, of: Figure) -> shape.Shown:
+    """Accounts of a type and their sum, each with its figure; `of` says which days they are of."""
+    sign = normal_sign(account_type)
     lines = [
         {
+            "figure": encode(replace(of, account_id=one.account.id, sign=sign)),
             "accountId": one.account.id,
             "accountCode": one.account.code,
             "accountName": one.account.name,
@@ -36,7 +42,8 @@ def section(balances: Sequence[Balance]) -> shape.Shown:
     total = sum(
         one.net_minor if one.account.account_type in DEBIT_NORMAL else -one.net_minor for one in balances
     )
-    return {"lines": lines, "total": shape.money(total, BASE)}
+    figure = encode(replace(of, types=(account_type,), sign=sign))
+    return {"lines": lines, "total": shape.money(total, BASE), "figure": figure}
 
 
 def step(one: Step, currency: str, sign: int = 1) -> shape.Shown:
@@ -88,12 +95,14 @@ async def profit_and_loss(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(input["from"], input["to"], input.get("knownOn"))
     found = await inquiry.profit_and_loss(context.service.views, context.caller.tenant_id, window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"), closing=False)
     return {
         "from": input["from"],
         "to": input["to"],
-        "revenue": section(found.revenue),
-        "expenses": section(found.expenses),
+        "revenue": section(found.revenue, "REVENUE", of),
+        "expenses": section(found.expenses, "EXPENSE", of),
         "profit": shape.money(found.profit_minor, BASE),
+        "figure": encode(replace(of, types=EARNED, sign=-1)),
     }
 
 
@@ -102,12 +111,14 @@ async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(None, input["asOf"], input.get("knownOn"))
     found = await inquiry.balance_sheet(context.service.views, context.caller.tenant_id, window)
+    of = Figure(last=input["asOf"], known_on=input.get("knownOn"))
     return {
         "asOf": input["asOf"],
-        "assets": section(found.assets),
-        "liabilities": section(found.liabilities),
-        "equity": section(found.equity),
+        "assets": section(found.assets, "ASSET", of),
+        "liabilities": section(found.liabilities, "LIABILITY", of),
+        "equity": section(found.equity, "EQUITY", of),
         "earnings": shape.money(found.earnings_minor, BASE),
+        "earningsFigure": encode(replace(of, types=EARNED, sign=-1)),
         "liabilitiesAndEquity": shape.money(found.liabilities_minor + found.equity_minor, BASE),
         "isBalanced": found.difference_minor == 0,
     }
@@ -118,14 +129,18 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(input["from"], input["to"], input.get("knownOn"))
     found = await inquiry.cash_flow(context.service.views, context.caller.tenant_id, input["from"], window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"), cash="OTHERS", sign=-1)
+    held = Figure(last=input["to"], known_on=input.get("knownOn"), cash="HELD")
     return {
         "from": input["from"],
         "to": input["to"],
         "activities": [
             {
                 "activity": activity,
+                "figure": encode(replace(of, activity=activity)),
                 "lines": [
                     {
+                        "figure": encode(replace(of, account_id=one.account.id)),
                         "accountId": one.account.id,
                         "accountCode": one.account.code,
                         "accountName": one.account.name,
@@ -140,8 +155,18 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
         ],
         "openingBalance": shape.money(found.opening_minor, BASE),
         "closingBalance": shape.money(found.closing_minor, BASE),
+        "closingFigure": encode(held),
         "isTied": found.is_tied,
     }
+
+
+def signed(side: str) -> Literal[1, -1]:
+    return 1 if inquiry.sign_of(side) > 0 else -1
+
+
+def whose(of: Figure, partner_id: str | None) -> Figure:
+    """The same of one partner, or of what names nobody."""
+    return replace(of, partner_id=partner_id, unnamed=partner_id is None)
 
 
 def buckets(aged: Sequence[Aged]) -> shape.Shown:
@@ -160,17 +185,21 @@ async def ageing(_: object, info: Info, *, input: Given) -> Any:
     found = await inquiry.debts(
         context.service.views, context.caller.tenant_id, side, as_of=as_of, known_on=input.get("knownOn")
     )
+    of = Figure(last=as_of, known_on=input.get("knownOn"), side=side, sign=signed(side))
     return {
         "side": side,
         "asOf": as_of,
+        "figure": encode(of),
         "partners": [
             {
                 "side": side,
+                "figure": encode(whose(of, one.partner_id)),
                 "partnerId": one.partner_id,
                 "buckets": buckets([one]),
                 "items": [
                     {
                         "id": item.item_id,
+                        "figure": encode(replace(whose(of, one.partner_id), item_id=item.item_id)),
                         "dueDate": item.due_date,
                         "open": shape.money(inquiry.sign_of(side) * item.net_minor, BASE),
                     }
@@ -196,7 +225,16 @@ async def statement(_: object, info: Info, *, input: Given) -> Any:
         first=input["from"],
         window=within(input["from"], input["to"], input.get("knownOn")),
     )
+    of = Figure(
+        last=input["to"],
+        known_on=input.get("knownOn"),
+        currency=currency,
+        side=side,
+        partner_id=input["partnerId"],
+        sign=signed(side),
+    )
     return {
+        "closingFigure": encode(of),
         "partnerId": input["partnerId"],
         "side": side,
         "from": input["from"],

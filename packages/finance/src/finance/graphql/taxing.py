@@ -3,8 +3,10 @@
 from typing import Any
 
 from ariadne import MutationType, QueryType
+from msgspec.structs import replace
 
 from finance import inquiry, pack, policy, tax, vat
+from finance.figure import Figure, encode, tax_sign
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.reading import Info, allowed, page, query
@@ -64,12 +66,14 @@ async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(input["from"], input["to"], input.get("knownOn"))
     found = await inquiry.vat_summary(context.service.views, context.caller.tenant_id, window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"))
     return {
         "from": input["from"],
         "to": input["to"],
         "knownOn": input.get("knownOn"),
         "lines": [
             {
+                **tax_figures(of, one),
                 "section": one.section,
                 "taxCode": one.code,
                 "value": shape.money(one.value_minor, BASE),
@@ -82,6 +86,7 @@ async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
         "due": shape.money(found.due_minor, BASE),
         "accounts": [
             {
+                "figure": encode(replace(of, account_id=one.balance.account.id)),
                 "accountId": one.balance.account.id,
                 "accountCode": one.balance.account.code,
                 "accountName": one.balance.account.name,
@@ -93,6 +98,11 @@ async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
         ],
         "isTied": found.is_tied,
     }
+
+
+def tax_figures(of: Figure, line: vat.Taxed) -> shape.Shown:
+    taxed = replace(of, section=line.section, code=line.code, sign=tax_sign(line.section))
+    return {"taxFigure": encode(taxed), "valueFigure": encode(replace(taxed, value=True))}
 
 
 def quote(given: Given) -> tax.Quote:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import orjson
 
+from finance.adapters.postgres.drilling import Drill, Place
 from finance.adapters.postgres.listing import Key, Listing
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
 from finance.money import BASE
+from finance.origin import Fact
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
 from finance.report import Balance, Item, Movement
@@ -70,6 +72,17 @@ SELECT m.account_id, m.effective_date, m.{{base}}debit_minor AS debit, m.{{base}
     m.journal_id::text, m.number, m.description, m.document_id, m.partner_id
 {ALL_OF.replace("WHERE", "JOIN {schema}.account a ON a.tenant_id = m.tenant_id AND a.id::text = m.account_id WHERE")}
 ORDER BY a.code, m.effective_date, m.position, m.place
+"""
+BESIDE = """
+SELECT p.stream_id::text AS journal_id, e.stream_id::text, e.kind, e.type, e.version, e.position, e.actor, e.data::text
+FROM finance_log.events p JOIN finance_log.events e ON e.tx = p.tx AND e.tenant_id = p.tenant_id
+WHERE p.tenant_id = finance_log.tenant() AND p.stream_id = ANY($1::uuid[]) AND p.type = 'journal.posted/1'
+    AND (e.kind <> 'journal' OR e.position = p.position)
+ORDER BY e.position
+"""
+HISTORIES = """
+SELECT stream_id::text, kind, type, version, position, actor, data::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND stream_id = ANY($1::uuid[]) ORDER BY stream_id, version
 """
 IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 ITEMS = """
@@ -144,6 +157,12 @@ def movement(row: asyncpg.Record) -> Movement:
         document_id=row["document_id"],
         partner_id=row["partner_id"],
     )
+
+
+def fact(row: asyncpg.Record) -> Fact:
+    """A row of `BESIDE` or `HISTORIES`."""
+    names = ("stream_id", "kind", "type", "version", "position", "actor")
+    return Fact(**{name: row[name] for name in names}, data=orjson.loads(row["data"]))
 
 
 class Views:
@@ -377,6 +396,34 @@ class Views:
             limit,
         )
         return int(row["net"]), row["count"]
+
+    async def drilled(
+        self, tenant_id: str, drill: Drill, *, after: Place | None, limit: int
+    ) -> list[tuple[Place, Movement]]:
+        """The next movements of a figure, in the order of days, with the places they stand at."""
+        query, values = drill.page(after, limit)
+        rows = await self._fetch(tenant_id, query, *values)
+        return [((row["effective_date"], row["position"], row["place"]), movement(row)) for row in rows]
+
+    async def drilled_minor(self, tenant_id: str, drill: Drill) -> tuple[int, int]:
+        """Debits less credits of all movements of a figure, and how many they are."""
+        query, values = drill.sum()
+        [row] = await self._fetch(tenant_id, query, *values)
+        return int(row["net"]), int(row["count"])
+
+    async def beside(self, tenant_id: str, journal_ids: Sequence[str]) -> dict[str, list[Fact]]:
+        """What was appended in one transaction with the posting of each of these entries, that posting among it."""
+        found: dict[str, list[Fact]] = {}
+        for row in await self._fetch(tenant_id, BESIDE, list(journal_ids)):
+            found.setdefault(row["journal_id"], []).append(fact(row))
+        return found
+
+    async def histories(self, tenant_id: str, stream_ids: Sequence[str]) -> dict[str, list[Fact]]:
+        """Every event of these streams, by stream, in order."""
+        found: dict[str, list[Fact]] = {}
+        for row in await self._fetch(tenant_id, HISTORIES, list(stream_ids)):
+            found.setdefault(row["stream_id"], []).append(fact(row))
+        return found
 
     async def taxed(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> list[Row]:
         """What was posted with tax codes, or on these tax accounts, at its worth in the books."""
