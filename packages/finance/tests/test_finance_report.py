@@ -315,7 +315,7 @@ async def test_what_cannot_be_reported_is_refused(desk: Desk, monkeypatch: pytes
     assert await desk.asked(LEDGER, input=cash | {"accountId": str(uuid4())}) == ["account-unknown"]
     await desk.invoice_approved()
     await desk.invoice_approved()
-    monkeypatch.setattr("finance.graphql.reporting.MOST_MOVEMENTS", 1)
+    monkeypatch.setattr("finance.inquiry.MOST_MOVEMENTS", 1)
     asked = {"partnerId": desk.customer, "from": "2026-11-01", "to": "2026-11-30"}
     assert await desk.asked(STATEMENT, input=asked) == ["report-too-large"]
 

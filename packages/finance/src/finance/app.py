@@ -1,4 +1,4 @@
-"""The HTTP face of finance: GraphQL, health, metrics."""
+"""The HTTP face of finance: GraphQL, exports, health, metrics."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,12 +13,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from finance.exports.route import Desk, ExportsBusy
 from finance.graphql.context import Context, Service
 from finance.graphql.execution import Executor, failed
-from finance.ports import Caller
+from finance.graphql.permission import PermissionMissing
+from finance.ports import Caller, Fault
+from finance.refusal import ExportUnknown, NotFound, Refused, TenantUnknown
 from kit import health
 from kit.health import Check
-from kit.telemetry import RequestMetrics, metrics_route
+from kit.telemetry import RequestMetrics, log, metrics_route
 from kit.tokens import Identity, KeysUnavailable, TokenRefused, TokenVerifier
 
 BODY_LIMIT_BYTES = 200_000
@@ -66,22 +69,30 @@ async def body_of(request: Request) -> bytes | None:
     return bytes(body)
 
 
+async def caller_at_door(request: Request, verifier: TokenVerifier) -> Caller | Response:
+    """Who asks, by the token and by nothing else; or what they are told instead."""
+    try:
+        identity = await verifier.verify(request.headers.get("authorization"))
+    except TokenRefused as error:
+        return reply(401, failed(error.code, str(error)))
+    except KeysUnavailable as error:
+        return reply(503, failed("keys-unavailable", str(error)))
+    tenant = request.headers.get("x-tenant-id")
+    if tenant is not None and tenant != identity.tenant_id:
+        told = "the header x-tenant-id disagrees with the token; drop the header"
+        return reply(403, failed("tenant-mismatch", told))
+    return caller_of(identity, request)
+
+
 def graphql_route(service: Service, executor: Executor, verifier: TokenVerifier) -> Route:
     async def graphql(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             told = "send application/json: other content types can be forged across sites"
             return reply(415, failed("content-type-unsupported", told))
-        try:
-            identity = await verifier.verify(request.headers.get("authorization"))
-        except TokenRefused as error:
-            return reply(401, failed(error.code, str(error)))
-        except KeysUnavailable as error:
-            return reply(503, failed("keys-unavailable", str(error)))
-        tenant = request.headers.get("x-tenant-id")
-        if tenant is not None and tenant != identity.tenant_id:
-            told = "the header x-tenant-id disagrees with the token; drop the header"
-            return reply(403, failed("tenant-mismatch", told))
+        caller = await caller_at_door(request, verifier)
+        if isinstance(caller, Response):
+            return caller
         body = await body_of(request)
         if body is None:
             told = f"expected at most {BODY_LIMIT_BYTES} bytes; ask for less at once"
@@ -90,10 +101,41 @@ def graphql_route(service: Service, executor: Executor, verifier: TokenVerifier)
             asked = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             return reply(400, failed("request-malformed", f"expected JSON ({error})"))
-        context = Context(service=service, caller=caller_of(identity, request), now=service.now())
+        context = Context(service=service, caller=caller, now=service.now())
         return reply(*await executor.run(asked, context))
 
     return Route("/graphql", graphql, methods=["POST"])
+
+
+def export_route(service: Service, verifier: TokenVerifier) -> Route:
+    desk = Desk()
+
+    async def export(request: Request) -> Response:
+        caller = await caller_at_door(request, verifier)
+        if isinstance(caller, Response):
+            return caller
+        context = Context(service=service, caller=caller, now=service.now())
+        name, file_format = request.path_params["export"], request.path_params["format"]
+        try:
+            return await desk.serve(name, file_format, request.query_params.multi_items(), context)
+        except PermissionMissing as error:
+            return reply(403, failed("permission-missing", error.message))
+        except TenantUnknown as error:
+            return reply(403, failed(error.code, str(error)))
+        except (ExportUnknown, NotFound) as error:
+            return reply(404, failed(error.code, str(error)))
+        except Refused as error:
+            return reply(400, failed(error.code, str(error)))
+        except ExportsBusy as error:
+            return reply(503, failed(error.code, str(error)))
+        except Fault as error:
+            log().warning("fault", code=error.code, error=str(error))
+            return reply(500, failed(error.code, str(error)))
+        except Exception as error:  # noqa: BLE001 - told without its details, as in GraphQL
+            log().error("bug", error=f"{type(error).__name__}: {error}", exc_info=error)
+            return reply(500, failed("internal", "the service failed; try again"))
+
+    return Route("/exports/{export}.{format}", export, methods=["GET"])
 
 
 def application(
@@ -108,7 +150,12 @@ def application(
     """The service. `about` names release and colour; `checks` decide whether it is ready."""
     headers = {f"x-finance-{name}": about[name] for name in ("release", "colour")}
     return Starlette(
-        routes=[graphql_route(service, executor, verifier), *health.routes(about, checks), metrics_route()],
+        routes=[
+            graphql_route(service, executor, verifier),
+            export_route(service, verifier),
+            *health.routes(about, checks),
+            metrics_route(),
+        ],
         middleware=[Middleware(Named, headers=headers), Middleware(RequestMetrics)],
         lifespan=lifespan,
     )

@@ -53,6 +53,24 @@ class PageMalformed(Refused):
     code = "page-malformed"
 
 
+class ExportMalformed(Refused):
+    """An export is asked for with the parameters of its report, each once."""
+
+    code = "export-malformed"
+
+
+class ExportUnknown(Refused):
+    """There is no such export, or not in this format."""
+
+    code = "export-unknown"
+
+
+class FigureMalformed(Refused):
+    """A figure is given back as a report gave it."""
+
+    code = "figure-malformed"
+
+
 class CursorMalformed(Refused):
     """A cursor is given back as a page of the same list gave it; start without one."""
 

@@ -58,6 +58,20 @@ class Context:
         find = partial(self.service.views.find, self.caller.tenant_id, "account")
         return await self._loader("account", find, account_id)
 
+    async def journal(self, journal_id: str) -> Any:
+        find = partial(self.service.views.find, self.caller.tenant_id, "journal")
+        return await self._loader("journal", find, journal_id)
+
+    async def beside(self, journal_id: str) -> Any:
+        """What was appended with the posting of an entry."""
+        find = partial(self.service.views.beside, self.caller.tenant_id)
+        return await self._loader("beside", find, journal_id)
+
+    async def history(self, stream_id: str) -> Any:
+        """Every event of a stream."""
+        find = partial(self.service.views.histories, self.caller.tenant_id)
+        return await self._loader("history", find, stream_id) or []
+
     async def _loader(self, name: str, find: Callable[[list[str]], Any], key: str) -> Any:
         if name not in self._loaders:
 

@@ -20,6 +20,7 @@ NEEDED: Final = {
     "statement": "report:read",
     "vatSummary": "report:read",
     "entriesKnownLater": "report:read",
+    "figureEntries": "report:read",
     "invoice": "invoice:read",
     "invoices": "invoice:read",
     "invoicesConnection": "invoice:read",
@@ -119,5 +120,23 @@ def demand(caller: Caller, field: str) -> None:
     if needed is None or needed not in caller.permissions:
         raise PermissionMissing(
             f"'{field}' needs the permission {needed}; ask for a role that has it",
+            extensions={"code": "permission-missing"},
+        )
+
+
+EXPORT: Final = "report:export"
+"""What takes figures out of the service as a file, beside the permission to see them."""
+
+
+def demand_export(caller: Caller, field: str) -> None:
+    """Let the caller take away what this field shows.
+
+    Raises:
+        PermissionMissing: the token carries not both permissions.
+    """
+    demand(caller, field)
+    if EXPORT not in caller.permissions:
+        raise PermissionMissing(
+            f"an export needs the permission {EXPORT}; ask for a role that has it",
             extensions={"code": "permission-missing"},
         )

@@ -1,17 +1,18 @@
 """Resolvers that read."""
 
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ariadne import ObjectType, QueryType
 from graphql import GraphQLResolveInfo
+from msgspec.structs import replace
 
-from finance import fiscal, period, policy, rate, year
-from finance.adapters.postgres.views import Window
+from finance import fiscal, inquiry, period, policy, rate, year
+from finance.figure import Figure, encode
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.permission import demand
-from finance.refusal import DateMalformed, PeriodMalformed
+from finance.inquiry import last_day
+from finance.refusal import PeriodMalformed
 from finance.settlement import SALES
 
 query = QueryType()
@@ -264,38 +265,23 @@ async def number_series(_: object, info: Info, *, fiscalYear: str) -> Any:
     return await context.service.views.number_series(context.caller.tenant_id, fiscalYear)
 
 
-def last_day(fiscal_year: str, as_of: date | None) -> date:
-    """The day a trial balance ends with.
-
-    Raises:
-        DateMalformed: no fiscal year, or a day that is not in it.
-    """
-    try:
-        first, last = fiscal.first_day(fiscal_year), fiscal.last_day(fiscal_year)
-    except ValueError:
-        raise DateMalformed(f"Expected a fiscal year like FY2026-2027, found '{fiscal_year[:20]}'.") from None
-    if as_of is not None and not first <= as_of <= last:
-        raise DateMalformed(f"Expected a day from {first} to {last}, found {as_of}.")
-    return as_of or last
-
-
-def known_until(known_on: date | None) -> datetime | None:
-    """The end of a record date, in UTC; None counts everything."""
-    return None if known_on is None else datetime.combine(known_on, time.max, tzinfo=UTC)
-
-
 @query.field("trialBalance")
 async def trial_balance(_: object, info: Info, *, input: dict[str, Any]) -> Any:
     context = allowed(info)
     tenant, currency = context.caller.tenant_id, input["currency"]
     last = last_day(input["fiscalYear"], input.get("asOfDate"))
-    window = Window(last=last, known=known_until(input.get("knownOn")))
-    found = await context.service.views.balances(tenant, currency=currency, window=window)
+    found = await inquiry.trial_balance(
+        context.service.views, tenant, last=last, known_on=input.get("knownOn"), currency=currency
+    )
+    of = Figure(last=last, known_on=input.get("knownOn"), currency=currency)
+    shown = shape.trial_balance(found, currency=currency)
+    for line in shown["entries"]:
+        line["figure"] = encode(replace(of, account_id=line["accountId"]))
     return {
         "fiscalYear": input["fiscalYear"],
         "asOfDate": last,
         "knownOn": input.get("knownOn"),
-        **shape.trial_balance(found, currency=currency),
+        **shown,
         "metadata": {
             "generatedAt": context.now,
             "tenantId": tenant,

@@ -1,52 +1,37 @@
 """Resolvers of reports: each by effective date, and as known on a record date."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
+from typing import Any, Literal
 
 from ariadne import ObjectType
+from msgspec.structs import replace
 
-from finance import cashflow, chart, posting, report
+from finance import cashflow, inquiry, report
 from finance.account import DEBIT_NORMAL
-from finance.adapters.postgres.views import Window, page_of
+from finance.adapters.postgres.views import page_of
+from finance.figure import Figure, Known, encode, normal_sign
 from finance.graphql import shape
-from finance.graphql.context import Context
-from finance.graphql.reading import Info, allowed, known_until, query
+from finance.graphql.reading import Info, allowed, query
+from finance.inquiry import before, within
 from finance.money import BASE
-from finance.refusal import AccountUnknown, DateMalformed, ReportTooLarge
+from finance.refusal import AccountUnknown
 from finance.report import Aged, Balance, Step
 from finance.settlement import SALES
 
 __all__ = ["partner_types", "query"]
 Given = dict[str, Any]
-MOST_MOVEMENTS = 10_000
-"""Of a statement: what one answer can carry without keeping others waiting."""
-
 partner_types = [ObjectType("PartnerAge"), ObjectType("Statement")]
+EARNED: tuple[Known, Known] = ("REVENUE", "EXPENSE")
 BUCKETS = ("notDue", "days1To30", "days31To60", "days61To90", "over90")
 
 
-def within(first: date | None, last: date, known_on: date | None) -> Window:
-    """Which entries count.
-
-    Raises:
-        DateMalformed: the first day is after the last.
-    """
-    if first is not None and first > last:
-        raise DateMalformed(f"The first day {first} is after the last, {last}.")
-    return Window(first=first, last=last, known=known_until(known_on))
-
-
-def before(window: Window, first: date) -> Window:
-    """What counted before the first day; before the first of all days there is nothing."""
-    if first == date.min:
-        return Window(first=date.max, last=date.min)
-    return Window(last=first - timedelta(days=1), known=window.known)
-
-
-def section(balances: Sequence[Balance]) -> shape.Shown:
+def section(balances: Sequence[Balance], account_type: Known, of: Figure) -> shape.Shown:
+    """Accounts of a type and their sum, each with its figure; `of` says which days they are of."""
+    sign = normal_sign(account_type)
     lines = [
         {
+            "figure": encode(replace(of, account_id=one.account.id, sign=sign)),
             "accountId": one.account.id,
             "accountCode": one.account.code,
             "accountName": one.account.name,
@@ -57,7 +42,8 @@ def section(balances: Sequence[Balance]) -> shape.Shown:
     total = sum(
         one.net_minor if one.account.account_type in DEBIT_NORMAL else -one.net_minor for one in balances
     )
-    return {"lines": lines, "total": shape.money(total, BASE)}
+    figure = encode(replace(of, types=(account_type,), sign=sign))
+    return {"lines": lines, "total": shape.money(total, BASE), "figure": figure}
 
 
 def step(one: Step, currency: str, sign: int = 1) -> shape.Shown:
@@ -108,17 +94,15 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
 async def profit_and_loss(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(input["from"], input["to"], input.get("knownOn"))
-    found = report.profit_and_loss(
-        await context.service.views.balances(
-            context.caller.tenant_id, currency=BASE, window=window, closing=False
-        )
-    )
+    found = await inquiry.profit_and_loss(context.service.views, context.caller.tenant_id, window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"), closing=False)
     return {
         "from": input["from"],
         "to": input["to"],
-        "revenue": section(found.revenue),
-        "expenses": section(found.expenses),
+        "revenue": section(found.revenue, "REVENUE", of),
+        "expenses": section(found.expenses, "EXPENSE", of),
         "profit": shape.money(found.profit_minor, BASE),
+        "figure": encode(replace(of, types=EARNED, sign=-1)),
     }
 
 
@@ -126,15 +110,15 @@ async def profit_and_loss(_: object, info: Info, *, input: Given) -> Any:
 async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
     window = within(None, input["asOf"], input.get("knownOn"))
-    found = report.balance_sheet(
-        await context.service.views.balances(context.caller.tenant_id, currency=BASE, window=window)
-    )
+    found = await inquiry.balance_sheet(context.service.views, context.caller.tenant_id, window)
+    of = Figure(last=input["asOf"], known_on=input.get("knownOn"))
     return {
         "asOf": input["asOf"],
-        "assets": section(found.assets),
-        "liabilities": section(found.liabilities),
-        "equity": section(found.equity),
+        "assets": section(found.assets, "ASSET", of),
+        "liabilities": section(found.liabilities, "LIABILITY", of),
+        "equity": section(found.equity, "EQUITY", of),
         "earnings": shape.money(found.earnings_minor, BASE),
+        "earningsFigure": encode(replace(of, types=EARNED, sign=-1)),
         "liabilitiesAndEquity": shape.money(found.liabilities_minor + found.equity_minor, BASE),
         "isBalanced": found.difference_minor == 0,
     }
@@ -143,23 +127,20 @@ async def balance_sheet(_: object, info: Info, *, input: Given) -> Any:
 @query.field("cashFlow")
 async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
     context = allowed(info)
-    tenant, views = context.caller.tenant_id, context.service.views
     window = within(input["from"], input["to"], input.get("knownOn"))
-    earlier = before(window, input["from"])
-    opening = await views.balances(tenant, currency=BASE, window=earlier)
-    until = Window(last=window.last, known=window.known)
-    closing = await views.balances(tenant, currency=BASE, window=until)
-    cash = [one.account.id for one in closing if cashflow.is_cash(one.account)]
-    others = await views.flows(tenant, cash, window=window)
-    found = cashflow.cash_flow(opening, closing, others)
+    found = await inquiry.cash_flow(context.service.views, context.caller.tenant_id, input["from"], window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"), cash="OTHERS", sign=-1)
+    held = Figure(last=input["to"], known_on=input.get("knownOn"), cash="HELD")
     return {
         "from": input["from"],
         "to": input["to"],
         "activities": [
             {
                 "activity": activity,
+                "figure": encode(replace(of, activity=activity)),
                 "lines": [
                     {
+                        "figure": encode(replace(of, account_id=one.account.id)),
                         "accountId": one.account.id,
                         "accountCode": one.account.code,
                         "accountName": one.account.name,
@@ -174,14 +155,18 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
         ],
         "openingBalance": shape.money(found.opening_minor, BASE),
         "closingBalance": shape.money(found.closing_minor, BASE),
+        "closingFigure": encode(held),
         "isTied": found.is_tied,
     }
 
 
-def accounts_of(context: Context, side: str) -> list[str]:
-    """The accounts that say what is open with the partners of a side."""
-    rule = posting.SIDES[side]
-    return [chart.account_id(context.caller.tenant_id, code) for code in (rule.control, rule.advances)]
+def signed(side: str) -> Literal[1, -1]:
+    return 1 if inquiry.sign_of(side) > 0 else -1
+
+
+def whose(of: Figure, partner_id: str | None) -> Figure:
+    """The same of one partner, or of what names nobody."""
+    return replace(of, partner_id=partner_id, unnamed=partner_id is None)
 
 
 def buckets(aged: Sequence[Aged]) -> shape.Shown:
@@ -197,59 +182,66 @@ def buckets(aged: Sequence[Aged]) -> shape.Shown:
 @query.field("ageing")
 async def ageing(_: object, info: Info, *, input: Given) -> Any:
     context, side, as_of = allowed(info), input["side"], input["asOf"]
-    tenant, accounts, sign = context.caller.tenant_id, accounts_of(context, side), 1 if side == SALES else -1
-    window = within(None, as_of, input.get("knownOn"))
-    items = await context.service.views.items(tenant, accounts, last=as_of, known=window.known)
-    held, _count = await context.service.views.moved_minor(tenant, accounts, currency=BASE, window=window)
-    aged = report.ageing(items, side=side, as_of=as_of)
+    found = await inquiry.debts(
+        context.service.views, context.caller.tenant_id, side, as_of=as_of, known_on=input.get("knownOn")
+    )
+    of = Figure(last=as_of, known_on=input.get("knownOn"), side=side, sign=signed(side))
     return {
         "side": side,
         "asOf": as_of,
+        "figure": encode(of),
         "partners": [
             {
                 "side": side,
+                "figure": encode(whose(of, one.partner_id)),
                 "partnerId": one.partner_id,
                 "buckets": buckets([one]),
                 "items": [
                     {
                         "id": item.item_id,
+                        "figure": encode(replace(whose(of, one.partner_id), item_id=item.item_id)),
                         "dueDate": item.due_date,
-                        "open": shape.money(sign * item.net_minor, BASE),
+                        "open": shape.money(inquiry.sign_of(side) * item.net_minor, BASE),
                     }
                     for item in one.items
                 ],
             }
-            for one in aged
+            for one in found.aged
         ],
-        "totals": buckets(aged),
-        "control": shape.money(sign * held, BASE),
+        "totals": buckets(found.aged),
+        "control": shape.money(found.control_minor, BASE),
     }
 
 
 @query.field("statement")
 async def statement(_: object, info: Info, *, input: Given) -> Any:
     context, side, currency = allowed(info), input["side"], input["currency"]
-    tenant, accounts, sign = context.caller.tenant_id, accounts_of(context, side), 1 if side == SALES else -1
-    window, partner_id = within(input["from"], input["to"], input.get("knownOn")), input["partnerId"]
-    views = context.service.views
-    opening, _count = await views.moved_minor(
-        tenant, accounts, currency=currency, window=before(window, input["from"]), partner_id=partner_id
+    found = await inquiry.statement(
+        context.service.views,
+        context.caller.tenant_id,
+        side,
+        input["partnerId"],
+        currency=currency,
+        first=input["from"],
+        window=within(input["from"], input["to"], input.get("knownOn")),
     )
-    moved = await views.movements(
-        tenant, accounts, currency=currency, window=window, partner_id=partner_id, limit=MOST_MOVEMENTS + 1
+    of = Figure(
+        last=input["to"],
+        known_on=input.get("knownOn"),
+        currency=currency,
+        side=side,
+        partner_id=input["partnerId"],
+        sign=signed(side),
     )
-    if len(moved) > MOST_MOVEMENTS:
-        raise ReportTooLarge(f"Expected at most {MOST_MOVEMENTS} movements.")
-    steps = report.ledger(opening, report.by_entry(moved))
-    closing = steps[-1].balance_minor if steps else opening
     return {
-        "partnerId": partner_id,
+        "closingFigure": encode(of),
+        "partnerId": input["partnerId"],
         "side": side,
         "from": input["from"],
         "to": input["to"],
-        "openingBalance": shape.money(sign * opening, currency),
-        "movements": [step(one, currency, sign) for one in steps],
-        "closingBalance": shape.money(sign * closing, currency),
+        "openingBalance": shape.money(found.sign * found.opening_minor, currency),
+        "movements": [step(one, currency, found.sign) for one in found.steps],
+        "closingBalance": shape.money(found.sign * found.closing_minor, currency),
     }
 
 

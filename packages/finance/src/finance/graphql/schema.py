@@ -9,6 +9,7 @@ from graphql import GraphQLSchema, UnionTypeDefinitionNode, parse
 
 from finance.graphql import federation
 from finance.graphql.banking import mutation
+from finance.graphql.drilling import journal_types
 from finance.graphql.listing import query
 from finance.graphql.reading import (
     account_type,
@@ -84,6 +85,7 @@ def build() -> GraphQLSchema:
         voucher_type,
         *partner_types,
         *tax_bindables,
+        *journal_types,
         account_type,
         invoice_type,
         invoice_line_type,

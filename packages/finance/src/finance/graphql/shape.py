@@ -250,6 +250,7 @@ def journal(state: Journal) -> Shown:
         "totalCredit": money(state.credit_minor, state.currency),
         "isReversing": state.original_id is not None,
         "originalJournalId": state.original_id,
+        "documentId": state.document_id,
         "reversedByJournalId": state.reversed_by_id,
         "postedAt": state.posted_at,
         "postedBy": state.posted_by,

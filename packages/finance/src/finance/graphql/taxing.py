@@ -3,14 +3,16 @@
 from typing import Any
 
 from ariadne import MutationType, QueryType
+from msgspec.structs import replace
 
-from finance import chart, pack, policy, tax, vat
+from finance import inquiry, pack, policy, tax, vat
+from finance.figure import Figure, encode, tax_sign
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.reading import Info, allowed, page, query
-from finance.graphql.reporting import within
 from finance.graphql.writing import Given, command, mutation
 from finance.handle import Books
+from finance.inquiry import within
 from finance.money import BASE, exact
 from finance.ports import Caller
 
@@ -59,25 +61,19 @@ async def tax_packs(_: object, info: Info) -> Any:
     ]
 
 
-async def summarised(context: Context, given: Given) -> vat.Summary:
-    """The summary that an input asks for."""
-    tenant, views = context.caller.tenant_id, context.service.views
-    window = within(given["from"], given["to"], given.get("knownOn"))
-    sections = {chart.account_id(tenant, one): section for one, section in vat.SECTIONS.items()}
-    rows = await views.taxed(tenant, list(sections), window=window)
-    balances = await views.balances(tenant, currency=BASE, window=window)
-    return vat.summary(rows, balances, sections)
-
-
 @query.field("vatSummary")
 async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
-    found = await summarised(allowed(info), input)
+    context = allowed(info)
+    window = within(input["from"], input["to"], input.get("knownOn"))
+    found = await inquiry.vat_summary(context.service.views, context.caller.tenant_id, window)
+    of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"))
     return {
         "from": input["from"],
         "to": input["to"],
         "knownOn": input.get("knownOn"),
         "lines": [
             {
+                **tax_figures(of, one),
                 "section": one.section,
                 "taxCode": one.code,
                 "value": shape.money(one.value_minor, BASE),
@@ -90,6 +86,7 @@ async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
         "due": shape.money(found.due_minor, BASE),
         "accounts": [
             {
+                "figure": encode(replace(of, account_id=one.balance.account.id)),
                 "accountId": one.balance.account.id,
                 "accountCode": one.balance.account.code,
                 "accountName": one.balance.account.name,
@@ -101,6 +98,11 @@ async def vat_summary(_: object, info: Info, *, input: Given) -> Any:
         ],
         "isTied": found.is_tied,
     }
+
+
+def tax_figures(of: Figure, line: vat.Taxed) -> shape.Shown:
+    taxed = replace(of, section=line.section, code=line.code, sign=tax_sign(line.section))
+    return {"taxFigure": encode(taxed), "valueFigure": encode(replace(taxed, value=True))}
 
 
 def quote(given: Given) -> tax.Quote:

@@ -14,6 +14,7 @@ ARGUMENTS: Final = {
     "currency": "Not that of the books.",
     "customerId": "Only of this customer.",
     "documentId": "The invoice, bill or debit note.",
+    "figure": "As a report gave it.",
     "first": "How many at most, 0 to 200.",
     "fiscalPeriod": "Such as FY2026-2027-P05.",
     "fiscalYear": "Such as FY2026-2027.",

@@ -39,7 +39,7 @@ def key_of(kind: str, text: str) -> Key:
     try:
         padded = text[:LONGEST_CURSOR] + "=" * (-len(text) % 4)
         found, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition(":")
-        place: Key = key if kind == "account" else int(key)
+        place: Key = key if kind in {"account", "entry"} else int(key)
     except (binascii.Error, ValueError):
         found, place = "", 0
     if found != kind or (isinstance(place, int) and not 0 <= place <= LARGEST_POSITION):

@@ -1,28 +1,32 @@
 """Reads of one tenant from the read models of one release. Row level security holds them to the tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import asyncpg
 import orjson
 
+from finance.adapters.postgres.drilling import Drill, Place
 from finance.adapters.postgres.listing import Key, Listing
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
 from finance.money import BASE
+from finance.origin import Fact
 from finance.ports import StoreUnavailable
 from finance.refusal import PageMalformed, TenantUnknown, TextMalformed
 from finance.report import Balance, Item, Movement
 from finance.vat import Row
-from kit.database import tenant_transaction
 
 if TYPE_CHECKING:
-    from kit.database import Pool
+    from kit.database import Connection, Pool
 
 PAGE_LIMIT = 200
+FETCHED = 1000
+"""Rows a cursor brings at once."""
 
 BALANCES = """
 SELECT a.state::text, coalesce(sum(b.{base}debit_minor), 0) AS debit, coalesce(sum(b.{base}credit_minor), 0) AS credit
@@ -57,6 +61,28 @@ FROM {schema}.movement m WHERE m.account_id <> ALL($1::text[])
     AND EXISTS (SELECT FROM {schema}.movement c WHERE c.tenant_id = m.tenant_id AND c.journal_id = m.journal_id
         AND c.account_id = ANY($1::text[]))
 GROUP BY 1
+"""
+ALL_OF = """
+FROM {schema}.movement m WHERE ($1::text IS NULL OR m.account_id = $1)
+    AND ($2::date IS NULL OR m.effective_date >= $2) AND ($3::date IS NULL OR m.effective_date <= $3)
+    AND ($4::timestamptz IS NULL OR m.posted_at <= $4) AND ($5::text IS NULL OR m.currency = $5)
+"""
+ALL_MOVED = f"""
+SELECT m.account_id, m.effective_date, m.{{base}}debit_minor AS debit, m.{{base}}credit_minor AS credit,
+    m.journal_id::text, m.number, m.description, m.document_id, m.partner_id
+{ALL_OF.replace("WHERE", "JOIN {schema}.account a ON a.tenant_id = m.tenant_id AND a.id::text = m.account_id WHERE")}
+ORDER BY a.code, m.effective_date, m.position, m.place
+"""
+BESIDE = """
+SELECT p.stream_id::text AS journal_id, e.stream_id::text, e.kind, e.type, e.version, e.position, e.actor, e.data::text
+FROM finance_log.events p JOIN finance_log.events e ON e.tx = p.tx AND e.tenant_id = p.tenant_id
+WHERE p.tenant_id = finance_log.tenant() AND p.stream_id = ANY($1::uuid[]) AND p.type = 'journal.posted/1'
+    AND (e.kind <> 'journal' OR e.position = p.position)
+ORDER BY e.position
+"""
+HISTORIES = """
+SELECT stream_id::text, kind, type, version, position, actor, data::text FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND stream_id = ANY($1::uuid[]) ORDER BY stream_id, version
 """
 IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 ITEMS = """
@@ -118,6 +144,27 @@ def moved(
     return list(account_ids), partner_id, window.first, window.last, window.known, only
 
 
+def movement(row: asyncpg.Record) -> Movement:
+    """A row of `MOVED` or `ALL_MOVED`."""
+    return Movement(
+        account_id=row["account_id"],
+        day=row["effective_date"],
+        debit_minor=row["debit"],
+        credit_minor=row["credit"],
+        journal_id=row["journal_id"],
+        number=row["number"],
+        description=row["description"],
+        document_id=row["document_id"],
+        partner_id=row["partner_id"],
+    )
+
+
+def fact(row: asyncpg.Record) -> Fact:
+    """A row of `BESIDE` or `HISTORIES`."""
+    names = ("stream_id", "kind", "type", "version", "position", "actor")
+    return Fact(**{name: row[name] for name in names}, data=orjson.loads(row["data"]))
+
+
 class Views:
     """Every read waits first until this process's own writes of the tenant have arrived."""
 
@@ -125,26 +172,61 @@ class Views:
         self._pool = pool
         self._projector = projector
         self._known: set[str] = set()
+        self._held: Connection | None = None
 
     @property
     def position(self) -> str:
         return str(self._projector.position)
 
-    async def _fetch(self, tenant_id: str, query: str, *values: object) -> list[asyncpg.Record]:
+    @asynccontextmanager
+    async def still(self, tenant_id: str) -> AsyncIterator["Views"]:
+        """The same reads, all of them at one instant: what is posted meanwhile is in none of them."""
+        if self._held is not None:
+            yield self
+            return
+        async with self._reading(tenant_id, isolation="repeatable_read") as connection:
+            held = Views(self._pool, self._projector)
+            held._held = connection
+            yield held
+
+    @asynccontextmanager
+    async def _reading(
+        self, tenant_id: str, *, isolation: Literal["repeatable_read"] | None = None
+    ) -> AsyncIterator["Connection"]:
+        """A transaction in which row level security shows this tenant and no other, once the tenant is known.
+
+        Raises:
+            TenantUnknown: no books are kept for it.
+            TextMalformed: a text holds a character that cannot be kept.
+            StoreUnavailable: the database does not answer.
+        """
         if not is_uuid(tenant_id):
             raise TenantUnknown(f"Found {tenant_id[:40]}.")
         await self._projector.settled(tenant_id)
         try:
-            async with tenant_transaction(self._pool, TENANT_SETTING, tenant_id) as connection:
+            async with self._pool.acquire() as connection, connection.transaction(isolation=isolation):
+                await connection.execute("SELECT set_config($1, $2, true)", TENANT_SETTING, tenant_id)
                 if tenant_id not in self._known:
                     if not await connection.fetchval("SELECT EXISTS (SELECT FROM finance_log.tenants)"):
                         raise TenantUnknown(f"Found {tenant_id}.")
                     self._known.add(tenant_id)
-                return await connection.fetch(query.replace("{schema}", self._projector.schema), *values)
+                yield connection
         except UNKEPT as error:
             raise TextMalformed("It holds a character that cannot be kept, such as NUL.") from error
         except AWAY as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _fetch(self, tenant_id: str, query: str, *values: object) -> list[asyncpg.Record]:
+        query = query.replace("{schema}", self._projector.schema)
+        if self._held is not None:
+            return await self._held.fetch(query, *values)
+        async with self._reading(tenant_id) as connection:
+            return await connection.fetch(query, *values)
+
+    async def tenant_name(self, tenant_id: str) -> str:
+        """What the company was called when its books were opened."""
+        [row] = await self._fetch(tenant_id, "SELECT name FROM finance_log.tenants")
+        return str(row["name"])
 
     async def find(self, tenant_id: str, kind: str, ids: Sequence[str]) -> dict[str, Any]:
         """The states of these documents by id; those this tenant does not have are absent."""
@@ -262,20 +344,37 @@ class Views:
             limit,
             offset,
         )
-        return [
-            Movement(
-                account_id=row["account_id"],
-                day=row["effective_date"],
-                debit_minor=row["debit"],
-                credit_minor=row["credit"],
-                journal_id=row["journal_id"],
-                number=row["number"],
-                description=row["description"],
-                document_id=row["document_id"],
-                partner_id=row["partner_id"],
-            )
-            for row in rows
-        ]
+        return [movement(row) for row in rows]
+
+    async def every_movement(
+        self, account_id: str | None, *, currency: str, window: Window
+    ) -> AsyncGenerator[list[Movement], None]:
+        """All movements, or an account's, by account code and day, in batches. Asked of `still` reads."""
+        assert self._held is not None, "a cursor lives in one transaction"  # noqa: S101 - a bug, not a refusal
+        query = ALL_MOVED.replace("{schema}", self._projector.schema)
+        query = query.replace("{base}", "base_" if currency == BASE else "")
+        only = None if currency == BASE else currency
+        values = (account_id, window.first, window.last, window.known, only)
+        cursor = await self._held.cursor(query, *values)
+        while rows := await cursor.fetch(FETCHED):
+            yield [movement(row) for row in rows]
+
+    async def count_movements(
+        self, tenant_id: str, account_id: str | None, *, currency: str, window: Window, limit: int
+    ) -> int:
+        """How many there are of these, or `limit`."""
+        only = None if currency == BASE else currency
+        [row] = await self._fetch(
+            tenant_id,
+            f"SELECT count(*) AS count FROM (SELECT {ALL_OF} LIMIT $6) moved",  # noqa: S608 - as above
+            account_id,
+            window.first,
+            window.last,
+            window.known,
+            only,
+            limit,
+        )
+        return int(row["count"])
 
     async def moved_minor(
         self,
@@ -297,6 +396,34 @@ class Views:
             limit,
         )
         return int(row["net"]), row["count"]
+
+    async def drilled(
+        self, tenant_id: str, drill: Drill, *, after: Place | None, limit: int
+    ) -> list[tuple[Place, Movement]]:
+        """The next movements of a figure, in the order of days, with the places they stand at."""
+        query, values = drill.page(after, limit)
+        rows = await self._fetch(tenant_id, query, *values)
+        return [((row["effective_date"], row["position"], row["place"]), movement(row)) for row in rows]
+
+    async def drilled_minor(self, tenant_id: str, drill: Drill) -> tuple[int, int]:
+        """Debits less credits of all movements of a figure, and how many they are."""
+        query, values = drill.sum()
+        [row] = await self._fetch(tenant_id, query, *values)
+        return int(row["net"]), int(row["count"])
+
+    async def beside(self, tenant_id: str, journal_ids: Sequence[str]) -> dict[str, list[Fact]]:
+        """What was appended in one transaction with the posting of each of these entries, that posting among it."""
+        found: dict[str, list[Fact]] = {}
+        for row in await self._fetch(tenant_id, BESIDE, list(journal_ids)):
+            found.setdefault(row["journal_id"], []).append(fact(row))
+        return found
+
+    async def histories(self, tenant_id: str, stream_ids: Sequence[str]) -> dict[str, list[Fact]]:
+        """Every event of these streams, by stream, in order."""
+        found: dict[str, list[Fact]] = {}
+        for row in await self._fetch(tenant_id, HISTORIES, list(stream_ids)):
+            found.setdefault(row["stream_id"], []).append(fact(row))
+        return found
 
     async def taxed(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> list[Row]:
         """What was posted with tax codes, or on these tax accounts, at its worth in the books."""
