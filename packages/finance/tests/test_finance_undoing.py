@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from finance import payment
 from finance.authority import SENIOR, Rule, Tier
 from finance.money import Money
 from finance.refusal import (
@@ -104,9 +105,33 @@ async def test_whoever_made_it_does_not_undo_it_and_somebody_else_does(desk: Des
 
 async def test_who_approved_it_may_undo_it_so_that_two_people_can_keep_books(desk: Desk) -> None:
     await ruled(desk)
-    draft = await desk.invoice_drafted()
-    await desk.books.approve_invoice(other(desk), key(), draft.id)
-    assert (await desk.books.cancel_invoice(other(desk), key(), draft.id, reason=REASON)).cancelled
+    books, karim = desk.books, other(desk)
+    one, bill = await desk.invoice_drafted(), await desk.voucher_drafted("BILL")
+    entry = await books.create_journal(desk.caller, key(), desk.sale(), post=False)
+    details = payment.Details(method="CASH")
+    asked = payment.Create(
+        payment_id="",
+        customer_id=desk.customer,
+        amount=Money(5_00, "BDT"),
+        payment_date=TODAY,
+        details=details,
+    )
+    money = await books.create_payment(desk.caller, key(), asked)
+    await books.approve_invoice(karim, key(), one.id)
+    await books.billing.approve(karim, key(), bill.id)
+    await books.post_journal(karim, key(), entry.id)
+    await books.complete_payment(karim, key(), money.id, transaction_reference="TRX-1")
+    acts: list[Undo] = [
+        lambda who: books.cancel_invoice(who, key(), one.id, reason=REASON),
+        lambda who: books.billing.cancel(who, key(), bill.id, reason=REASON, on=None),
+        lambda who: books.reverse_journal(who, key(), entry.id, TODAY, reason=REASON),
+        lambda who: books.reverse_payment(who, key(), money.id, reason=REASON),
+    ]
+    for undo in acts:
+        with pytest.raises(MakerIsChecker):
+            await undo(desk.caller)
+    assert [(await undo(karim)).status for undo in acts] == ["CANCELLED", "CANCELLED", "POSTED", "REVERSED"]
+    assert await desk.balances() == {}
 
 
 async def test_a_large_amount_is_undone_by_somebody_senior(desk: Desk) -> None:
