@@ -21,6 +21,7 @@ from finance.refusal import (
     AttachmentTwice,
     AttachmentUnknown,
     AuthorityMalformed,
+    InvoiceNotDraft,
     JournalUnbalanced,
     MakerIsChecker,
     NotFound,
@@ -174,6 +175,35 @@ async def test_whoever_drafted_or_changed_a_document_does_not_make_it_binding(de
 
 
 @pytest.mark.integration
+async def test_whoever_changed_a_draft_last_is_its_maker_too_and_every_version_is_kept(desk: Desk) -> None:
+    await ruled(desk, tiers=(Tier(approvers=2),))
+    books, karim = desk.books, other(desk)
+    one, bill = await desk.invoice_drafted(), await desk.voucher_drafted("BILL")
+
+    def later(draft: Any) -> Any:
+        return msgspec.structs.replace(draft.terms, due_date=date(2026, 12, 24))
+
+    for kind, document, update, approve in (
+        ("invoice", one, books.update_invoice, books.approve_invoice),
+        ("voucher", bill, books.billing.update, books.billing.approve),
+    ):
+        assert (await approve(other(desk, "salma"), key(), document.id)).status == "DRAFT"
+        changed = await update(karim, key(), document.id, asked="later", change=later)
+        assert (changed.version, changed.terms.due_date) == (2, date(2026, 12, 24))
+        for maker in (desk.caller, karim):
+            with pytest.raises(MakerIsChecker):
+                await approve(maker, key(), document.id)
+        assert (await approve(other(desk, "salma"), key(), document.id)).status == "DRAFT", (
+            "her yes was to another"
+        )
+        assert (await approve(other(desk, "bea"), key(), document.id)).status == "APPROVED"
+        kept = [one.event for one in await desk.log() if one.stream_id == document.id]
+        assert [event.terms.due_date for event in kept[:2]] == [TODAY, date(2026, 12, 24)], kind
+        with pytest.raises(InvoiceNotDraft):
+            await update(karim, key(), document.id, asked="again", change=later)
+
+
+@pytest.mark.integration
 async def test_nobody_is_asked_to_agree_to_what_cannot_be_posted(desk: Desk) -> None:
     await ruled(desk)
     sale = desk.sale()
@@ -257,9 +287,9 @@ async def test_whoever_reverses_an_entry_says_why(desk: Desk) -> None:
     entry = await desk.books.create_journal(desk.caller, key(), desk.sale(), post=True)
     await ruled(desk)
     with pytest.raises(ReasonMissing) as told:
-        await desk.books.reverse_journal(desk.caller, key(), entry.id, TODAY)
+        await desk.books.reverse_journal(other(desk), key(), entry.id, TODAY)
     assert told.value.code == "reason-missing"
-    await desk.books.reverse_journal(desk.caller, key(), entry.id, TODAY, reason="booked on the wrong day")
+    await desk.books.reverse_journal(other(desk), key(), entry.id, TODAY, reason="booked on the wrong day")
     [kept] = [one.event for one in await desk.log() if isinstance(one.event, journal.Reversed)]
     assert kept.reason == "booked on the wrong day"
 

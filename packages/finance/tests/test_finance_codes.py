@@ -778,8 +778,12 @@ async def test_every_code_is_answered_over_the_whole_shell_and_leaves_nothing_be
 
 DEEP = "(" * 5_000 + ")" * 5_000
 LINES: dict[str, tuple[tuple[dict[str, str], dict[str, str]], str]] = {
-    "a negative debit": (({"debit": "-5.00"}, {"credit": "-5.00"}), "journal-line-one-sided"),
-    "a negative on the other side": (({"debit": "5.00"}, {"debit": "-5.00"}), "journal-line-one-sided"),
+    "a negative debit": (({"debit": "-5.00"}, {"credit": "-5.00"}), "amount-not-positive"),
+    "a negative on the other side": (({"debit": "5.00"}, {"debit": "-5.00"}), "amount-not-positive"),
+    "two sides of one line": (
+        ({"debit": "5.00", "credit": "5.00"}, {"credit": "5.00"}),
+        "journal-line-one-sided",
+    ),
     "nothing on a line": (({"debit": "0"}, {"credit": "0"}), "journal-line-one-sided"),
     "a cent too much": (({"debit": "5.01"}, {"credit": "5.00"}), "journal-unbalanced"),
     "both on one side": (({"debit": "5.00"}, {"debit": "5.00"}), "journal-unbalanced"),
@@ -798,7 +802,7 @@ FORMULAS = {
     "9" * 20 + "*" + "9" * 20: "formula-overflows",
     "AMOUNT": "formula-name-unknown",
     DEEP: "formula-too-complex",
-    "-5": "journal-line-one-sided",
+    "-5": "amount-not-positive",
     "1.001": "journal-unbalanced",
 }
 INSTANT_S = 2.0

@@ -22,7 +22,7 @@ NAMES = {
     *(f"invoice.payment-{name}/1" for name in ("recorded", "withdrawn")),
     *(f"{kind}.{name}/1" for kind in ("invoice", "voucher") for name in ("settled", "settlement-withdrawn")),
     *(f"{kind}.{name}/1" for kind in ("payment", "voucher") for name in ("allocated", "unallocated")),
-    *(f"voucher.{name}/1" for name in ("created", "approved", "cancelled")),
+    *(f"voucher.{name}/1" for name in ("created", "updated", "approved", "cancelled")),
     *(f"voucher.payment-{name}/1" for name in ("recorded", "withdrawn")),
     *(f"payment.{name}/1" for name in ("created", "opened", "updated", "completed", "failed")),
     *(f"payment.{name}/1" for name in ("reconciled", "reversed")),

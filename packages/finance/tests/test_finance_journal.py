@@ -13,6 +13,7 @@ from finance.journal import AddLine, Create, Journal, Line, Post, Reverse, Updat
 from finance.money import LARGEST_MINOR
 from finance.refusal import (
     AmountMalformed,
+    AmountNotPositive,
     JournalLineOneSided,
     JournalNotDraft,
     JournalNotPosted,
@@ -119,7 +120,7 @@ def test_an_entry_of_fewer_than_two_lines_is_not_posted(lines: tuple[Line, ...])
 
 
 @pytest.mark.parametrize(("of_debit", "of_credit"), [(0, 0), (1, 1), (-1, 0), (0, -1), (-1, 1), (5, -5)])
-def test_a_line_has_one_side(of_debit: int, of_credit: int) -> None:
+def test_a_line_has_one_side_and_is_not_negative(of_debit: int, of_credit: int) -> None:
     line = Line(account_id="cash", debit_minor=of_debit, credit_minor=of_credit)
     draft = after(None, create(debit(5), credit(5)))
     asked: list[tuple[Journal | None, journal.Command]] = [
@@ -127,10 +128,11 @@ def test_a_line_has_one_side(of_debit: int, of_credit: int) -> None:
         (draft, AddLine(line=line)),
         (draft, Update(lines=(line,))),
     ]
+    negative = min(of_debit, of_credit) < 0
     for state, command in asked:
-        with pytest.raises(JournalLineOneSided) as told:
+        with pytest.raises(AmountNotPositive if negative else JournalLineOneSided) as told:
             decide(state, command)
-        assert told.value.code == "journal-line-one-sided"
+        assert told.value.code == ("amount-not-positive" if negative else "journal-line-one-sided")
 
 
 @pytest.mark.parametrize(
@@ -140,11 +142,12 @@ def test_a_line_has_the_same_side_in_the_currency_of_the_books(of_debit: int, wo
     line = Line(
         account_id="cash", debit_minor=of_debit, base_debit_minor=worth[0], base_credit_minor=worth[1]
     )
-    with pytest.raises(JournalLineOneSided):
+    expected = AmountNotPositive if min(worth) < 0 else JournalLineOneSided
+    with pytest.raises(expected):
         decide(None, create(line))
     lines = (line, credit(5) if of_debit else line)
     draft = msgspec.structs.replace(after(None, create(debit(5), credit(5))), lines=lines)
-    with pytest.raises(JournalLineOneSided):
+    with pytest.raises(expected):
         decide(draft, POST)
 
 

@@ -146,6 +146,12 @@ async def create_voucher(desk: Desk) -> Given:
 
 
 @scenario
+async def update_voucher(desk: Desk) -> Given:
+    lines = {"lineItems": [line(desk.account("5200"))], "reference": "V-2", "reason": REASON}
+    return {"id": (await desk.voucher_drafted("BILL")).id, "input": {"dueDate": LATER, **lines}}
+
+
+@scenario
 async def approve_voucher(desk: Desk) -> Given:
     return {"id": (await desk.voucher_drafted("BILL")).id}
 

@@ -1,6 +1,7 @@
-"""Asks for each document that is to become binding whether enough people may, and do, say yes."""
+"""Asks of each document that is to become binding, or is undone or given up, whether enough people may, and do."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -16,6 +17,14 @@ WAITING: Final = {
     "template": frozenset({"DRAFT"}),
 }
 """The states in which a document waits to become binding; in any other it refuses by itself."""
+
+DRAFTING: Final = {
+    "invoice": ("invoice.created/1", "invoice.updated/1"),
+    "voucher": ("voucher.created/1", "voucher.updated/1"),
+    "journal": ("journal.created/1", "journal.line-added/1", "journal.updated/1"),
+    "payment": ("payment.created/1", "payment.opened/1", "payment.updated/1"),
+}
+"""Events of whoever makes a document, by type; those of who approves it are others."""
 
 
 async def in_force(sheet: Sheet, today: date) -> authority.Rule | None:
@@ -46,27 +55,77 @@ async def agreed(
     rule = await in_force(sheet, clerk.clock.now().date())
     if rule is None or state.status not in WAITING[kind]:
         return True
-    amount = amount_of(kind, state)
-    rate = await sheet.rate(amount.currency, day)
-    worth_minor = amount.minor if rate is None else amount.times(rate).minor
+    everybody = {*makers, *await sheet.book.authors(stream_id)}
+    about = About(kind=kind, id=stream_id, amount=amount_of(kind, state), day=day)
+    return await _enough(clerk, sheet, rule, about, makers=everybody)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a yes is given to: a document, how much of it, valued on which day, and what is to be done to it.
+
+    Without an `act` it is to become binding. An act is known again by its words: others who agree ask for the same.
+    """
+
+    kind: str
+    id: str
+    amount: Money
+    day: date
+    act: str | None = None
+
+
+async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> bool:
+    """Whether the caller's word is enough to undo something binding, or to give up a part of it.
+
+    It takes what making it binding takes: not whoever drafted or changed it, and the tier of the amount. Whoever
+    approved it may. If others are needed, the yes is kept and counts, and the document stays as it is.
+
+    Raises:
+        MakerIsChecker, ApprovalBeyondAuthority, ApprovalGivenAlready: as `agreed`.
+    """
+    rule = await in_force(sheet, clerk.clock.now().date())
+    if rule is None:
+        return True
+    drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])
+    return await _enough(clerk, sheet, rule, about, makers=drafters)
+
+
+async def _enough(
+    clerk: Clerk, sheet: Sheet, rule: authority.Rule, about: About, *, makers: Collection[str]
+) -> bool:
+    rate = await sheet.rate(about.amount.currency, about.day)
     caller = sheet.caller
     tier = authority.admit(
         rule,
-        worth_minor,
+        about.amount.minor if rate is None else about.amount.times(rate).minor,
         approver=caller.user_id,
-        makers={*makers, *await sheet.book.authors(stream_id)},
+        makers=makers,
         permissions=caller.permissions,
     )
     if tier.approvers == 1:
         return True
-    yeses = approval.stream(sheet.book.tenant_id, stream_id)
+    yeses = approval.stream(sheet.book.tenant_id, about.id)
     await sheet.find("approval", yeses, exclusively=True)
     yes = approval.Given(
-        document_kind=kind,
-        document_id=stream_id,
-        document_version=state.version,
+        document_kind=about.kind,
+        document_id=about.id,
+        document_version=sheet.states[about.id].version,
         approver=caller.user_id,
         given_at=clerk.clock.now(),
+        act=about.act,
     )
     given: approval.Approval = sheet.decide("approval", yeses, approval.Give(yes=yes))
     return len(given.approvers) >= tier.approvers
+
+
+async def cancelled(
+    clerk: Clerk, sheet: Sheet, kind: str, document_id: str, *, reason: str, on: date | None
+) -> Any:
+    """An invoice or voucher, cancelled once enough people agree where it is binding; until then as it is."""
+    found = await sheet.load(kind, document_id)
+    if found.number is not None and not found.cancelled and found.open_minor == found.total_minor:
+        amount = amount_of(kind, found)
+        about = About(kind=kind, id=document_id, amount=amount, day=found.dated, act="cancel")
+        if not await undoing(clerk, sheet, about):
+            return found
+    return await clerk.cancel(sheet, kind, document_id, reason=reason, on=on)

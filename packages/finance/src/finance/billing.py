@@ -1,6 +1,6 @@
 """Commands on vouchers: vendors' bills, credit and debit notes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from finance import posting, settlement, voucher
-from finance.approving import agreed
+from finance.approving import agreed, cancelled
 from finance.clerk import Clerk, Sheet, uncontrolled
 from finance.money import Money
 from finance.ports import Caller, Claimed
@@ -36,15 +36,8 @@ class Billing:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             verified()
-            uncontrolled(caller.tenant_id, (line.account_id or "" for line in command.terms.lines))
             voucher_id = self.clerk.new_id()
-            terms = await taxed(
-                sheet,
-                command.terms,
-                day=command.terms.voucher_date,
-                side=voucher.SIDES[command.kind],
-                currency=command.currency,
-            )
+            terms = await self._priced(sheet, command.terms, kind=command.kind, currency=command.currency)
             complete = msgspec.structs.replace(command, voucher_id=voucher_id, terms=terms)
             made: voucher.Voucher = sheet.decide("voucher", voucher_id, complete)
             await self._corrects(sheet, made)
@@ -52,6 +45,41 @@ class Billing:
 
         found: voucher.Voucher = await self.clerk.run(caller, key, ["create_voucher", command], work)
         return found
+
+    async def update(
+        self,
+        caller: Caller,
+        key: str,
+        voucher_id: str,
+        *,
+        asked: object,
+        change: Callable[[voucher.Voucher], voucher.Terms],
+    ) -> voucher.Voucher:
+        """Change a draft; `change` makes the new terms from the present ones, `asked` is what it says.
+
+        Whoever does it is a maker of it from then on, and yeses to it as it was count no more.
+        """
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            draft: voucher.Voucher = await sheet.load("voucher", voucher_id)
+            terms = await self._priced(sheet, change(draft), kind=draft.kind, currency=draft.currency)
+            changed: voucher.Voucher = sheet.decide("voucher", voucher_id, voucher.Update(terms=terms))
+            await self._corrects(sheet, changed)
+            return "voucher", changed
+
+        found: voucher.Voucher = await self.clerk.run(
+            caller, key, ["update_voucher", voucher_id, asked], work
+        )
+        return found
+
+    async def _priced(self, sheet: Sheet, terms: voucher.Terms, *, kind: str, currency: str) -> voucher.Terms:
+        """The terms with their taxes, on accounts that a person may post to."""
+        uncontrolled(sheet.book.tenant_id, (line.account_id or "" for line in terms.lines))
+        side = voucher.SIDES[kind]
+        priced: voucher.Terms = await taxed(
+            sheet, terms, day=terms.voucher_date, side=side, currency=currency
+        )
+        return priced
 
     async def _corrects(self, sheet: Sheet, note: voucher.Voucher) -> None:
         """Let a note name the document it corrects.
@@ -123,7 +151,7 @@ class Billing:
         """Cancel it; an approved one's entry is reversed in the same transaction, on its day or `on` a later one."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            return "voucher", await self.clerk.cancel(sheet, "voucher", voucher_id, reason=reason, on=on)
+            return "voucher", await cancelled(self.clerk, sheet, "voucher", voucher_id, reason=reason, on=on)
 
         request = ["cancel_voucher", voucher_id, reason, on]
         found: voucher.Voucher = await self.clerk.run(caller, key, request, work)

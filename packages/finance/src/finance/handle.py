@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
-from finance.approving import agreed, in_force
+from finance.approving import About, agreed, amount_of, cancelled, in_force, undoing
 from finance.authority import explained
 from finance.automating import Automating
 from finance.banking import Banking
@@ -70,6 +70,10 @@ class Books:
         """The present state of a document from the log itself; None when the tenant has none of this id."""
         async with self._store.book(caller.tenant_id) as book:
             return (await book.load(kind, [stream_id])).get(stream_id)
+
+    def _whole(self, kind: str, state: Any, day: date, *, act: str) -> About:
+        """All of a document, to be undone."""
+        return About(kind=kind, id=state.id, amount=amount_of(kind, state), day=day, act=act)
 
     async def _change(self, caller: Caller, key: str, kind: str, stream_id: str, command: Any) -> Any:
         async def work(sheet: Sheet) -> tuple[str, Any]:
@@ -220,11 +224,15 @@ class Books:
     async def reverse_journal(
         self, caller: Caller, key: str, journal_id: str, on: date, *, reason: str | None = None
     ) -> journal.Journal:
-        """Post the mirror image of an entry; answers with the new entry."""
+        """Post the mirror image of an entry; answers with it, or with the entry itself until enough people agree."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            await sheet.load("journal", journal_id)
+            before: journal.Journal = await sheet.load("journal", journal_id)
             told = explained(await in_force(sheet, self._clock.now().date()), reason)
+            if before.status == "POSTED" and before.document_id is None:
+                about = self._whole("journal", before, before.journal_date, act=f"reverse on {on}")
+                if not await undoing(self._clerk, sheet, about):
+                    return "journal", before
             mirror = await self._clerk.reverse(sheet, journal_id, on, document_id=None, reason=told)
             return "journal", mirror
 
@@ -323,12 +331,12 @@ class Books:
         """Cancel it; an approved one's entry is reversed in the same transaction, on its day or `on` a later one."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            return "invoice", await self._clerk.cancel(sheet, "invoice", invoice_id, reason=reason, on=on)
+            return "invoice", await cancelled(self._clerk, sheet, "invoice", invoice_id, reason=reason, on=on)
 
-        cancelled: invoice.Invoice = await self._run(
+        found: invoice.Invoice = await self._run(
             caller, key, ["cancel_invoice", invoice_id, reason, on], work
         )
-        return cancelled
+        return found
 
     # Payments
 
@@ -441,6 +449,10 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             completed: payment.Payment = await sheet.load("payment", payment_id)
+            if completed.status in {"COMPLETED", "RECONCILED"} and completed.match_id is None:
+                about = self._whole("payment", completed, completed.payment_date, act="reverse")
+                if not await undoing(self._clerk, sheet, about):
+                    return "payment", completed
             paid = completed.credit.allocations
             for one in sorted(paid, key=lambda allocation: allocation.document_id):
                 await sheet.load(one.document_kind, one.document_id)

@@ -14,6 +14,7 @@ import msgspec
 from finance.money import BASE, LARGEST_MINOR, Money
 from finance.refusal import (
     AmountMalformed,
+    AmountNotPositive,
     JournalLineOneSided,
     JournalNotDraft,
     JournalNotPosted,
@@ -223,12 +224,15 @@ def one_sided(line: Line) -> Line:
     """The line.
 
     Raises:
-        JournalLineOneSided: both sides or none, or a negative amount.
+        AmountNotPositive: a negative amount.
+        JournalLineOneSided: both sides or none.
     """
     own = (line.debit_minor, line.credit_minor)
     worth = (line.base_debit_minor or 0, line.base_credit_minor or 0)
     for debit, credit in (own, worth):
-        if min(debit, credit) < 0 or (debit and credit):
+        if min(debit, credit) < 0:
+            raise AmountNotPositive(f"Found debit {debit} and credit {credit} minor units on a line.")
+        if debit and credit:
             raise JournalLineOneSided(f"Found debit {debit} and credit {credit} minor units.")
     debit, credit = (one or other for one, other in zip(own, worth, strict=True))
     if bool(debit) == bool(credit):

@@ -1,6 +1,6 @@
 """What the books ask of the world, and the faults it may answer with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -93,8 +93,8 @@ class Book(Protocol):
     async def load(self, kind: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """The states of these streams by id; those that do not exist are absent."""
 
-    async def authors(self, stream_id: str) -> frozenset[str]:
-        """Whoever caused an event of this stream; nobody when it has none."""
+    async def authors(self, stream_id: str, of: Collection[str] = ()) -> frozenset[str]:
+        """Whoever caused an event of this stream, or one of these types; nobody when it has none."""
 
     async def draw(self, series: str, fiscal_year: str) -> int:
         """The next number of a series, from 1; others wait until this transaction ends."""

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from finance import invoice, payment, posting, settlement, voucher
+from finance.approving import About, undoing
 from finance.clerk import Clerk, Sheet
 from finance.events import KINDS
 from finance.money import BASE, Money
@@ -172,7 +173,8 @@ class Settling:
     ) -> Debt:
         """Write a part of a debt off, or note that it was withheld as tax; `kind` is one of `settlement.KINDS`.
 
-        Withheld with a tax code and without an amount, it is the code's rate of the document's net value.
+        Withheld with a tax code and without an amount, it is the code's rate of the document's net value. Where it
+        takes several people, they ask for the same, and nothing changes until the last of them.
 
         Raises:
             TaxCodeMisplaced: the code is not one of what is withheld, or neither it nor an amount is given.
@@ -192,9 +194,18 @@ class Settling:
                 told=told,
                 tax_code=tax_code,
             )
-            settled = sheet.decide(
-                document_kind, document_id, invoice.Settle(settlement=asked), effective=day
+            command = invoice.Settle(settlement=asked)
+            KINDS[document_kind].decide(document, command)  # nobody is asked to agree to what is refused
+            about = About(
+                kind=document_kind,
+                id=document_id,
+                amount=Money(minor, document.currency),
+                day=document.dated,
+                act=f"{kind} {minor} on {day}",
             )
+            if not await undoing(self.clerk, sheet, about):
+                return document_kind, document
+            settled = sheet.decide(document_kind, document_id, command, effective=day)
             entry = posting.of_settlement(caller.tenant_id, settled, settled.settlements[-1])
             await self.clerk.enter(sheet, entry)
             return document_kind, settled
@@ -222,6 +233,15 @@ class Settling:
             one = settlement.standing(document.settlements, settlement_id)
             await sheet.load("journal", one.journal_id)
             day = no_earlier(on, one.settled_on)
+            about = About(
+                kind=document_kind,
+                id=document_id,
+                amount=Money(one.amount_minor, document.currency),
+                day=document.dated,
+                act=f"withdraw {settlement_id} on {day}",
+            )
+            if not await undoing(self.clerk, sheet, about):
+                return document_kind, document
             mirror = await self.clerk.reverse(sheet, one.journal_id, day, document_id=document_id)
             command = invoice.WithdrawSettlement(
                 settlement_id=settlement_id, reason=reason, reversing_journal_id=mirror.id

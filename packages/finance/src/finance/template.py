@@ -291,7 +291,7 @@ def lines_of(terms: Terms, day: date, depreciation_minor: int) -> tuple[journal.
 
     Raises:
         JournalUnbalanced: debits and credits differ.
-        JournalLineOneSided: a line is negative.
+        AmountNotPositive: a line is negative.
     """
     if terms.asset is not None:
         made = [

@@ -7,7 +7,8 @@
 | CREDIT_NOTE | customer | lowers it: a credit, to be allocated |
 | VENDOR_CREDIT | vendor | lowers what we owe (its credit note, or our debit note to it): a credit, to be allocated |
 
-Draft, approved (numbered and posted), then paid in parts or allocated in parts; cancelled from draft or approved.
+Draft (changed as often as need be), approved (numbered and posted), then paid in parts or allocated in parts; cancelled
+from draft or approved.
 """
 
 from datetime import date
@@ -53,6 +54,12 @@ class Created(msgspec.Struct, frozen=True, kw_only=True, tag="voucher.created/1"
     voucher_id: str
     kind: str
     currency: str
+    terms: Terms
+
+
+class Updated(msgspec.Struct, frozen=True, kw_only=True, tag="voucher.updated/1"):
+    """The whole draft as it is from now on."""
+
     terms: Terms
 
 
@@ -109,6 +116,7 @@ class Cancelled(msgspec.Struct, frozen=True, kw_only=True, tag="voucher.cancelle
 
 Event = (
     Created
+    | Updated
     | Approved
     | PaymentRecorded
     | PaymentWithdrawn
@@ -204,6 +212,12 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
 
 
+class Update(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the same partner, correcting the same document: another's is another voucher."""
+
+    terms: Terms
+
+
 class Approve(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     journal_id: str
@@ -223,6 +237,7 @@ class Unallocate(msgspec.Struct, frozen=True, kw_only=True):
 
 Command = (
     Create
+    | Update
     | Approve
     | Allocate
     | Unallocate
@@ -246,8 +261,10 @@ def decide(voucher: Voucher | None, command: Command) -> list[Event]:
             terms = checked(command.kind, command.terms)
             one, kind, currency = command.voucher_id, command.kind, command.currency
             return [Created(voucher_id=one, kind=kind, currency=currency, terms=terms)]
+        case Update():
+            return [Updated(terms=checked(_draft(voucher).kind, command.terms))]
         case Approve():
-            return [_approve(_existing(voucher), command)]
+            return [_approve(_draft(voucher), command)]
         case invoice.RecordPayment():
             return [_record(_existing(voucher), command)]
         case invoice.WithdrawPayment():
@@ -296,9 +313,14 @@ def _existing(voucher: Voucher | None) -> Voucher:
     return voucher
 
 
+def _draft(voucher: Voucher | None) -> Voucher:
+    existing = _existing(voucher)
+    if existing.status != "DRAFT":
+        raise InvoiceNotDraft(f"It is {existing.status}.")
+    return existing
+
+
 def _approve(voucher: Voucher, command: Approve) -> Approved:
-    if voucher.status != "DRAFT":
-        raise InvoiceNotDraft(f"It is {voucher.status}.")
     Money(voucher.total_minor, voucher.currency).positive("the total")
     return Approved(
         number=command.number,
@@ -365,6 +387,8 @@ def evolve(voucher: Voucher | None, event: Event) -> Voucher:
         return Voucher(id=event.voucher_id, kind=event.kind, currency=event.currency, terms=event.terms)
     assert voucher is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug
     match event:
+        case Updated():
+            return _next(voucher, terms=event.terms)
         case Approved():
             return _approved(voucher, event)
         case PaymentRecorded():

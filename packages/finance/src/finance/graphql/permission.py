@@ -57,6 +57,7 @@ NEEDED: Final = {
     "approveInvoice": "invoice:approve",
     "cancelInvoice": "invoice:cancel",
     "createVoucher": "invoice:create",
+    "updateVoucher": "invoice:update",
     "approveVoucher": "invoice:approve",
     "cancelVoucher": "invoice:cancel",
     "allocatePayment": "payment:process",

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import msgspec
+
 from finance import settlement, voucher
 from finance.graphql import shape
 from finance.graphql.context import Context
@@ -31,6 +33,27 @@ async def create_voucher(
     )
     asked = voucher.Create(voucher_id="", kind=input["kind"], currency=currency, terms=terms)
     return shape.voucher(await books.billing.create(caller, idempotencyKey, asked), context.now.date())
+
+
+@command("updateVoucher")
+async def update_voucher(
+    context: Context, books: Books, caller: Caller, *, id: str, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    def change(draft: voucher.Voucher) -> voucher.Terms:
+        terms, lines = draft.terms, input.get("lineItems")
+        return msgspec.structs.replace(
+            terms,
+            voucher_date=input.get("voucherDate") or terms.voucher_date,
+            due_date=input.get("dueDate") or terms.due_date,
+            lines=terms.lines if lines is None else invoice_lines(lines, draft.currency),
+            reference=terms.reference if input.get("reference") is None else input["reference"],
+            reason=terms.reason if input.get("reason") is None else input["reason"],
+            prices=input.get("prices") or terms.prices,
+            rounding=input.get("taxRounding") or terms.rounding,
+        )
+
+    changed = await books.billing.update(caller, idempotencyKey, id, asked=input, change=change)
+    return shape.voucher(changed, context.now.date())
 
 
 @command("approveVoucher")

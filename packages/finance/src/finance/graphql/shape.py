@@ -339,6 +339,7 @@ def approvals(state: Approval) -> Shown:
         "documentId": state.document_id,
         "documentVersion": state.document_version,
         "approvers": list(state.approvers),
+        "act": state.act,
     }
 
 

@@ -5,7 +5,7 @@ version of a stream collide on a unique index; the loser loads again. Numbers an
 with the transaction.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,8 @@ LEFT JOIN finance_log.tenants t ON t.tenant_id = q.asked
 LEFT JOIN finance_log.answers a ON a.tenant_id = q.asked AND a.key = $1
 """
 AUTHORS = """
-SELECT DISTINCT actor FROM finance_log.events WHERE tenant_id = finance_log.tenant() AND stream_id = $1::uuid
+SELECT DISTINCT actor FROM finance_log.events
+WHERE tenant_id = finance_log.tenant() AND stream_id = $1::uuid AND (cardinality($2::text[]) = 0 OR type = ANY($2))
 """
 DRAW = """
 INSERT INTO finance_log.counters AS c (tenant_id, series, fiscal_year, last)
@@ -149,8 +150,8 @@ class PostgresBook:
             states[stream_id] = evolve(states.get(stream_id), decode(event_type, data))
         return states
 
-    async def authors(self, stream_id: str) -> frozenset[str]:
-        return frozenset(row["actor"] for row in await self._connection.fetch(AUTHORS, stream_id))
+    async def authors(self, stream_id: str, of: Collection[str] = ()) -> frozenset[str]:
+        return frozenset(row["actor"] for row in await self._connection.fetch(AUTHORS, stream_id, list(of)))
 
     async def draw(self, series: str, fiscal_year: str) -> int:
         return int(await self._connection.fetchval(DRAW, series, fiscal_year))
