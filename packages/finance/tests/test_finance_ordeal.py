@@ -44,7 +44,7 @@ def test_the_program_tells_what_happened_and_a_seed_with_its_trace() -> None:
     assert "law balance" in done.output
     one = CliRunner().invoke(main, ["--seed", "2", "--steps", "5"])
     assert one.exit_code == 0
-    assert one.output.splitlines()[0].startswith("06-14 a ")
+    assert one.output.splitlines()[0].startswith("06-14 0a ")
     assert one.output.splitlines()[-1].endswith("no law broken")
 
 
