@@ -62,6 +62,14 @@ def test_a_seed_that_breaks_a_law_says_which_and_how_to_see_it_again(monkeypatch
     assert again.output.splitlines()[-2] == told[-2]
 
 
+def test_a_store_that_is_not_told_of_is_asked_for(monkeypatch: Patch) -> None:
+    monkeypatch.delenv("FINANCE_DATABASE_URL", raising=False)
+    monkeypatch.setenv("FINANCE_OWNER_DATABASE_URL", "postgresql://somewhere")
+    done = CliRunner().invoke(main, ["--store", "postgres"])
+    assert done.exit_code == 2
+    assert "FINANCE_DATABASE_URL: missing; set them" in done.output
+
+
 # The service, broken
 
 
