@@ -1,6 +1,7 @@
 """One history: what is asked in which order, by whom, and what happens to it. One seed is the whole of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import permutations
@@ -265,7 +266,10 @@ class Trial:
         else:
             verb, given = self.chance.against(self.companies[one.tenant], one.verb, one.given)
             other = self._asked(one.tenant, verb, given, but=one)
-        asks = [one, other]
+        self.at_once(one, other)
+
+    def at_once(self, *asks: Ask) -> None:
+        """Requests of one company, each by somebody else."""
         before = len(self.world.tables.rows)
         outcomes = self.ask(*asks)
         done = [ask for ask, outcome in zip(asks, outcomes, strict=True) if outcome.code is None]
@@ -275,9 +279,9 @@ class Trial:
             if outcome.code is None:
                 self._answered(ask, outcome)
         self.court.read()
-        self._in_some_order(one.tenant, asks, outcomes)
+        self._in_some_order(asks[0].tenant, asks, outcomes)
 
-    def _in_some_order(self, tenant: str, asks: list[Ask], outcomes: list[Outcome]) -> None:
+    def _in_some_order(self, tenant: str, asks: Sequence[Ask], outcomes: list[Outcome]) -> None:
         told = []
         for order in permutations(range(len(asks))):
             company = self.companies[tenant]
