@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from finance import chart, invoice, journal, payment
+from finance import chart, control, invoice, journal, payment
 from finance.account import Account
+from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views
+from finance.handle import Books
+from finance.ids import new_id
 from finance.money import Money
 from finance.ports import Caller
 from finance.refusal import (
@@ -25,6 +29,8 @@ from finance.refusal import (
     InvoiceNotDraft,
     PaymentTooLarge,
 )
+from finance.verify import examine
+from kit.database import open_pool
 
 pytestmark = pytest.mark.integration
 Desk = Any
@@ -288,3 +294,41 @@ async def test_nothing_is_opened_below_an_account_that_is_being_deactivated(desk
         )
         assert len(done) == 1
         assert type(raised[0]) in {AccountInactive, AccountHasChildren}
+
+
+async def test_32_writers_of_one_account_and_one_invoice_lose_double_and_skip_nothing(desk: Desk) -> None:
+    """Each on a connection of its own: an entry on the hot account, an allocation, a reversal of the same entry."""
+    till = await opened(desk, "1030")
+    lines = (journal.Line(account_id=till.id, debit_minor=7), entry(desk, 7).lines[1])
+    hot = msgspec.structs.replace(entry(desk), lines=lines)
+    first = await desk.books.create_journal(desk.caller, key(), hot, post=True)
+    one, money = await draft_and_approve(desk), await desk.paid(500_00, customer_id=desk.customer)
+    pool = await open_pool(desk.ledger.url("finance_app"), setting="APP", size=WRITERS)
+    books = Books(store=PostgresStore(pool), masterdata=desk.neighbours, clock=desk.clock, new_id=new_id)
+    many = replace(desk, books=books)
+    try:
+        done, raised = await together(
+            *(books.create_journal(desk.caller, key(), hot, post=True) for _ in range(WRITERS)),
+            *(many.allocated(money, one, 9_00) for _ in range(WRITERS)),
+            *(
+                books.reverse_journal(desk.caller, key(), first.id, DAY, reason="posted by mistake")
+                for _ in range(WRITERS)
+            ),
+        )
+        assert pool.get_size() == WRITERS
+    finally:
+        await pool.close()
+    held = await desk.load("invoice", one.id)
+    left = await desk.load("payment", money.id)
+    assert (held.open_minor, left.credit.minor) == (115_00 - 12 * 9_00, 500_00 - 12 * 9_00)
+    kinds = Counter(getattr(each, "journal_type", "allocated") for each in done)
+    assert kinds == {"GENERAL": WRITERS, "allocated": 12, "REVERSING": 1}
+    assert Counter(each.code for each in raised) == {  # type: ignore[attr-defined]
+        "payment-too-large": WRITERS - 12,
+        "journal-reversed-already": WRITERS - 1,
+    }
+    assert (await desk.balances())["1030"] == 7 * WRITERS
+    log = await desk.log()
+    found = examine(log)
+    control.check(log, found)
+    assert (found.verdict, found.faults) == ("pass", [])

@@ -12,6 +12,7 @@ from finance import approval, authority, invoice, journal, money, period, policy
 from finance.adapters.memory import MemoryBook, MemoryStore
 from finance.clerk import Rehearsed, Sheet
 from finance.ordeal.__main__ import main
+from finance.ordeal.chance import USERS, WHY
 from finance.ordeal.law import LAWS
 from finance.ordeal.trial import Told, Trial
 from finance.ordeal.world import Crashed
@@ -21,6 +22,12 @@ Patch = pytest.MonkeyPatch
 SEEDS = 40
 MOST = 120
 """Seeds within which a mutant must be caught."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _opened() -> None:
+    """The books that all histories begin with are opened once, and not by a broken service."""
+    assert Trial(0, steps=0).run().broken is None
 
 
 def test_random_histories_hold_every_law() -> None:
@@ -37,6 +44,40 @@ def test_a_seed_is_the_whole_of_a_history() -> None:
     assert one.trace == again.trace != other.trace
 
 
+def test_nobody_is_refused_for_what_never_was_together() -> None:
+    """A payment was read with its allocation, and the allocation's entry after somebody took it back."""
+    for seed in range(25):
+        trial = Trial(seed, steps=0)
+        trial.run()
+        [tenant, _] = trial.world.tenants
+        begun(trial, tenant)
+        back = {"credit": "P1", "number": 0, "reason": WHY, "on": None}
+        reversing = {"name": "P1", "reason": WHY, "on": None}
+        trial.at_once(
+            trial.asked(tenant, USERS[0], "unallocate", back),
+            trial.asked(tenant, USERS[1], "take_back", reversing),
+        )
+        assert trial.happened["take_back done"] == 1
+
+
+def begun(trial: Trial, tenant: str) -> None:
+    """Money that pays an invoice."""
+    today = trial.clock.now().date()
+    line = {"price": 500, "quantity": 1000, "category": "STANDARD", "codes": (), "account": None}
+    bill = {"name": "I1", "kind": "INVOICE", "partner": "C1", "currency": "BDT", "day": today, "due": today}
+    terms = {"lines": [line], "prices": "EXCLUSIVE", "rounding": "LINE"}
+    others = {"reference": None, "reason": None, "corrects": None}
+    money = {"name": "P1", "target": None, "partner": "C1", "minor": 575, "currency": "BDT", "day": today}
+    for who, verb, given in (
+        (0, "draft", bill | terms | others),
+        (1, "approve", {"name": "I1"}),
+        (0, "pay", money | {"method": "CASH", "excess": False}),
+        (1, "complete", {"name": "P1", "reference": "TRX-1"}),
+        (0, "allocate", {"credit": "P1", "debt": "I1", "minor": 500, "on": None}),
+    ):
+        trial.single(trial.asked(tenant, USERS[who], verb, given))
+
+
 def test_the_program_tells_what_happened_and_a_seed_with_its_trace() -> None:
     done = CliRunner().invoke(main, ["--seeds", "3"])
     assert done.exit_code == 0
@@ -44,7 +85,7 @@ def test_the_program_tells_what_happened_and_a_seed_with_its_trace() -> None:
     assert "law balance" in done.output
     one = CliRunner().invoke(main, ["--seed", "2", "--steps", "5"])
     assert one.exit_code == 0
-    assert one.output.splitlines()[0].startswith("06-14 a ")
+    assert one.output.splitlines()[0].startswith("06-14 0a ")
     assert one.output.splitlines()[-1].endswith("no law broken")
 
 
@@ -60,6 +101,14 @@ def test_a_seed_that_breaks_a_law_says_which_and_how_to_see_it_again(monkeypatch
     again = CliRunner().invoke(main, ["--seed", seed, "--steps", "45"])
     assert again.exit_code == 1
     assert again.output.splitlines()[-2] == told[-2]
+
+
+def test_a_store_that_is_not_told_of_is_asked_for(monkeypatch: Patch) -> None:
+    monkeypatch.delenv("FINANCE_DATABASE_URL", raising=False)
+    monkeypatch.setenv("FINANCE_OWNER_DATABASE_URL", "postgresql://somewhere")
+    done = CliRunner().invoke(main, ["--store", "postgres"])
+    assert done.exit_code == 2
+    assert "FINANCE_DATABASE_URL: missing; set them" in done.output
 
 
 # The service, broken

@@ -49,6 +49,7 @@ class Sheet:
     numbered: bool = False
     states: dict[str, Any] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    read: dict[str, tuple[str, int]] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     events: list[Append] = field(default_factory=list)
 
@@ -62,7 +63,7 @@ class Sheet:
             assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
             if self.careful:
                 await self.book.hold_stream(stream_id)
-            self._keep(kind, await self.book.load(kind, [stream_id]))
+            self._note(kind, stream_id, await self.book.load(kind, [stream_id]))
         if self.kinds.get(stream_id) != kind:
             raise NotFound(f"No {kind} has the id {stream_id[:40]}.")
         return self.states[stream_id]
@@ -90,7 +91,7 @@ class Sheet:
         if stream_id not in self.states and stream_id not in self.absent:
             assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
             await self.book.hold([stream_id], exclusively=exclusively)
-            self._keep(kind, await self.book.load(kind, [stream_id]))
+            self._note(kind, stream_id, await self.book.load(kind, [stream_id]))
             self.absent.add(stream_id)
         return self.states.get(stream_id)
 
@@ -106,6 +107,23 @@ class Sheet:
             )
         self._keep(kind, {stream_id: state})
         return state
+
+    def _note(self, kind: str, stream_id: str, found: Mapping[str, Any]) -> None:
+        """Keep what was read, and at which version; 0 is none."""
+        self.read[stream_id] = (kind, found[stream_id].version if stream_id in found else 0)
+        self._keep(kind, found)
+
+    async def agree(self) -> None:
+        """That all that was read was so at one time: now, for it is still so.
+
+        Raises:
+            Conflict: others changed something meanwhile, and something else may have been read after that.
+        """
+        for kind in sorted({kind for kind, _ in self.read.values()}):
+            ids = [one for one, (of, _) in self.read.items() if of == kind]
+            now = await self.book.load(kind, ids)
+            if any((now[one].version if one in now else 0) != self.read[one][1] for one in ids):
+                raise Conflict(f"a {kind} was changed meanwhile")
 
     def _keep(self, kind: str, states: Mapping[str, Any]) -> None:
         """Note states, and of which kind they are: an id is of one kind, and nothing else has it."""
@@ -193,7 +211,11 @@ class Clerk:
                     if answered is not None and not caller.rehearsing:
                         return answered[1]
                     sheet = Sheet(book, caller, careful=attempt > 0)
-                    kind, state = await work(sheet)
+                    try:
+                        kind, state = await work(sheet)
+                    except Refused:
+                        await sheet.agree()
+                        raise
                     if caller.rehearsing:
                         raise Rehearsed(sheet)
                     await book.append(sheet.events, actor=caller.user_id)

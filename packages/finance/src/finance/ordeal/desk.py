@@ -13,7 +13,7 @@ from finance import authority, chart, invoice, journal, payment, rate, settlemen
 from finance.handle import Books
 from finance.money import Money, plain
 from finance.ordeal.model import Who
-from finance.ordeal.world import TENANTS, Asked
+from finance.ordeal.world import Asked
 from finance.period import CLOSER
 from finance.ports import Caller
 
@@ -38,7 +38,7 @@ class Ask:
     def __str__(self) -> str:
         told = ", ".join(f"{name}={_told(value)}" for name, value in self.given.items())
         dry = ", dry run" if self.rehearsing else ""
-        return f"{self.tenant[1]} {self.who.name}: {self.verb}({told}){dry} [{self.key}]"
+        return f"{self.tenant[:2]} {self.who.name}: {self.verb}({told}){dry} [{self.key}]"
 
 
 def _told(value: Any) -> str:
@@ -62,6 +62,7 @@ class Desk:
     """
 
     books: Books
+    tenants: tuple[str, str]
     state_of: Callable[[str], Any]
     parts_of: Callable[[str], Sequence[str]]
     ids: dict[str, str] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Desk:
     def account(self, tenant: str, code: str) -> str:
         """An account's id; `~1000` is that of the other company, so that here there must be no such account."""
         if code.startswith("~"):
-            return chart.account_id(next(one for one in TENANTS if one != tenant), code[1:])
+            return chart.account_id(next(one for one in self.tenants if one != tenant), code[1:])
         own = self.accounts.get((tenant, code))
         return own or chart.account_id(tenant, code)
 

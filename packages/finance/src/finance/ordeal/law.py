@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from finance import (
@@ -238,13 +239,13 @@ class Court:
         touched |= {names[one][1] for one in self._changed if one in names and names[one][0] == tenant}
         for name in sorted(touched):
             self._document(company, name, self.states.get(ids[name]))
-        for one in self._changed:
+        for one in sorted(self._changed):
             if one not in names and self.owners[one] == tenant:
                 self._setting(company, self.states[one], names)
         self._changed = {one for one in self._changed if self.owners[one] != tenant}
         if tenant in self._posted:
-            self._posted.discard(tenant)
             self._statements(tenant)
+            self._posted.discard(tenant)
 
     def _controls(self, tenant: str, company: Company) -> None:
         owed: dict[tuple[str, str], Sums] = defaultdict(lambda: (0, 0))
@@ -349,12 +350,12 @@ def seen(state: Any) -> Any:
         case voucher.Voucher(is_credit=True):
             kept = [(one.amount_minor, one.allocated_on) for one in state.credit.allocations]
             worth, numbered = state.credit.base_minor, state.number is not None
-            return state.status, state.total_minor, state.open_minor, worth, numbered, kept
+            return state.status, levied(state), state.open_minor, worth, numbered, kept
         case invoice.Invoice() | voucher.Voucher():
             kept = [(one.amount_minor, one.settled_on) for one in state.settlements]
             numbered = state.number is not None
             worth = state.base_open_minor if numbered else 0
-            return state.status, state.total_minor, state.open_minor, worth, numbered, kept
+            return state.status, levied(state), state.open_minor, worth, numbered, kept
         case journal.Journal():
             lines = tuple((one.debit_minor - one.credit_minor) for one in state.lines)
             return state.status, state.currency, state.journal_date, sorted(lines)
@@ -364,6 +365,22 @@ def seen(state: Any) -> Any:
             return (state.status,)
         case _:
             return None
+
+
+def levied(document: invoice.Invoice | voucher.Voucher) -> list[tuple[int, int, list[tuple[str, Decimal]]]]:
+    """What each line of a document is without and with taxes, and which they are."""
+    return [
+        (
+            line.amount_minor,
+            line.vat_minor,
+            [(one.levy.code, one.levy.percent * 100) for one in line.taxes],
+        )
+        for line in document.terms.lines
+    ]
+
+
+def charged(line: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(code, found[1]) for code, found, _ in line["taxes"]] if line["codes"] else []
 
 
 def expected(company: Company, name: str) -> Any:
@@ -377,7 +394,8 @@ def expected(company: Company, name: str) -> Any:
         left, worth = company.open(name)
         numbered = one["entry"] is not None
         kept = company.settled if one["debt"] else company.allocated
-        return status, one["total"], left, worth if numbered else 0, numbered, in_order(kept, name)
+        taxed = [(line["net"], line["tax"], charged(line)) for line in one["lines"]]
+        return status, taxed, left, worth if numbered else 0, numbered, in_order(kept, name)
     if name in company.entries:
         one = company.entries[name]
         lines = sorted(minor for _, minor, *_ in one["lines"])

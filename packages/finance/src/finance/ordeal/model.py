@@ -100,9 +100,6 @@ class Company:
     money: dict[str, dict[str, Any]] = field(default_factory=dict)
     allocated: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     settled: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
-    gone: dict[tuple[str, int], str | None] = field(
-        default_factory=dict
-    )  # parts taken back, and their entries
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)

@@ -184,8 +184,6 @@ def cancel(c: Company, who: Who, *, name: str, reason: str, on: date | None) -> 
         why.add("text-malformed")
     c.touched[name] = None
     c.documents[name] = {**one, "status": "CANCELLED"}
-    if one["status"] == "CANCELLED" and one["entry"]:
-        why.add("journal-reversed-already")
     if one["status"] != "APPROVED":
         return why
     if c.open(name)[0] != one["total"]:
@@ -323,16 +321,13 @@ def take_back(c: Company, who: Who, *, name: str, reason: str, on: date | None) 
     if one is None:
         return {"not-found"}
     if one["status"] != "COMPLETED":
-        return {"payment-not-completed"} | (
-            {"journal-reversed-already"} if one["status"] == "REVERSED" else set()
-        )
+        return {"payment-not-completed"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     day = on or max(c.entries[entry]["day"] for entry in one["entries"])
     for entry in one["entries"]:
         why |= c.turn(who, entry, day, owner=name)
     for key in [key for key in c.allocated if key[0] == name]:
         was = c.allocated.pop(key)
-        c.gone[key] = was["entry"]
         c.touched[was["debt"]] = None
     c.money[name] = {**one, "status": "REVERSED", "entries": ()}
     c.touched[name] = None
@@ -391,7 +386,7 @@ def unallocate(c: Company, who: Who, *, credit: str, number: int, reason: str, o
         return {"not-found"}
     one, gone = kept[credit], c.allocated.get((credit, number))
     if gone is None:
-        return {"allocation-unknown"} | _reversed(c, (credit, number))
+        return {"allocation-unknown"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     if on is not None and on < gone["day"]:
         why.add("date-malformed")
@@ -409,14 +404,8 @@ def unallocate(c: Company, who: Who, *, credit: str, number: int, reason: str, o
         entries = (*one["entries"], c.last_entry)
     kept[credit] = {**one, "entries": entries}
     del c.allocated[credit, number]
-    c.gone[credit, number] = gone["entry"]
     c.touched |= {credit: None, gone["debt"]: None}
     return why
-
-
-def _reversed(c: Company, key: tuple[str, int]) -> Reasons:
-    """What also speaks against taking a part back twice: somebody beside another may meet that first."""
-    return {"journal-reversed-already"} if c.gone.get(key) else set()
 
 
 def settle(
@@ -464,8 +453,7 @@ def withdraw(c: Company, who: Who, *, debt: str, number: int, reason: str, on: d
         return {"not-found"}
     gone = c.settled.pop((debt, number), None)
     if gone is None:
-        return {"settlement-unknown"} | _reversed(c, (debt, number))
-    c.gone[debt, number] = gone["entry"]
+        return {"settlement-unknown"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     if on is not None and on < gone["day"]:
         why.add("date-malformed")

@@ -1,6 +1,7 @@
 """One history: what is asked in which order, by whom, and what happens to it. One seed is the whole of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import permutations
@@ -8,7 +9,6 @@ from random import Random
 from typing import Any, Final
 
 from finance import journal
-from finance.adapters.memory import MemoryStore, Row
 from finance.handle import Books
 from finance.ordeal.chance import CUSTOMERS, USERS, VENDORS, Chance
 from finance.ordeal.deed import attempt
@@ -17,14 +17,12 @@ from finance.ordeal.law import Broken, Court, differing
 from finance.ordeal.model import Company, Who
 from finance.ordeal.world import (
     START,
-    TENANTS,
     CountedIds,
     KnownPartners,
+    MemoryWorld,
     Outcome,
     SetClock,
-    alone,
-    opened,
-    together,
+    World,
     turn,
 )
 
@@ -32,8 +30,8 @@ STEPS: Final = 40
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
 
-OPENED: list[tuple[MemoryStore, Court]] = []
-"""The books as every history begins with them, and who has read them; opened once."""
+JUDGED: list[Court] = []
+"""Who has read the books as every history in memory begins with them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,36 +52,47 @@ async def _pause(_: float) -> None:
 class Trial:
     """A history of two companies; `in_turn` without crashes and without requests at once."""
 
-    def __init__(self, seed: int, *, steps: int = STEPS, in_turn: bool = False) -> None:
-        if not OPENED:
-            store = opened()
-            OPENED.append((store, Court(store.tables)))
-            OPENED[0][1].read()
+    def __init__(
+        self, seed: int, *, steps: int = STEPS, in_turn: bool = False, world: World | None = None
+    ) -> None:
         self.seed, self._steps, self._in_turn = seed, steps, in_turn
         self.dice = Random(seed)  # noqa: S311 - dice, not secrets
-        begun, before = OPENED[0]
-        self.store = begun.copy()
+        self.world = world or MemoryWorld()
         self.clock = SetClock(START)
         partners = {
             "customers": frozenset(map(partner_id, CUSTOMERS)),
             "vendors": frozenset(map(partner_id, VENDORS)),
         }
         books = Books(
-            store=self.store,
+            store=self.world.store,
             masterdata=KnownPartners(partners),
             clock=self.clock,
             new_id=CountedIds(),
             pause=_pause,
         )
-        self.court = Court(self.store.tables, before)
-        self.desk = Desk(books, self.court.state, self.court.parts_of)
+        self.court = self._court(fresh=world is not None)
+        self.desk = Desk(books, self.world.tenants, self.court.state, self.court.parts_of)
         sides = {**dict.fromkeys(CUSTOMERS, 1), **dict.fromkeys(VENDORS, -1)}
-        self.companies = {tenant: Company(START.date(), partners=dict(sides)) for tenant in TENANTS}
+        self.companies = {
+            tenant: Company(START.date(), partners=dict(sides)) for tenant in self.world.tenants
+        }
         self.chance = Chance(self.dice)
         self.trace: list[str] = []
         self.happened: Counter[str] = Counter()
         self._keys = 0
         self._done: list[tuple[Ask, Any]] = []
+
+    def _court(self, *, fresh: bool) -> Court:
+        """One that has read how the books were opened; the same in every history in memory."""
+        tables = self.world.tables
+        if fresh:
+            court = Court(tables)
+            court.read()
+            return court
+        if not JUDGED:
+            JUDGED.append(Court(tables))
+            JUDGED[0].read()
+        return Court(tables, JUDGED[0])
 
     def run(self) -> Told:
         """The whole history, or as far as the first law that is broken."""
@@ -105,7 +114,7 @@ class Trial:
 
     def _begin(self) -> None:
         """What most companies have before their first document: a rate, perhaps taxes, perhaps four eyes."""
-        for tenant in TENANTS:
+        for tenant in self.world.tenants:
             day = START.date() - timedelta(days=200)
             self.single(self._asked(tenant, "set_rate", {"currency": "EUR", "day": day, "rate": 131_2575}))
             if self.dice.random() < 0.5:
@@ -135,7 +144,7 @@ class Trial:
 
     def _any(self, *, but: Ask | None = None) -> Ask:
         """Something that somebody may ask for; by another person of the same company, where there is one `but` this."""
-        tenant = (TENANTS[self.dice.random() < 0.15]) if but is None else but.tenant
+        tenant = (self.world.tenants[self.dice.random() < 0.15]) if but is None else but.tenant
         verb, given = self.chance.ask(self.companies[tenant], self._other(tenant))
         return self._asked(tenant, verb, given, but=but)
 
@@ -167,10 +176,7 @@ class Trial:
             self.trace.append(f"{self.clock.instant:%m-%d} {one}")
         asked = [self.desk.ask(one) for one in asks]
         try:
-            if len(asked) == 1 and crash_after is None:
-                outcomes = [alone(asked[0])]
-            else:
-                outcomes = together(asked, self.dice, crash_after=crash_after)
+            outcomes = self.world.give(asked, self.dice, crash_after)
         except Exception as error:
             raise Broken("bug", f"{type(error).__name__}: {error}") from error
         finally:
@@ -183,12 +189,12 @@ class Trial:
 
     def single(self, ask: Ask) -> None:
         """One request, with nobody beside it."""
-        before = self.store.tables.image()
+        before = self.world.tables.image()
         [outcome] = self.ask(ask)
         why, after = attempt(self.companies[ask.tenant], ask.who, ask.verb, ask.given)
         self._refusal(ask, outcome, why)
         if outcome.code is not None:
-            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
         self.companies[ask.tenant] = after
         self._answered(ask, outcome)
@@ -204,20 +210,22 @@ class Trial:
         self.desk.made(ask, outcome.answer)
         self._done.append((ask, outcome.answer))
 
-    def _judged(self, tenant: str) -> list[Row]:
+    def _judged(self, tenant: str) -> None:
         """The log and the model of this company, and that nothing was written into another's books."""
         rows = self.court.read()
         self.court.hold("tenant", {row.tenant_id for row in rows} <= {tenant}, lambda: f"{rows}")
         ask, answer = self._done[-1]
-        live = self.court.state(answer.id) if hasattr(answer, "id") else answer
+        written = (self.court.state(row.stream_id) for row in rows)
+        live = next((one for one in written if type(one) is type(answer)), answer)
+        if hasattr(answer, "id"):
+            live = self.court.state(answer.id)
         self.court.hold("replay", live == answer, lambda: f"{ask} -> {answer}, but folded it is {live}")
         self.court.agrees(tenant, self.companies[tenant], self.desk.ids, self.desk.names)
-        return rows
 
     def rehearse(self, ask: Ask) -> None:
         """A dry run, and then what it is the dry run of."""
         dry = replace(ask, rehearsing=True)
-        before = self.store.tables.image()
+        before = self.world.tables.image()
         [outcome] = self.ask(dry)
         company = self.companies[ask.tenant]
         why, after = attempt(company, ask.who, ask.verb, ask.given)
@@ -225,7 +233,7 @@ class Trial:
         if not future:  # a dry run may look ahead
             self._refusal(dry, outcome, why)
         law = "untouched" if outcome.code else "rehearsal"
-        self.court.hold(law, self.store.tables.image() == before, lambda: f"{dry} left something")
+        self.court.hold(law, self.world.tables.image() == before, lambda: f"{dry} left something")
         if outcome.rehearsed is not None and not future:
             found = sum((Counter(_amounts(one)) for one in outcome.rehearsed.entries), Counter())
             new = [one for name, one in after.entries.items() if _is_new(name, one, company)]
@@ -238,7 +246,7 @@ class Trial:
         if not self._done:
             return
         ask, answer = dice.choice(self._done)
-        before = self.store.tables.image()
+        before = self.world.tables.image()
         if dice.random() < 0.3:
             other = self._any()
             ask_ = Ask(verb=other.verb, given=other.given, tenant=ask.tenant, who=other.who, key=ask.key)
@@ -249,7 +257,7 @@ class Trial:
             [outcome] = self.ask(ask)
             same = outcome.answer == answer
             self.court.hold("retry", same, lambda: f"{ask} -> {outcome.answer or outcome}, and was {answer}")
-        self.court.hold("retry", self.store.tables.image() == before, lambda: f"{ask} did something again")
+        self.court.hold("retry", self.world.tables.image() == before, lambda: f"{ask} did something again")
 
     def race(self) -> None:
         """Two requests of one company at once: they come to what they come to in one order or the other."""
@@ -259,19 +267,22 @@ class Trial:
         else:
             verb, given = self.chance.against(self.companies[one.tenant], one.verb, one.given)
             other = self._asked(one.tenant, verb, given, but=one)
-        asks = [one, other]
-        before = len(self.store.tables.rows)
+        self.at_once(one, other)
+
+    def at_once(self, *asks: Ask) -> None:
+        """Requests of one company, each by somebody else."""
+        before = len(self.world.tables.rows)
         outcomes = self.ask(*asks)
         done = [ask for ask, outcome in zip(asks, outcomes, strict=True) if outcome.code is None]
-        actors = {row.actor for row in self.store.tables.rows[before:]}
+        actors = {row.actor for row in self.world.tables.rows[before:]}
         self.court.hold("untouched", actors <= {ask.who.name for ask in done}, lambda: f"{actors} of {done}")
         for ask, outcome in zip(asks, outcomes, strict=True):
             if outcome.code is None:
                 self._answered(ask, outcome)
         self.court.read()
-        self._in_some_order(one.tenant, asks, outcomes)
+        self._in_some_order(asks[0].tenant, asks, outcomes)
 
-    def _in_some_order(self, tenant: str, asks: list[Ask], outcomes: list[Outcome]) -> None:
+    def _in_some_order(self, tenant: str, asks: Sequence[Ask], outcomes: list[Outcome]) -> None:
         told = []
         for order in permutations(range(len(asks))):
             company = self.companies[tenant]
@@ -296,14 +307,14 @@ class Trial:
     def twice(self) -> None:
         """The same request with the same key, twice at once."""
         ask = self._any()
-        before = self.store.tables.image()
+        before = self.world.tables.image()
         outcomes = self.ask(ask, ask)
         told = [one for one in outcomes if one.code != "contended"]
         why, after = attempt(self.companies[ask.tenant], ask.who, ask.verb, ask.given)
         for outcome in told:
             self._refusal(ask, outcome, why)
         if why or not told:
-            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
         same = all(one.answer == told[0].answer for one in told)
         self.court.hold("retry", same, lambda: f"{ask}: {[one.answer for one in told]}")
@@ -314,9 +325,9 @@ class Trial:
     def crash(self) -> None:
         """The process dies somewhere in a request; whoever asked asks again with the same key."""
         ask = self._any()
-        before = self.store.tables.image()
+        before = self.world.tables.image()
         [outcome] = self.ask(ask, crash_after=self.dice.randrange(LONGEST_REQUEST))
-        happened = self.store.tables.image() != before
+        happened = self.world.tables.image() != before
         try:
             self._asked_again(ask, outcome, before)
         except Broken as error:
@@ -334,7 +345,7 @@ class Trial:
         [again] = self.ask(ask)
         self._refusal(ask, again, why)
         if again.code is not None:
-            self.court.hold("untouched", self.store.tables.image() == before, lambda: str(ask))
+            self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
         self.companies[ask.tenant] = after
         self._answered(ask, again)

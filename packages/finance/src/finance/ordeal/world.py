@@ -5,13 +5,13 @@ from collections.abc import Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
-from finance.adapters.memory import MemoryStore
+from finance.adapters.memory import MemoryStore, Tables
 from finance.adapters.postgres.opening import add_accounts
 from finance.clerk import Rehearsed
-from finance.ports import Caller, Fault
+from finance.ports import Caller, Fault, Store
 from finance.refusal import Refused
 
 TENANTS: Final = (str(UUID(int=0xA << 120)), str(UUID(int=0xB << 120)))
@@ -73,13 +73,22 @@ def _step(asked: Asked, *, crashes: bool) -> Outcome | None:
             asked.send(None)
     except StopIteration as end:
         return Outcome(answer=end.value)
-    except (Refused, Fault) as told:
-        return Outcome(code=told.code)
-    except Rehearsed as would:
-        return Outcome(rehearsed=would)
-    except Crashed:
-        return Outcome(crashed=True)
+    except (Refused, Fault, Rehearsed, Crashed) as raised:
+        return outcome_of(raised)
     return None
+
+
+def outcome_of(raised: BaseException) -> Outcome:
+    """What a request came to that raised this; what is none of it is raised again."""
+    match raised:
+        case Refused() | Fault():
+            return Outcome(code=raised.code)
+        case Rehearsed():
+            return Outcome(rehearsed=raised)
+        case Crashed():
+            return Outcome(crashed=True)
+        case _:
+            raise raised
 
 
 def alone(asked: Asked) -> Outcome:
@@ -124,18 +133,50 @@ class KnownPartners:
         return record_id in self.known.get(kind, ())
 
 
+class World(Protocol):
+    """Where the books of two companies are kept, and how requests get their turns."""
+
+    @property
+    def tenants(self) -> tuple[str, str]: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def tables(self) -> Tables:
+        """All that is written, as it is after the last request."""
+
+    def give(self, asked: Sequence[Asked], dice: Random, crash_after: int | None) -> list[Outcome]:
+        """Let all of them come to their ends, at once; or end the first one after so many turns."""
+
+
+OPENED: list[MemoryStore] = []
+"""The books as every history in memory begins with them; opened once."""
+
+
 async def _open(store: MemoryStore) -> None:
     for tenant in TENANTS:
         async with store.book(tenant) as book:
             await add_accounts(book)
 
 
-def opened() -> MemoryStore:
-    """The books of two companies, with the standard accounts and nothing else."""
-    store = MemoryStore(TENANTS, turn=turn)
-    found = alone(_open(store))
-    assert found.code is None, found  # noqa: S101 - nobody else is there
-    return store
+class MemoryWorld:
+    """In memory: turns are diced, so that a seed is the whole of a history."""
+
+    def __init__(self) -> None:
+        if not OPENED:
+            store = MemoryStore(TENANTS, turn=turn)
+            found = alone(_open(store))
+            assert found.code is None, found  # noqa: S101 - nobody else is there
+            OPENED.append(store)
+        self.tenants = TENANTS
+        self.store = OPENED[0].copy()
+        self.tables = self.store.tables
+
+    def give(self, asked: Sequence[Asked], dice: Random, crash_after: int | None) -> list[Outcome]:
+        if len(asked) == 1 and crash_after is None:
+            return [alone(asked[0])]
+        return together(asked, dice, crash_after=crash_after)
 
 
 START: Final = datetime(2027, 6, 14, 9, tzinfo=UTC)
