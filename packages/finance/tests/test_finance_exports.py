@@ -357,7 +357,7 @@ CUSTOMER = Partner(id="c", name="日 Mills", bin="9876543210987")
 
 def test_an_invoice_on_paper_says_what_the_books_say_on_every_page() -> None:
     state = invoice_of(60, paid_minor=100_00)
-    body = documents.invoice_on_paper(ISSUER, CUSTOMER, state, NOW)
+    body = documents.invoice_on_paper(ISSUER, CUSTOMER, state, NOW, by="rahim")
     pages = texts_of(body)
     assert len(pages) == 3
     for number, text in enumerate(pages, start=1):
@@ -373,11 +373,16 @@ def test_an_invoice_on_paper_says_what_the_books_say_on_every_page() -> None:
     for minor in (state.subtotal_minor, state.vat_minor, state.total_minor, state.open_minor):
         assert f"{grouped(Money(minor, 'BDT'))} BDT" in whole
     assert "Unicode numbers" in whole
+    about = pypdf.PdfReader(io.BytesIO(body)).metadata
+    assert about is not None
+    assert (about.creator, about.author, about.creation_date) == ("rahim", BENGALI, NOW)
     assert BENGALI.replace(" ", "") in re.sub(r"\s", "", whole)
 
 
 def test_every_font_is_in_the_file() -> None:
-    reader = pypdf.PdfReader(io.BytesIO(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1), NOW)))
+    reader = pypdf.PdfReader(
+        io.BytesIO(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1), NOW, by="rahim"))
+    )
     fonts = reader.pages[0]["/Resources"]["/Font"].values()  # type: ignore[index]
     found = [font.get_object()["/DescendantFonts"][0].get_object() for font in fonts]
     names = {str(font["/BaseFont"]).partition("+")[2] for font in found}
@@ -388,17 +393,19 @@ def test_every_font_is_in_the_file() -> None:
 
 def test_a_draft_and_a_cancelled_invoice_say_that_they_bind_nobody() -> None:
     draft = invoice_of(1, number=None, journal_id=None, tax_number=None)
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, draft, NOW))
+    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, draft, NOW, by="rahim"))
     assert documents.UNMADE in text
     assert "Balance due" not in text
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1, cancelled=True), NOW))
+    [text] = texts_of(
+        documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1, cancelled=True), NOW, by="rahim")
+    )
     assert documents.UNDONE in text
     assert "Balance due" not in text
 
 
 def test_no_figure_is_broken_over_two_lines_however_large() -> None:
     line = replace_line(invoice_of(1), amount_minor=10**17, unit_price_minor=10**16)
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, line, NOW))
+    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, line, NOW, by="rahim"))
     assert "1,00,00,00,00,00,00,000.00" in text
 
 

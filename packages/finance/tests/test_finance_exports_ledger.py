@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from python_calamine import CalamineWorkbook
 
 from finance import policy
-from finance.adapters.postgres.views import Views
+from finance.adapters.postgres.views import Views, Window
 from finance.cli import commands
 from finance.download import NotFetched, NotGiven
 from finance.download import fetch as fetch_file
@@ -206,6 +206,30 @@ async def test_what_was_posted_later_is_not_in_a_file_as_known_before(desk: Desk
     now = totals(await body_of(context, "general-ledger", "json", **asked))
     then = totals(await body_of(context, "general-ledger", "json", knownOn="2026-11-30", **asked))
     assert (now["Total"]["balance"], then["Total"]["balance"]) == ("1032.33", "33.33")
+
+
+async def test_a_report_is_of_one_instant_whatever_is_posted_meanwhile(desk: Desk) -> None:
+    await traded(desk)
+    views = (await context_of(desk)).service.views
+    tenant, window = desk.ledger.tenant, Window(last=TODAY)
+    async with views.still(tenant) as now:
+        before = await now.balances(tenant, currency="BDT", window=window)
+        await desk.books.create_journal(desk.caller, key(), desk.sale(5_00), post=True)
+        await desk.ledger.replayed()
+        assert await now.balances(tenant, currency="BDT", window=window) == before
+    assert await views.balances(tenant, currency="BDT", window=window) != before
+
+
+async def test_a_ledger_that_comes_in_many_parts_is_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await traded(desk)
+    context, span = await context_of(desk), {"from": "2026-07-01", "to": "2026-11-30"}
+    whole = await body_of(context, "general-ledger", "csv", **span)
+    monkeypatch.setattr("finance.adapters.postgres.views.FETCHED", 2)
+    assert await body_of(context, "general-ledger", "csv", **span) == whole
+    codes = [line[0] for line in read_csv(whole)[1:-1]]
+    assert codes == sorted(codes)
 
 
 @pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_SHEET_ROWS", "MOST_PRINTED"])

@@ -239,11 +239,12 @@ async def _paper(file: Any, export: Export, given: Given, context: Context) -> s
     if state is None or (export.field == "voucher" and state.kind != export.name.replace("-", "_").upper()):
         raise NotFound(f"No {export.title.lower()} has the id {given['id'][:40]}.")
     partner = await partner_of("customers", state.partner_id, context)
+    now, by = context.now, context.caller.user_id
     if export.field == "invoice":
-        drawn = await asyncio.to_thread(documents.invoice_on_paper, issuer, partner, state, context.now)
+        drawn = await asyncio.to_thread(documents.invoice_on_paper, issuer, partner, state, now, by=by)
     else:
         told = await _corrected(state.terms.corrects_id, context)
-        drawn = await asyncio.to_thread(documents.note_on_paper, issuer, partner, state, told, context.now)
+        drawn = await asyncio.to_thread(documents.note_on_paper, issuer, partner, state, told, now, by=by)
     await asyncio.to_thread(file.write, drawn)
     return f"{export.name}-{state.number or 'draft'}"
 
