@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import zipfile
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -412,6 +413,22 @@ def test_no_figure_is_broken_over_two_lines_however_large() -> None:
 def replace_line(state: invoice.Invoice, **changes: Any) -> invoice.Invoice:
     lines = tuple(msgspec.structs.replace(one, **changes) for one in state.terms.lines)
     return msgspec.structs.replace(state, terms=msgspec.structs.replace(state.terms, lines=lines))
+
+
+odd = st.one_of(
+    st.text(max_size=60),
+    st.text(alphabet="অআকখগঘঙচছজঝক্ষ্রিীুূেৈোৌ ং়ঃ", max_size=30),
+    st.sampled_from(["W" * 300, "مرحبا \u200d👍🏽", "", " "]),
+)
+
+
+@settings(max_examples=5, deadline=None)
+@given(odd, odd, st.integers(0, 10**17))
+def test_whatever_somebody_wrote_is_printed(told: str, name: str, minor: int) -> None:
+    state = replace_line(invoice_of(1), description=told, amount_minor=minor)
+    issuer, partner = replace(ISSUER, address=name), Partner(id="c", name=told, bin=name)
+    text = "".join(texts_of(documents.invoice_on_paper(issuer, partner, state, NOW, by="rahim")))
+    assert grouped(Money(minor, "BDT")) in text
 
 
 def test_a_statement_on_paper_leads_from_its_opening_to_its_closing_balance() -> None:
