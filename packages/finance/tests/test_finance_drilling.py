@@ -276,6 +276,46 @@ async def test_a_figure_of_a_closed_year_leaves_out_what_closed_it_where_the_rep
         assert shown["figureEntries"]["amount"]["amount"] == amount
 
 
+def made_up(seed: int) -> Figure:
+    """A figure that no report gives, for whoever makes letters of their own."""
+    chance = random.Random(seed)
+
+    def maybe(*values: Any) -> Any:
+        return chance.choice([None, *values])
+
+    return Figure(
+        last=chance.choice([date.min, TODAY, date.max]),
+        first=maybe(date.min, TODAY, date.max),
+        known_on=maybe(date.min, TODAY, date.max),
+        currency=chance.choice(["BDT", "EUR"]),
+        sign=chance.choice([1, -1]),
+        account_id=maybe("", "'; --", "%", key()),
+        types=chance.choice([(), ("ASSET",), ("REVENUE", "EXPENSE")]),
+        closing=chance.choice([True, False]),
+        side=maybe("SALES", "PURCHASE"),
+        partner_id=maybe("", "x" * 200),
+        unnamed=chance.choice([True, False]),
+        item_id=maybe("", "\x00"),
+        cash=maybe("HELD", "OTHERS"),
+        activity=maybe("OPERATING"),
+        section=maybe("OUTPUT", "nothing"),
+        code=maybe("VAT15", ""),
+        value=chance.choice([True, False]),
+    )
+
+
+@pytest.mark.integration
+async def test_whatever_figure_somebody_makes_up_is_answered_or_refused(desk: Desk) -> None:
+    await desk.invoice_approved(100_00)
+    reader, answered = await Reader.of(desk), 0
+    for seed in range(120):
+        body = await reader.body("{ " + PAGES.format(f'"{encode(made_up(seed))}"') + " }")
+        codes = [one["extensions"]["code"] for one in body.get("errors", [])]
+        assert codes in ([], ["text-malformed"]), made_up(seed)
+        answered += not codes
+    assert answered > 30
+
+
 @pytest.mark.integration
 async def test_pages_of_a_figure_meet_each_entry_once_whatever_is_posted_meanwhile(desk: Desk) -> None:
     for minor in range(1, 8):

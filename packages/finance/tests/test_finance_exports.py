@@ -4,8 +4,10 @@ import csv
 import io
 import re
 import zipfile
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,8 +22,9 @@ from finance import invoice, taxation
 from finance.account import Account
 from finance.exports import documents
 from finance.exports.catalogue import EVERYTHING, Export, file_name, find, read
-from finance.exports.files import EXACT_DIGITS, FORMULA, LONG, WRITERS
+from finance.exports.files import FORMULA, LONG, WRITERS
 from finance.exports.ledger import Pages
+from finance.exports.making import MOST_PRINTED
 from finance.exports.paper import grouped, letters, printable
 from finance.exports.parties import Issuer, Partner
 from finance.graphql.permission import NEEDED
@@ -29,7 +32,7 @@ from finance.inquiry import Statement
 from finance.money import Money, plain
 from finance.refusal import Refused
 from finance.report import Balance, Movement, ledger
-from finance.sheet import AMOUNT, COUNT, DAY, Column, Fact, Head, Row, total
+from finance.sheet import AMOUNT, COUNT, DAY, MOST_ROWS, MOST_SHEET_ROWS, Column, Fact, Head, Row, total
 
 Desk = Any
 Serving = Any
@@ -105,12 +108,12 @@ def test_what_is_read_again_from_a_file_is_what_was_written(rows: list[Row]) -> 
         assert lines[number][4] in {note, f"'{note}"}
         assert cells[number][:3] == [what, day, count]
         held = cells[number][3]
-        if len(str(abs(amount.minor))) > EXACT_DIGITS:
+        if abs(amount.minor) >= 10**15:
             assert held == str(amount)
         else:
             assert isinstance(held, float)
             assert round(Decimal(repr(held)), 2) == Decimal(str(amount))
-    long = any(len(str(abs(row.cells[3].minor))) > EXACT_DIGITS for row in rows)  # type: ignore[union-attr]
+    long = any(abs(row.cells[3].minor) >= 10**15 for row in rows)  # type: ignore[union-attr]
     assert (LONG in str(cells)) is long
 
 
@@ -135,6 +138,17 @@ def test_a_spreadsheet_shows_amounts_as_their_currency_has_them_and_quotes_what_
     assert "#,##0.00;[Red]-#,##0.00" in styles
     assert 'quotePrefix="1"' in styles
     assert cells_of(body)[ABOVE + 1][3] == -1234.56
+
+
+@pytest.mark.parametrize("minor", [999_999_999_999_999, -999_999_999_999_999, 1, -10])
+def test_up_to_fifteen_digits_are_a_number_and_more_are_text(minor: int) -> None:
+    exact, long = Money(minor, "BDT"), Money(minor * 10**15 + 1, "BDT")
+    cells = cells_of(written("xlsx", [Row(cells=("a", TODAY, 1, one, None)) for one in (exact, long)]))
+    number, text = (cells[ABOVE + place][3] for place in (1, 2))
+    assert isinstance(number, float)
+    assert Decimal(repr(number)) == Decimal(str(exact))
+    assert text == str(long)
+    assert LONG in str(cells)
 
 
 def test_totals_stand_apart_for_programs() -> None:
@@ -202,6 +216,26 @@ def test_a_general_ledger_leads_from_what_was_held_to_what_is_held(
 
 
 # How it is asked for
+
+DOCS = Path(__file__).parents[3] / "docs" / "exports.md"
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_an_export_stands_in_the_docs_with_all_it_takes(name: str) -> None:
+    one = EVERYTHING[name]
+    asked = ", ".join([*one.needs, *([f"[{', '.join(one.may)}]"] if one.may else [])])
+    row = f"| `{name}` | {', '.join(one.formats)} | {asked} | {NEEDED[one.field]} |"
+    assert row in DOCS.read_text().splitlines()
+
+
+def test_the_docs_name_no_other_export_and_the_bounds_that_hold() -> None:
+    text = DOCS.read_text()
+    named = [row.split("`")[1] for row in text.splitlines() if re.match(r"\| `[a-z-]+` \| (json|pdf)", row)]
+    assert named == list(EVERYTHING)
+    assert f"{MOST_ROWS:,} rows" in text
+    assert f"{MOST_SHEET_ROWS:,} of a spreadsheet" in text
+    assert f"{MOST_PRINTED:,} movements on paper" in text
+
 
 ID = "01930000-0000-7000-8000-000000000000"
 FIT = {
@@ -324,7 +358,7 @@ CUSTOMER = Partner(id="c", name="日 Mills", bin="9876543210987")
 
 def test_an_invoice_on_paper_says_what_the_books_say_on_every_page() -> None:
     state = invoice_of(60, paid_minor=100_00)
-    body = documents.invoice_on_paper(ISSUER, CUSTOMER, state, NOW)
+    body = documents.invoice_on_paper(ISSUER, CUSTOMER, state, NOW, by="rahim")
     pages = texts_of(body)
     assert len(pages) == 3
     for number, text in enumerate(pages, start=1):
@@ -340,11 +374,16 @@ def test_an_invoice_on_paper_says_what_the_books_say_on_every_page() -> None:
     for minor in (state.subtotal_minor, state.vat_minor, state.total_minor, state.open_minor):
         assert f"{grouped(Money(minor, 'BDT'))} BDT" in whole
     assert "Unicode numbers" in whole
+    about = pypdf.PdfReader(io.BytesIO(body)).metadata
+    assert about is not None
+    assert (about.creator, about.author, about.creation_date) == ("rahim", BENGALI, NOW)
     assert BENGALI.replace(" ", "") in re.sub(r"\s", "", whole)
 
 
 def test_every_font_is_in_the_file() -> None:
-    reader = pypdf.PdfReader(io.BytesIO(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1), NOW)))
+    reader = pypdf.PdfReader(
+        io.BytesIO(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1), NOW, by="rahim"))
+    )
     fonts = reader.pages[0]["/Resources"]["/Font"].values()  # type: ignore[index]
     found = [font.get_object()["/DescendantFonts"][0].get_object() for font in fonts]
     names = {str(font["/BaseFont"]).partition("+")[2] for font in found}
@@ -355,23 +394,41 @@ def test_every_font_is_in_the_file() -> None:
 
 def test_a_draft_and_a_cancelled_invoice_say_that_they_bind_nobody() -> None:
     draft = invoice_of(1, number=None, journal_id=None, tax_number=None)
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, draft, NOW))
+    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, draft, NOW, by="rahim"))
     assert documents.UNMADE in text
     assert "Balance due" not in text
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1, cancelled=True), NOW))
+    [text] = texts_of(
+        documents.invoice_on_paper(ISSUER, CUSTOMER, invoice_of(1, cancelled=True), NOW, by="rahim")
+    )
     assert documents.UNDONE in text
     assert "Balance due" not in text
 
 
 def test_no_figure_is_broken_over_two_lines_however_large() -> None:
     line = replace_line(invoice_of(1), amount_minor=10**17, unit_price_minor=10**16)
-    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, line, NOW))
+    [text] = texts_of(documents.invoice_on_paper(ISSUER, CUSTOMER, line, NOW, by="rahim"))
     assert "1,00,00,00,00,00,00,000.00" in text
 
 
 def replace_line(state: invoice.Invoice, **changes: Any) -> invoice.Invoice:
     lines = tuple(msgspec.structs.replace(one, **changes) for one in state.terms.lines)
     return msgspec.structs.replace(state, terms=msgspec.structs.replace(state.terms, lines=lines))
+
+
+odd = st.one_of(
+    st.text(max_size=60),
+    st.text(alphabet="অআকখগঘঙচছজঝক্ষ্রিীুূেৈোৌ ং়ঃ", max_size=30),
+    st.sampled_from(["W" * 300, "مرحبا \u200d👍🏽", "", " "]),
+)
+
+
+@settings(max_examples=5, deadline=None)
+@given(odd, odd, st.integers(0, 10**17))
+def test_whatever_somebody_wrote_is_printed(told: str, name: str, minor: int) -> None:
+    state = replace_line(invoice_of(1), description=told, amount_minor=minor)
+    issuer, partner = replace(ISSUER, address=name), Partner(id="c", name=told, bin=name)
+    text = "".join(texts_of(documents.invoice_on_paper(issuer, partner, state, NOW, by="rahim")))
+    assert grouped(Money(minor, "BDT")) in text
 
 
 def test_a_statement_on_paper_leads_from_its_opening_to_its_closing_balance() -> None:

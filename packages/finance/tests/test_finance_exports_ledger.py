@@ -2,11 +2,14 @@
 
 import csv
 import io
+import socket
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from uuid import uuid4
@@ -14,10 +17,14 @@ from uuid import uuid4
 import orjson
 import pypdf
 import pytest
+from click.testing import CliRunner
 from python_calamine import CalamineWorkbook
 
 from finance import policy
-from finance.adapters.postgres.views import Views
+from finance.adapters.postgres.views import Views, Window
+from finance.cli import commands
+from finance.download import NotFetched, NotGiven
+from finance.download import fetch as fetch_file
 from finance.exports import route
 from finance.exports.catalogue import EVERYTHING, PDF, find, read
 from finance.exports.making import make
@@ -201,7 +208,31 @@ async def test_what_was_posted_later_is_not_in_a_file_as_known_before(desk: Desk
     assert (now["Total"]["balance"], then["Total"]["balance"]) == ("1032.33", "33.33")
 
 
-@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_PRINTED"])
+async def test_a_report_is_of_one_instant_whatever_is_posted_meanwhile(desk: Desk) -> None:
+    await traded(desk)
+    views = (await context_of(desk)).service.views
+    tenant, window = desk.ledger.tenant, Window(last=TODAY)
+    async with views.still(tenant) as now:
+        before = await now.balances(tenant, currency="BDT", window=window)
+        await desk.books.create_journal(desk.caller, key(), desk.sale(5_00), post=True)
+        await desk.ledger.replayed()
+        assert await now.balances(tenant, currency="BDT", window=window) == before
+    assert await views.balances(tenant, currency="BDT", window=window) != before
+
+
+async def test_a_ledger_that_comes_in_many_parts_is_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await traded(desk)
+    context, span = await context_of(desk), {"from": "2026-07-01", "to": "2026-11-30"}
+    whole = await body_of(context, "general-ledger", "csv", **span)
+    monkeypatch.setattr("finance.adapters.postgres.views.FETCHED", 2)
+    assert await body_of(context, "general-ledger", "csv", **span) == whole
+    codes = [line[0] for line in read_csv(whole)[1:-1]]
+    assert codes == sorted(codes)
+
+
+@pytest.mark.parametrize("bound", ["MOST_ROWS", "MOST_SHEET_ROWS", "MOST_PRINTED"])
 async def test_what_is_too_large_is_refused_and_leaves_no_file(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
@@ -209,7 +240,8 @@ async def test_what_is_too_large_is_refused_and_leaves_no_file(
     monkeypatch.setattr(f"finance.exports.making.{bound}", 1)
     context, span = await context_of(desk), {"from": "2026-11-01", "to": "2026-11-30"}
     files = {
-        "MOST_ROWS": [("general-ledger", "csv", {}), ("profit-and-loss", "xlsx", {})],
+        "MOST_ROWS": [("general-ledger", "csv", {}), ("profit-and-loss", "json", {})],
+        "MOST_SHEET_ROWS": [("general-ledger", "xlsx", {}), ("profit-and-loss", "xlsx", {})],
         "MOST_PRINTED": [("customer-statement", "pdf", {"partnerId": desk.customer})],
     }
     for name, file_format, more in files[bound]:
@@ -376,3 +408,69 @@ def test_another_tenants_document_does_not_exist(world: World, serving: Serving)
     assert f"Partner {customer[:4]}" in pypdf.PdfReader(io.BytesIO(body)).pages[0].extract_text()
     status, _, body = fetch(serving, f"invoice.pdf?id={made['id']}", tenant=world.other_tenant)
     assert (status, code_of(body)) == (404, "not-found")
+
+
+# On the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        (("trial-balance.csv", "fiscalYear=FY2026-2027"), 0, "wrote trial-balance-FY2026-2027.csv"),
+        (("trial-balance.csv",), 1, "export-malformed"),
+        (("nothing.csv",), 1, "export-unknown"),
+        (("trial-balance.csv", "fiscalYear"), 2, "expected parameters"),
+        (("trial-balance.csv", "fiscalYear=FY2026-2027", "--url", "http://127.0.0.1:1"), 3, "is it running"),
+        (("trial-balance.csv", "fiscalYear=FY2026-2027", "--url", "file:///etc/passwd"), 1, "an address"),
+    ],
+)
+def test_the_command_writes_a_whole_file_or_says_why_not(
+    serving: Serving,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    exit_code: int,
+    said: str,
+) -> None:
+    token = serving.world.token(permissions=[*sorted(set(NEEDED.values())), EXPORT])
+    (tmp_path / "token").write_text(token + "\n")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(commands, ["export", "--url", serving.url, "--token-file", "token", *arguments])
+    assert done.exit_code == exit_code, done.output
+    assert said in done.output
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == (["token", "trial-balance-FY2026-2027.csv"] if exit_code == 0 else ["token"])
+    assert token not in done.output
+    if exit_code == 0:
+        again = CliRunner().invoke(
+            commands, ["export", "--url", serving.url, "--token-file", "token", *arguments]
+        )
+        assert (again.exit_code, "there already" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", "broke off"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", "HTTP 302"),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\nno", "HTTP 500"),
+    ],
+)
+def test_half_a_file_is_no_file_and_a_token_goes_nowhere_else(
+    tmp_path: Path, answer: bytes, told: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def once() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = Thread(target=once)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises((NotFetched, NotGiven), match=told):
+            fetch_file(url, "x.csv", [], token="t", output=tmp_path / "x.csv")
+        thread.join()
+    assert list(tmp_path.iterdir()) == []

@@ -46,7 +46,6 @@ class Named:
 
 
 def reply(status: int, body: object) -> Response:
-    OPERATIONS.labels(status).inc()
     return Response(orjson.dumps(body, default=str), status_code=status, media_type="application/json")
 
 
@@ -86,6 +85,11 @@ async def caller_at_door(request: Request, verifier: TokenVerifier) -> Caller | 
 
 def graphql_route(service: Service, executor: Executor, verifier: TokenVerifier) -> Route:
     async def graphql(request: Request) -> Response:
+        answer = await answered(request)
+        OPERATIONS.labels(answer.status_code).inc()
+        return answer
+
+    async def answered(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             told = "send application/json: other content types can be forged across sites"

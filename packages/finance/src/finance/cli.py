@@ -1,11 +1,11 @@
-"""`finance`: migrations, the service, and the proof of the books."""
+"""`finance`: migrations, the service, its files, and the proof of the books."""
 
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,7 @@ from finance.adapters.postgres import proving
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
 from finance.control import check
+from finance.download import NotFetched, NotGiven, fetch
 from finance.events import UnknownEvent, decode
 from finance.graphql.federation import subgraph_of
 from finance.graphql.schema import schema_text
@@ -116,6 +117,31 @@ def serve() -> None:
 def schema(*, subgraph: bool) -> None:
     """Print the contract: the GraphQL schema."""
     print(subgraph_of(schema_text()) if subgraph else schema_text(), end="")
+
+
+@commands.command()
+@click.argument("name")
+@click.argument("parameters", nargs=-1)
+@click.option("--url", required=True, help="the service, such as http://127.0.0.1:8004")
+@click.option(
+    "--token-file", type=click.File(), required=True, help="whose token it is asked with; - reads it"
+)
+@click.option("--output", type=click.Path(path_type=Path), help="where to; else here, by the name it has")
+def export(
+    name: str, parameters: tuple[str, ...], *, url: str, token_file: TextIO, output: Path | None
+) -> None:
+    """Fetch a report or document as a file: trial-balance.xlsx fiscalYear=FY2026-2027."""
+    pairs = [tuple(one.split("=", 1)) for one in parameters]
+    if any(len(pair) != 2 for pair in pairs):
+        raise click.UsageError("expected parameters such as fiscalYear=FY2026-2027")
+    try:
+        named = [(pair[0], pair[1]) for pair in pairs]
+        where = fetch(url, name, named, token=token_file.read().strip(), output=output)
+    except NotGiven as error:
+        sys.exit(fail(f"finance: {error}", REFUSED))
+    except NotFetched as error:
+        sys.exit(fail(f"finance: {error}", FAULT))
+    print(f"finance: wrote {where}")
 
 
 LOG = """

@@ -23,7 +23,7 @@ UNMADE: Final = "This is a draft: it binds nobody, and has no number."
 UNDONE: Final = "This document was cancelled: nothing is due by it."
 
 
-def invoice_on_paper(issuer: Issuer, partner: Partner, state: Invoice, now: datetime) -> bytes:
+def invoice_on_paper(issuer: Issuer, partner: Partner, state: Invoice, now: datetime, *, by: str) -> bytes:
     """A sales invoice; a tax invoice where it has a serial as one."""
     title = "Tax invoice" if state.tax_number else "Invoice" if state.number else "Draft invoice"
     about = [
@@ -33,7 +33,7 @@ def invoice_on_paper(issuer: Issuer, partner: Partner, state: Invoice, now: date
         ("Due", state.terms.due_date.isoformat()),
         ("Currency", state.currency),
     ]
-    paper = _begun(issuer, title, state.number, now)
+    paper = _begun(issuer, title, state.number, now, by)
     _to(paper, "Bill to", partner, about)
     status = state.status_on(now.date())
     _stamp(paper, status)
@@ -45,7 +45,7 @@ def invoice_on_paper(issuer: Issuer, partner: Partner, state: Invoice, now: date
 
 
 def note_on_paper(
-    issuer: Issuer, partner: Partner, state: Voucher, corrected: str | None, now: datetime
+    issuer: Issuer, partner: Partner, state: Voucher, corrected: str | None, now: datetime, *, by: str
 ) -> bytes:
     """A credit or debit note; `corrected` is the number of the document that it corrects."""
     about = [
@@ -54,7 +54,7 @@ def note_on_paper(
         ("Date", state.terms.voucher_date.isoformat()),
         ("Currency", state.currency),
     ]
-    paper = _begun(issuer, TITLES[state.kind], state.number, now)
+    paper = _begun(issuer, TITLES[state.kind], state.number, now, by)
     _to(paper, "To", partner, about)
     _stamp(paper, state.status_on(now.date()))
     if state.terms.reason:
@@ -74,7 +74,7 @@ def statement_on_paper(
     made = told["madeAt"].value
     assert isinstance(made, datetime), "facts_of says when"  # noqa: S101 - a bug, not a refusal
     currency = given["currency"]
-    paper = _begun(issuer, title, None, made, by=plain(told["madeBy"].value))
+    paper = _begun(issuer, title, None, made, plain(told["madeBy"].value), shown=True)
     closing = Money(found.sign * found.closing_minor, currency)
     about = [
         ("From", given["from"].isoformat()),
@@ -119,11 +119,13 @@ def statement_on_paper(
     return paper.finished()
 
 
-def _begun(issuer: Issuer, title: str, number: str | None, now: datetime, *, by: str | None = None) -> Paper:
-    """A document with its company and its title at the top."""
+def _begun(
+    issuer: Issuer, title: str, number: str | None, now: datetime, by: str, *, shown: bool = False
+) -> Paper:
+    """A document with its company and its title at the top; who made the file is in it, and where `shown` on it."""
     made = f"{title} {number}" if number else title
-    foot = f"{issuer.name} · {made} · made {plain(now)}" + (f" by {by}" if by else "")
-    paper = Paper(title=made, author=issuer.name, foot=foot, made_at=now)
+    foot = f"{issuer.name} · {made} · made {plain(now)}" + (f" by {by}" if shown else "")
+    paper = Paper(title=made, author=issuer.name, creator=by, foot=foot, made_at=now)
     top = paper.get_y()
     paper.say(title, size=18, bold=True, right=True)
     paper.set_y(top)

@@ -7,23 +7,12 @@ it holds in the end. Accounts that held nothing and did not move are left out.
 from collections.abc import Sequence
 from typing import Final
 
-from finance.exports.tables import CODE, CURRENCY, NAME, money
+from finance.exports.tables import CODE, MOVEMENTS, NAME
 from finance.money import Money
 from finance.report import Balance, Movement
-from finance.sheet import DAY, Cell, Column, Row, total
+from finance.sheet import Cell, Row, total
 
-LEDGER: Final = (
-    CODE,
-    NAME,
-    Column(key="date", title="Date", kind=DAY, width=12),
-    Column(key="number", title="Entry", width=20),
-    Column(key="description", title="Description", width=40),
-    Column(key="documentId", title="Document", width=38),
-    money("debit", "Debit"),
-    money("credit", "Credit"),
-    money("balance", "Balance"),
-    CURRENCY,
-)
+LEDGER: Final = (CODE, NAME, *MOVEMENTS)
 
 
 class Pages:

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 
 from finance import inquiry, policy
 from finance.exports import tables
-from finance.exports.catalogue import PDF, Export, Given, file_name
+from finance.exports.catalogue import PDF, XLSX, Export, Given, file_name
 from finance.exports.files import WRITERS
 from finance.exports.ledger import LEDGER, Pages
 from finance.exports.parties import Issuer, Partner
@@ -22,7 +22,7 @@ from finance.graphql.context import Context
 from finance.inquiry import before, within
 from finance.refusal import AccountUnknown, NotFound, ReportTooLarge
 from finance.settlement import PURCHASE, SALES
-from finance.sheet import MOST_ROWS, Column, Fact, Head, Row
+from finance.sheet import MOST_ROWS, MOST_SHEET_ROWS, Column, Fact, Head, Row
 
 IN_MEMORY_BYTES: Final = 2_000_000
 AT_ONCE: Final = 1000
@@ -71,7 +71,9 @@ async def _fill(file: Any, export: Export, file_format: str, given: Given, conte
     if file_format == PDF:
         return await _paper(file, export, given, context)
     facts = await facts_of(export, given, context)
-    columns, batches = await rows_of(export, given, context)
+    columns, batches = await rows_of(
+        export, given, context, most=MOST_SHEET_ROWS if file_format == XLSX else MOST_ROWS
+    )
     head = Head(name=export.name, title=export.title, facts=facts, columns=columns)
     writer = WRITERS[file_format](file)
     try:
@@ -122,14 +124,14 @@ async def facts_of(export: Export, given: Given, context: Context) -> tuple[Fact
 
 
 async def rows_of(
-    export: Export, given: Given, context: Context
+    export: Export, given: Given, context: Context, *, most: int
 ) -> tuple[tuple[Column, ...], AsyncGenerator[Sequence[Row], None]]:
-    """The columns of a report, and its rows, batch after batch."""
+    """The columns of a report, and its rows, batch after batch: at most so many."""
     if export.field == "generalLedger":
-        return LEDGER, _ledger(given, context)
+        return LEDGER, _ledger(given, context, most)
     columns, rows = await _table(export, given, context)
-    if len(rows) > MOST_ROWS:
-        raise ReportTooLarge(f"Expected at most {MOST_ROWS} rows.")
+    if len(rows) > most:
+        raise ReportTooLarge(f"Expected at most {most} rows.")
     return columns, _in_batches(rows)
 
 
@@ -189,7 +191,7 @@ async def _statement(export: Export, given: Given, context: Context) -> inquiry.
     )
 
 
-async def _ledger(given: Given, context: Context) -> AsyncGenerator[Sequence[Row], None]:
+async def _ledger(given: Given, context: Context, most: int) -> AsyncGenerator[Sequence[Row], None]:
     """The general ledger, of one account or of all, from one instant."""
     tenant, currency = context.caller.tenant_id, given["currency"]
     window = within(given["from"], given["to"], given.get("knownOn"))
@@ -201,11 +203,9 @@ async def _ledger(given: Given, context: Context) -> AsyncGenerator[Sequence[Row
             if not held:
                 raise AccountUnknown(f"Found {code[:40]}.")
             only = held[0].account.id
-        count = await now.count_movements(tenant, only, currency=currency, window=window, limit=MOST_ROWS + 1)
-        if count > MOST_ROWS:
-            raise ReportTooLarge(
-                f"Expected at most {MOST_ROWS} movements; ask for fewer days, or one account."
-            )
+        count = await now.count_movements(tenant, only, currency=currency, window=window, limit=most + 1)
+        if count > most:
+            raise ReportTooLarge(f"Expected at most {most} movements; ask for fewer days, or one account.")
         pages = Pages(held, currency)
         async with aclosing(now.every_movement(only, currency=currency, window=window)) as batches:
             async for movements in batches:
@@ -239,11 +239,12 @@ async def _paper(file: Any, export: Export, given: Given, context: Context) -> s
     if state is None or (export.field == "voucher" and state.kind != export.name.replace("-", "_").upper()):
         raise NotFound(f"No {export.title.lower()} has the id {given['id'][:40]}.")
     partner = await partner_of("customers", state.partner_id, context)
+    now, by = context.now, context.caller.user_id
     if export.field == "invoice":
-        drawn = await asyncio.to_thread(documents.invoice_on_paper, issuer, partner, state, context.now)
+        drawn = await asyncio.to_thread(documents.invoice_on_paper, issuer, partner, state, now, by=by)
     else:
         told = await _corrected(state.terms.corrects_id, context)
-        drawn = await asyncio.to_thread(documents.note_on_paper, issuer, partner, state, told, context.now)
+        drawn = await asyncio.to_thread(documents.note_on_paper, issuer, partner, state, told, now, by=by)
     await asyncio.to_thread(file.write, drawn)
     return f"{export.name}-{state.number or 'draft'}"
 

@@ -84,7 +84,7 @@ def longest(place: int, field: Field, rows: Sequence[Sequence[str]]) -> list[str
 class Paper(FPDF):
     """A4 pages. `foot` stands at the foot of each, with its number and how many there are."""
 
-    def __init__(self, *, title: str, author: str, foot: str, made_at: datetime) -> None:
+    def __init__(self, *, title: str, author: str, creator: str, foot: str, made_at: datetime) -> None:
         super().__init__(format="A4")
         self._foot = printable(foot)
         self.odd = False
@@ -94,6 +94,7 @@ class Paper(FPDF):
         self.set_fallback_fonts([BENGALI], exact_match=False)
         self.set_title(title)
         self.set_author(author)
+        self.set_creator(creator)
         self.set_creation_date(made_at.astimezone(UTC))
         self.set_margins(SIDE_MM, TOP_MM, SIDE_MM)
         self.set_auto_page_break(True, FOOT_MM)
