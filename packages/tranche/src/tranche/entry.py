@@ -4,6 +4,7 @@ Everything else, and whatever of a rollback is not written plainly, is read by `
 than a rollback may take. The deed is the same one (`rollback.py`), and so are what it answers and its exit codes.
 """
 
+import gc
 import os
 import sys
 from typing import Final
@@ -14,6 +15,8 @@ FLAGS: Final = ("--force", "--json")
 
 def main() -> None:
     """The program."""
+    if sys.argv[1:2] == ["rollback"]:
+        gc.disable()  # it is over before there is anything to collect
     sys.exit(run(sys.argv[1:]))
 
 
@@ -24,9 +27,6 @@ def run(arguments: list[str]) -> int:
         from tranche import cli
 
         return cli.run(arguments)
-    import gc
-
-    gc.disable()  # it is over before there is anything to collect
     from pathlib import Path
 
     from tranche import answer, rollback

@@ -325,7 +325,9 @@ def _traced(case: Case, found: Judgement, at: datetime) -> Judgement:
     seconds = at.timestamp()
     if found.trace and seconds - found.trace[-1][0] < found.trace_every_s:
         return found
-    weighted = tuple(float(value) for value in _weighted(case, found))
+    weighted = tuple(
+        float(f"{value:.4g}") for value in _weighted(case, found)
+    )  # for the eye; written at each tick
     trace, every_s = (*found.trace, (seconds, weighted)), found.trace_every_s
     if len(trace) > MOST_TRACED:
         trace, every_s = trace[::2], max(2 * every_s, 2 * (seconds - found.trace[0][0]) / MOST_TRACED)

@@ -61,12 +61,11 @@ def seen_document(snapshot: "Snapshot", *, pid: int) -> Json:
 
 
 def _judge(snapshot: "Snapshot") -> Json | None:
-    """What the judge has against green, and had: `trace` is a list of [ISO time, evidence by question]."""
-    found, judgement = snapshot.evidence.harm, snapshot.seen.judgement
-    if found is None or judgement is None:
+    """What the judge has against green. What it had stands under `judgement`, and is not written twice."""
+    found = snapshot.evidence.harm
+    if found is None or snapshot.seen.judgement is None:
         return None
-    trace = [[datetime.fromtimestamp(at, UTC).isoformat(), list(values)] for at, values in judgement.trace]
-    return {"verdict": found.verdict.value, "reason": found.reason, **found.numbers, "trace": trace}
+    return {"verdict": found.verdict.value, "reason": found.reason, **found.numbers}
 
 
 def status(
@@ -161,9 +160,14 @@ def _last_checks(progress: Progress, seen: Mapping[str, Any] | None) -> Mapping[
 
 
 def _last_judge(progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
-    """What the controller last wrote; without it what was measured when the last stay ended."""
+    """What the controller last wrote; without it what was measured when the last stay ended.
+
+    `trace` is what the evidence was before: a list of [ISO time, evidence by question].
+    """
     if seen is not None and seen.get("judge"):
-        return dict(seen["judge"])
+        past = (seen.get("judgement") or {}).get("trace", [])
+        trace = [[datetime.fromtimestamp(at, UTC).isoformat(), values] for at, values in past]
+        return {**seen["judge"], "trace": trace}
     for stay in reversed(progress.stays):
         check = stay.measured.checks.get("judge") if stay.measured is not None else None
         if check:
