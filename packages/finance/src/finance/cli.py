@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,19 @@ import click
 import msgspec
 import orjson
 
+from finance import fiscal
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
+from finance.company import Company, closed_on
 from finance.control import check
 from finance.events import UnknownEvent, decode
 from finance.graphql.federation import subgraph_of
 from finance.graphql.schema import schema_text
+from finance.ports import Fault
+from finance.refusal import Refused
 from finance.verify import Findings, Stored, Unreadable, examine
-from finance.wiring import Settings, build
+from finance.wiring import Settings, SystemClock, build
+from finance.wiring import seed as work_year
 from kit.database import UNREACHABLE, open_pool, place
 from kit.database import migrate as run_migrations
 from kit.serve import FAULT, REFUSED, ServiceFault, fail, run
@@ -113,6 +119,57 @@ def serve() -> None:
 def schema(*, subgraph: bool) -> None:
     """Print the contract: the GraphQL schema."""
     print(subgraph_of(schema_text()) if subgraph else schema_text(), end="")
+
+
+@commands.command()
+@click.option(
+    "--tenant", required=True, type=click.UUID, help="whose books; opened by migrate --tenants-file"
+)
+@click.option("--seed", "number", default=1, show_default=True, help="the same seed gives the same company")
+@click.option("--documents", default=1000, show_default=True, type=click.IntRange(20, 1_000_000))
+@click.option("--year", help="fiscal year such as FY2025-2026; the last that is over when not given")
+@click.option("--connections", default=4, show_default=True, type=click.IntRange(1, 32))
+@click.option("--anyway", is_flag=True, help="also where others have written to these books")
+@click.option("--json", "as_json", is_flag=True)
+def seed(
+    tenant: UUID,
+    number: int,
+    documents: int,
+    year: str | None,
+    connections: int,
+    *,
+    anyway: bool,
+    as_json: bool,
+) -> None:
+    """Fill a tenant's books with a believable company-year, by the commands that users have. Not in production.
+
+    Run again with the same values it goes on where it stopped, or says that all is there.
+    """
+    settings = read(Settings, "FINANCE")
+    told = year or fiscal.year(SystemClock().now().date() - timedelta(days=366))
+    try:
+        ended = fiscal.last_day(told)
+    except ValueError as error:
+        raise SettingsRefused(f"--year: {error}") from error
+    company = Company(tenant_id=str(tenant), seed=number, documents=documents, fiscal_year=told)
+    days = (closed_on(ended) - company.first_on).days + 1
+    with click.progressbar(length=days, label=f"finance: {told}", file=sys.stderr) as bar:
+        try:
+            done = asyncio.run(
+                work_year(
+                    settings, company, connections=connections, anyway=anyway, tell=lambda _: bar.update(1)
+                )
+            )
+        except Refused as error:
+            raise SettingsRefused(f"{error.code}: {error}") from error
+        except Fault as error:
+            raise ServiceFault(f"{error}; run it again, and it goes on from here") from error
+    if as_json:
+        print(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+    elif not done["commands"]:
+        print(f"finance: {told} is there already, all of it")
+    else:
+        print(f"finance: {told} is there; {done['commands']} commands, {done['written']} of them new")
 
 
 LOG = """

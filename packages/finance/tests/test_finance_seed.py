@@ -1,0 +1,152 @@
+"""A made-up company-year: the same for the same seed, worked by the real commands, and taken up where it stopped."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from finance import fiscal, posting
+from finance.adapters.postgres.store import PostgresStore
+from finance.adapters.postgres.views import Views, Window
+from finance.chart import OUTPUT_TAXES
+from finance.company import BOUGHT, METHODS, SOLD, Company, deals, months
+from finance.control import check
+from finance.handle import Books
+from finance.ids import new_id
+from finance.refusal import PeriodClosed, TenantUnknown
+from finance.seeding import Calendar, Seeder
+from finance.verify import examine
+from finance.wiring import Unasked
+
+Desk = Any
+Ledger = Any
+World = Any
+TENANT = "0198c5a0-0000-7000-8000-000000000001"
+YEAR = "FY2025-2026"
+
+
+def company(documents: int = 60, seed: int = 1, tenant: str = TENANT) -> Company:
+    return Company(tenant_id=tenant, seed=seed, documents=documents, fiscal_year=YEAR)
+
+
+def begun(one: Company) -> list[Any]:
+    return [deal for month in range(len(months(one))) for deal in deals(one, month)]
+
+
+def test_the_same_seed_is_the_same_company_and_another_is_another() -> None:
+    assert begun(company()) == begun(company())
+    assert begun(company()) != begun(company(seed=2))
+
+
+@pytest.mark.parametrize("documents", [200, 3000])
+def test_a_year_has_about_as_many_documents_as_it_was_asked_for(documents: int) -> None:
+    one = company(documents)
+    made = sum(deal.documents(one.last_on) for deal in begun(one))
+    assert 0.95 * documents <= made <= 1.1 * documents
+
+
+def test_a_year_has_every_way_to_pay_every_tax_and_every_end_of_a_deal() -> None:
+    found = begun(company(3000))
+    paid = Counter(pay.details.method for deal in found for pay in deal.payments)
+    assert paid.keys() == dict(METHODS).keys() == posting.MONEY_ACCOUNT.keys()
+    codes = {line.tax_codes for deal in found for line in deal.lines}
+    assert codes == {one for one, _ in (*SOLD, *BOUGHT)}
+    for what in (
+        "cancelled",
+        "credited_per_mille",
+        "advance_per_mille",
+        "withheld_by",
+        "excess_minor",
+        "written_off",
+    ):
+        assert any(getattr(deal, what) for deal in found), what
+    assert any(pay.bounced for deal in found for pay in deal.payments)
+    assert {deal.currency for deal in found} == {"BDT", "USD", "EUR"}
+
+
+def test_nothing_is_recorded_before_its_day_or_after_its_month_is_closed() -> None:
+    for deal in begun(company(3000)):
+        assert deal.dated_on <= deal.recorded_on <= deal.approved_on <= deal.corrected_on <= deal.last_on
+        assert (deal.approved_on - deal.dated_on).days <= 6
+
+
+@dataclass
+class Crash:
+    """Ends a run after so many commands, behind the back of who gave the last of them."""
+
+    left: int
+
+    def __call__(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            raise ConnectionResetError("the machine went away")
+
+
+async def seeded(ledger: Ledger, tenant: str, *, connections: int = 4, crash: int = 0) -> Seeder:
+    one = company(tenant=tenant)
+    store, calendar = PostgresStore(ledger.app), Calendar(one.first_on)
+    if crash:
+        store.listeners.append(Crash(crash))
+    books = Books(store=store, masterdata=Unasked(), clock=calendar, new_id=new_id)
+    made = Seeder(books=books, calendar=calendar, company=one, connections=connections)
+    await made.work(partial(store.answered, tenant), lambda _: None)
+    return made
+
+
+async def held(ledger: Ledger, tenant: str, known: Any = None) -> dict[str, int]:
+    views = Views(ledger.app, await ledger.replayed())
+    found = await views.balances(tenant, currency="BDT", window=Window(last=date(2026, 6, 30), known=known))
+    return {one.account.code: one.net_minor for one in found if one.net_minor}
+
+
+@pytest.mark.integration
+async def test_a_year_that_was_cut_off_anywhere_goes_on_and_is_the_same_year(desk: Desk) -> None:
+    ledger = desk.ledger
+    whole = await seeded(ledger, ledger.tenant)
+    for after in (7, 60, 150):
+        with pytest.RaisesGroup(ConnectionResetError, flatten_subgroups=True):
+            await seeded(ledger, ledger.other_tenant, crash=after)
+    again = await seeded(ledger, ledger.other_tenant, connections=1)
+    assert await held(ledger, ledger.tenant) == await held(ledger, ledger.other_tenant)
+    assert await ledger.events(ledger.tenant) == await ledger.events(ledger.other_tenant)
+    assert sum(again.given.values()) < sum(whole.given.values()), "closed months are not gone through again"
+    assert not (await seeded(ledger, ledger.tenant)).given, "there is nothing left to do"
+    log = await desk.log()
+    findings = examine(log)
+    check(log, findings)
+    assert (findings.verdict, findings.faults) == ("pass", [])
+    assert {"1010", "1020", "1200", "2000", "2300", "4010", "5110", "1590", *OUTPUT_TAXES[:1]} <= (
+        await held(ledger, ledger.tenant)
+    ).keys()
+
+
+@pytest.mark.integration
+async def test_a_rule_that_says_no_ends_the_run_and_is_told(desk: Desk) -> None:
+    closer = replace(desk.caller, user_id="karim")
+    await desk.books.closing.close_period(closer, str(uuid4()), fiscal.periods(YEAR)[1], to="CLOSED")
+    with pytest.raises(PeriodClosed):
+        await seeded(desk.ledger, desk.ledger.tenant)
+    with pytest.raises(TenantUnknown):
+        await seeded(desk.ledger, str(uuid4()))
+
+
+@pytest.mark.integration
+def test_the_command_fills_books_once_and_keeps_its_hands_off_those_of_others(world: World) -> None:
+    asked = ("seed", "--tenant", world.tenant, "--documents", "20")
+    refused = world.command(*asked)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "production" in refused.stderr
+    first = world.command(*asked, deployment="laptop")
+    assert (first.returncode, "there already" in first.stdout) == (0, False), first.stderr
+    assert "there already" in world.command(*asked, deployment="laptop").stdout
+    for arguments, told in (
+        (("--seed", "2"), "others have written"),
+        (("--year", "2026"), "--year: expected a fiscal year"),
+    ):
+        done = world.command(*asked, *arguments, deployment="laptop")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert told in done.stderr
