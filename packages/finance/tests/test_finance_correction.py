@@ -1,6 +1,7 @@
 """Notes that correct a document: together they are never more than it, whoever approves them at once."""
 
 import asyncio
+from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import pytest
 
 from finance.refusal import CorrectionTooLarge, Refused
 from finance.voucher import BILL, CREDIT_NOTE, VENDOR_CREDIT
+from kit.database import migrate
 
 Desk = Any
 
@@ -51,3 +53,26 @@ async def test_of_drafts_that_are_approved_at_once_so_many_are_as_the_document_h
     assert [type(each) for each in done if isinstance(each, Exception)] == [CorrectionTooLarge] * 3
     approved = [each for each in done if not isinstance(each, Refused)]
     assert sum(each.total_minor for each in approved) == 90_00 + 3 * 4_50
+
+
+@pytest.mark.integration
+async def test_notes_from_before_the_log_noted_what_they_correct_count_all_the_same(desk: Desk) -> None:
+    one = await desk.invoice_approved(100_00)
+    ledger = desk.ledger
+    ledger.as_superuser(
+        "DROP TRIGGER correction_noted ON finance_log.events; DROP FUNCTION finance_log.note_correction;"
+        "DELETE FROM finance_log.migrations WHERE name LIKE '0002%';"
+    )
+    await desk.voucher_approved(CREDIT_NOTE, 60_00, corrects_id=one.id)
+    folder = files("finance.adapters.postgres") / "migrations"
+    done = await migrate(ledger.url("finance_owner"), folder, setting="OWNER", schema="finance_log")
+    assert done == ["0002_corrections.sql"]
+    with pytest.raises(CorrectionTooLarge, match=r"46\.00 are left"):
+        await desk.voucher_drafted(CREDIT_NOTE, 60_00, corrects_id=one.id)
+    assert await ledger.seen(
+        ledger.other_tenant, "SELECT count(*) FROM finance_log.claims WHERE value <> ''"
+    ) == (
+        await ledger.seen(
+            ledger.other_tenant, "SELECT count(*) FROM finance_log.claims WHERE kind = 'account-code'"
+        )
+    ), "row level security is in force again"

@@ -18,13 +18,13 @@ from finance import fiscal
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
 from finance.company import Company, closed_on
-from finance.control import check
+from finance.control import Control
 from finance.events import UnknownEvent, decode
 from finance.graphql.federation import subgraph_of
 from finance.graphql.schema import schema_text
 from finance.ports import Fault
 from finance.refusal import Refused
-from finance.verify import Findings, Stored, Unreadable, examine
+from finance.verify import Examination, Findings, Stored, Unreadable
 from finance.wiring import Settings, SystemClock, build
 from finance.wiring import seed as work_year
 from kit.database import UNREACHABLE, open_pool, place
@@ -153,7 +153,9 @@ def seed(
         raise SettingsRefused(f"--year: {error}") from error
     company = Company(tenant_id=str(tenant), seed=number, documents=documents, fiscal_year=told)
     days = (closed_on(ended) - company.first_on).days + 1
-    with click.progressbar(length=days, label=f"finance: {told}", file=sys.stderr) as bar:
+    with click.progressbar(
+        length=days, label=f"finance: {told}", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
         try:
             done = asyncio.run(
                 work_year(
@@ -176,6 +178,9 @@ LOG = """
 SELECT tenant_id::text, stream_id::text, version, type, data::text FROM finance_log.events
 ORDER BY tenant_id, stream_id, version
 """
+COUNT = "SELECT count(*) FROM finance_log.events"
+FETCHED = 1000
+"""Events that are in memory at once."""
 
 
 @commands.command()
@@ -212,19 +217,28 @@ async def _with_database(
 
 
 async def _examine(connection: Any, release: str | None) -> Findings:
+    """Read the log through a cursor, as it was at one moment: how much of it there is costs time and no memory."""
+    examination = Examination()
+    control = Control(examination.found)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        rows = await connection.fetch(LOG)
-        stored = [
-            Stored(
-                tenant_id=row["tenant_id"],
-                stream_id=row["stream_id"],
-                version=row["version"],
-                event=_event(row["type"], row["data"]),
-            )
-            for row in rows
-        ]
-        findings = examine(stored)
-        check(stored, findings)
+        shown = sys.stderr.isatty()
+        events = await connection.fetchval(COUNT) if shown else 0
+        with click.progressbar(
+            length=events, label="finance: events", file=sys.stderr, hidden=not shown
+        ) as bar:
+            async for row in connection.cursor(LOG, prefetch=FETCHED):
+                stored = Stored(
+                    tenant_id=row["tenant_id"],
+                    stream_id=row["stream_id"],
+                    version=row["version"],
+                    event=_event(row["type"], row["data"]),
+                )
+                examination.add(stored)
+                control.add(stored)
+                if examination.found.events % FETCHED == 0:
+                    bar.update(FETCHED)
+        findings = examination.finish()
+        control.finish()
         if release is not None:
             await _compare(connection, release, findings)
     return findings

@@ -33,7 +33,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """What one line of a posted entry did to an account on a day."""
+    """What one line of a posted entry did to an account on a day.
+
+    `position` and `place` are where the entry stands in the log and the line in it: a day is in their order.
+    """
 
     account_id: str
     day: date
@@ -44,6 +47,8 @@ class Movement:
     description: str
     document_id: str | None = None
     partner_id: str | None = None
+    position: int = 0
+    place: int = 0
 
     @property
     def net_minor(self) -> int:

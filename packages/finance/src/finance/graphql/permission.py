@@ -20,6 +20,7 @@ NEEDED: Final = {
     "statement": "report:read",
     "vatSummary": "report:read",
     "entriesKnownLater": "report:read",
+    "entriesKnownLaterConnection": "report:read",
     "invoice": "invoice:read",
     "invoices": "invoice:read",
     "invoicesConnection": "invoice:read",

@@ -85,8 +85,7 @@ SELECT DISTINCT stream_id::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
 """
 CORRECTIONS = """
-SELECT DISTINCT stream_id::text FROM finance_log.events
-WHERE tenant_id = finance_log.tenant() AND kind = 'voucher' AND data->'terms'->>'corrects_id' = $1
+SELECT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = 'corrects/' || $1
 """
 NETS = """
 SELECT line->>'account_id' AS account_id, data->>'currency' AS currency,
