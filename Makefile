@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging wheel alone isolated sim lock clean
+.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging bench-finance wheel alone isolated sim lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench-envoy: setup ## changes, replacements, deaths and rollbacks under load; RA
 bench-judging: setup ## our judge and the rules of others on the same modelled worlds; RUNS=N, ONLY=WORDS, JSON=FILE
 	@PYTHONPATH=benchmarks python -m judging $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JSON),--json $(JSON))
+
+bench-finance: setup ## a company-year closes, reports, re-opens, and every statement ties; time and memory; DOCUMENTS=N, JSON=FILE
+	@python benches/company_year.py $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(JSON),--json $(JSON))
 
 wheel: setup ## build the engine's wheel into dist/
 	@cd packages/tranche && python -m hatchling build --target wheel --directory ../../dist

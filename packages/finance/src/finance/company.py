@@ -57,7 +57,7 @@ GOODS: Final = (
     "Tea",
 )
 COSTS: Final = (("5000", 60), ("1300", 20), ("5410", 7), ("5420", 5), ("5900", 8))
-WALLETS: Final = ("bKash", "Nagad", "Rocket", "Upay")
+WALLETS: Final = ("BKASH", "NAGAD", "ROCKET", "UPAY")
 METHODS: Final = (
     ("BANK_TRANSFER", 30),
     ("CHECK", 18),
