@@ -32,10 +32,6 @@ async def _prepare(connection: "Connection") -> None:
     )
 
 
-async def _keep(_: "Connection") -> None:
-    """Nothing to undo when a connection goes back: whatever is set here is set for one transaction."""
-
-
 def place(url: str, setting: str = "database") -> str:
     """The address of a database without its password.
 
@@ -63,7 +59,6 @@ async def open_pool(url: str, *, setting: str, size: int = 10, name: str = "") -
             min_size=1,
             max_size=size,
             init=_prepare,
-            reset=_keep,
             timeout=5,
             server_settings={"application_name": name, "statement_timeout": str(STATEMENT_TIMEOUT_MS)},
         )
