@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from importlib.resources import files
@@ -53,6 +53,7 @@ from laptop.supervisor import Supervisor
 PROGRAM: Final = str(Path(sys.executable).with_name("finance"))
 RELEASE: Final = "bench"
 PARTNERS: Final = 5
+SAMPLE_S: Final = 0.01
 MONEY: Final = "{ amount }"
 SECTION: Final = f"{{ lines {{ accountCode amount {MONEY} }} total {MONEY} }}"
 BUCKETS: Final = f"{{ total {MONEY} credits {MONEY} }}"
@@ -119,22 +120,21 @@ class Meter:
     def command(
         self, name: str, books: str, arguments: list[str], environment: Mapping[str, str]
     ) -> tuple[int, str]:
-        """Run the service's own command; its exit code and what it printed."""
-        begun = time.perf_counter()
-        process = subprocess.Popen(
-            [PROGRAM, *arguments], env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
-        )
-        with process.stdout or nullcontext() as stream:
-            said = stream.read() if stream else ""
-        _, status, used = os.wait4(process.pid, 0)  # what this one used, and no other
-        process.returncode = os.waitstatus_to_exitcode(status)
-        scale = 1 if sys.platform == "darwin" else 1024
-        self.steps.append(
-            Step(
-                name=name, books=books, seconds=time.perf_counter() - begun, peak_bytes=used.ru_maxrss * scale
-            )
-        )
-        return process.returncode, said
+        """Run the service's own command; its exit code and what it printed.
+
+        Its peak is read again and again while it runs: what the kernel tells when it has ended counts this program's
+        memory, too, in which it was started.
+        """
+        begun, peak = time.perf_counter(), None
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+            process = subprocess.Popen([PROGRAM, *arguments], env={**os.environ, **environment}, stdout=said)
+            while process.poll() is None:
+                peak = peak_bytes(process.pid) or peak
+                time.sleep(SAMPLE_S)
+            seconds = time.perf_counter() - begun
+            said.seek(0)
+            self.steps.append(Step(name=name, books=books, seconds=seconds, peak_bytes=peak))
+            return process.returncode, said.read()
 
 
 def forget_peak() -> None:
@@ -144,12 +144,14 @@ def forget_peak() -> None:
         place.write_text("5", encoding="ascii")
 
 
-def peak_bytes() -> int | None:
-    place = Path("/proc/self/status")
-    if not place.exists():
+def peak_bytes(process: int | str = "self") -> int | None:
+    """The most memory that a process had so far (Linux, proc(5): VmHWM); None where, or once, it cannot be told."""
+    try:
+        text = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
         return None
-    [line] = [one for one in place.read_text(encoding="ascii").splitlines() if one.startswith("VmHWM:")]
-    return int(line.split()[1]) * 1024
+    found = [line for line in text.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0].split()[1]) * 1024 if found else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -92,7 +92,6 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
     opening = 0
     if window.first is not None:
         opening, _count = await views.moved_minor(tenant, **which, window=before(window, window.first))
-    net, count = await views.moved_minor(tenant, **which, window=window)
 
     async def movements(_: Info) -> list[shape.Shown]:
         skipped, _count = await views.moved_minor(tenant, **which, window=window, limit=offset)
@@ -101,9 +100,9 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
 
     async def walked(_: Info, *, first: int, after: str | None = None) -> shape.Shown:
         first, _offset = page_of(first, 0)
-        place = None if after is None else place_of(after)
-        passed = 0
-        if place is not None:
+        place, passed = None, 0
+        if after is not None:
+            place = place_of(after)
             passed, _count = await views.moved_minor(tenant, **which, window=window, until=place)
         page = await views.movements(tenant, **which, window=window, after=place, limit=first + 1)
         edges = [
@@ -113,10 +112,15 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
             }
             for one in report.ledger(opening + passed, page[:first])
         ]
-        return paged(edges, more=len(page) > first, after=after, count=counted)
+        return paged(edges, more=len(page) > first, after=after, count=lambda: count(info))
 
-    async def counted() -> int:
-        return count
+    async def count(_: Info) -> int:
+        _net, many = await views.moved_minor(tenant, **which, window=window)
+        return many
+
+    async def closing(_: Info) -> shape.Shown:
+        net, _count = await views.moved_minor(tenant, **which, window=window)
+        return shape.money(opening + net, currency)
 
     return {
         "account": shape.account(found),
@@ -124,7 +128,7 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
         "movements": movements,
         "movementsConnection": walked,
         "count": count,
-        "closingBalance": shape.money(opening + net, currency),
+        "closingBalance": closing,
     }
 
 
