@@ -1,8 +1,8 @@
 """A made-up company-year: the same for the same seed, worked by the real commands, and taken up where it stopped."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -12,9 +12,11 @@ import pytest
 from finance import fiscal, posting
 from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views, Window
+from finance.bookkeeper import works
 from finance.chart import OUTPUT_TAXES
 from finance.company import BOUGHT, METHODS, SOLD, Company, deals, months
 from finance.control import check
+from finance.deal import Course, Ground, Step
 from finance.handle import Books
 from finance.ids import new_id
 from finance.refusal import PeriodClosed, TenantUnknown
@@ -104,6 +106,42 @@ async def seeded(ledger: Ledger, tenant: str, *, connections: int = 4, crash: in
     return made
 
 
+def unmoved(today: date) -> Seeder:
+    """A seeder without books: nobody may ask anything of them."""
+    return Seeder(books=None, calendar=Calendar(today), company=company(600))  # type: ignore[arg-type]
+
+
+async def test_what_is_dated_after_the_year_is_not_done() -> None:
+    last = company().last_on
+    asked = []
+
+    async def ask(*_: object) -> str:
+        asked.append(_)
+        return "done"
+
+    def course(dated_on: date) -> Course:
+        yield Step(on=last + timedelta(days=2), by="maker", ask=ask, dated_on=dated_on)
+
+    made = unmoved(last + timedelta(days=3))
+    for dated_on, given in ((last, 1), (last + timedelta(days=1), 0)):
+        made.given.clear()
+        await made._all([made._begun("one", course(dated_on))])
+        assert made.given.total() == given
+    assert len(asked) == 1
+
+
+def test_of_months_that_are_closed_only_deals_are_begun_that_went_on_after_them() -> None:
+    made, month = unmoved(company().first_on), 4
+    ground = Ground(tenant_id=TENANT, accounts=defaultdict(str))
+    for done in (0, month, month + 1, month + 3):
+        settled = months(made.company)[done - 1][1] if done else date.min
+        begun_names = {one.name for one in made._beginning(ground, month, done)}
+        lasting = {one.name for one in deals(made.company, month) if one.last_on > settled}
+        bookkeeping = {one.name for one in works(made.company, ground, month)} if done <= month else set()
+        assert lasting or done == month + 3
+        assert begun_names == lasting | bookkeeping
+
+
 async def held(ledger: Ledger, tenant: str, known: Any = None) -> dict[str, int]:
     views = Views(ledger.app, await ledger.replayed())
     found = await views.balances(tenant, currency="BDT", window=Window(last=date(2026, 6, 30), known=known))
@@ -114,12 +152,14 @@ async def held(ledger: Ledger, tenant: str, known: Any = None) -> dict[str, int]
 async def test_a_year_that_was_cut_off_anywhere_goes_on_and_is_the_same_year(desk: Desk) -> None:
     ledger = desk.ledger
     whole = await seeded(ledger, ledger.tenant)
-    for after in (7, 60, 150):
+    for after in (7, 60, 320):
         with pytest.RaisesGroup(ConnectionResetError, flatten_subgroups=True):
             await seeded(ledger, ledger.other_tenant, crash=after)
     again = await seeded(ledger, ledger.other_tenant, connections=1)
     assert await held(ledger, ledger.tenant) == await held(ledger, ledger.other_tenant)
     assert await ledger.events(ledger.tenant) == await ledger.events(ledger.other_tenant)
+    last = await ledger.seen(ledger.tenant, "SELECT max(effective_date) FROM finance_log.events")
+    assert last == date(2026, 7, 1), "of the next year there is but the accrual that is taken back"
     assert sum(again.given.values()) < sum(whole.given.values()), "closed months are not gone through again"
     assert not (await seeded(ledger, ledger.tenant)).given, "there is nothing left to do"
     desk.caller = replace(desk.caller, tenant_id=ledger.tenant)
