@@ -359,8 +359,7 @@ async def prepared(cluster: Cluster, tenant: str) -> None:
 
 async def measured(cluster: Cluster, documents: int, seed: int, meter: Meter, progress: Progress) -> Any:
     """The checks of the whole way, each with the state of the books it is of."""
-    tenant, today = str(uuid4()), SystemClock().now().date()
-    year = fiscal.year(date(today.year - 1, today.month, 1))
+    tenant, year = str(uuid4()), fiscal.over(SystemClock().now().date())
     environment = {
         "FINANCE_DATABASE_URL": cluster.url("finance_app", "finance"),
         "FINANCE_PROJECTOR_DATABASE_URL": cluster.url("finance_projector", "finance"),

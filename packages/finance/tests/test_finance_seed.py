@@ -8,12 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from finance import fiscal, posting
 from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views, Window
 from finance.bookkeeper import works
 from finance.chart import OUTPUT_TAXES
+from finance.cli import commands
 from finance.company import BOUGHT, METHODS, SOLD, Company, deals, months
 from finance.control import check
 from finance.deal import Course, Ground, Step
@@ -23,6 +25,7 @@ from finance.refusal import PeriodClosed, TenantUnknown
 from finance.seeding import Calendar, Seeder
 from finance.verify import examine
 from finance.wiring import Unasked
+from kit.settings import SettingsRefused
 
 Desk = Any
 Ledger = Any
@@ -189,16 +192,17 @@ async def test_a_rule_that_says_no_ends_the_run_and_is_told(desk: Desk) -> None:
 @pytest.mark.integration
 def test_the_command_fills_books_once_and_keeps_its_hands_off_those_of_others(world: World) -> None:
     asked = ("seed", "--tenant", world.tenant, "--documents", "20")
-    refused = world.command(*asked)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "production" in refused.stderr
-    first = world.command(*asked, deployment="laptop")
-    assert (first.returncode, "there already" in first.stdout) == (0, False), first.stderr
-    assert "there already" in world.command(*asked, deployment="laptop").stdout
-    for arguments, told in (
-        (("--seed", "2"), "others have written"),
-        (("--year", "2026"), "--year: expected a fiscal year"),
+    for arguments, deployment, told in (
+        ((), "production", "production's settings"),
+        (("--year", "2026"), "laptop", "--year: expected a fiscal year"),
+        (("--year", "FY2098-2099"), "laptop", "--year: expected a year that is over"),
     ):
-        done = world.command(*asked, *arguments, deployment="laptop")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert told in done.stderr
+        done = CliRunner().invoke(commands, [*asked, *arguments], env=world.settings(deployment=deployment))
+        assert isinstance(done.exception, SettingsRefused)
+        assert told in str(done.exception)
+    first = world.command(*asked, deployment="laptop")
+    assert (first.returncode, first.stderr, "there already" in first.stdout) == (0, "", False)
+    assert "there already" in world.command(*asked, deployment="laptop").stdout
+    other = world.command(*asked, "--seed", "2", deployment="laptop")
+    assert (other.returncode, other.stdout, len(other.stderr.splitlines())) == (1, "", 1)
+    assert "others have written" in other.stderr

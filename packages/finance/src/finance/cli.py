@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -146,11 +145,14 @@ def seed(
     Run again with the same values it goes on where it stopped, or says that all is there.
     """
     settings = read(Settings, "FINANCE")
-    told = year or fiscal.year(SystemClock().now().date() - timedelta(days=366))
+    last = fiscal.over(SystemClock().now().date())
+    told = year or last
     try:
         ended = fiscal.last_day(told)
     except ValueError as error:
         raise SettingsRefused(f"--year: {error}") from error
+    if ended > fiscal.last_day(last):
+        raise SettingsRefused(f"--year: expected a year that is over, {last} or before; found {told}")
     company = Company(tenant_id=str(tenant), seed=number, documents=documents, fiscal_year=told)
     days = (closed_on(ended) - company.first_on).days + 1
     with click.progressbar(

@@ -3,7 +3,8 @@
 CREATE FUNCTION finance_log.note_correction() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id)
-    VALUES (NEW.tenant_id, 'corrects/' || (NEW.data->'terms'->>'corrects_id'), NEW.stream_id::text, NEW.stream_id);
+    VALUES (NEW.tenant_id, 'corrects/' || (NEW.data->'terms'->>'corrects_id'), NEW.stream_id::text, NEW.stream_id)
+    ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 CREATE TRIGGER correction_noted AFTER INSERT ON finance_log.events
