@@ -55,6 +55,9 @@ bench-judging: setup ## our judge and the rules of others on the same modelled w
 	@PYTHONPATH=benchmarks python -m judging $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(JSON),--json $(JSON))
 
+bench-finance: setup ## a company-year closes, reports, re-opens, and every statement ties; time and memory; DOCUMENTS=N, JSON=FILE
+	@python benches/company_year.py $(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(JSON),--json $(JSON))
+
 wheel: setup ## build the engine's wheel into dist/
 	@cd packages/tranche && python -m hatchling build --target wheel --directory ../../dist
 

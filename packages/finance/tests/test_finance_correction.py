@@ -1,15 +1,15 @@
 """Notes that correct a document: together they are never more than it, whoever approves them at once."""
 
 import asyncio
+from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from finance.adapters.postgres.store import CORRECTIONS, TENANT_SETTING
 from finance.refusal import CorrectionImpossible, CorrectionTooLarge, InvoiceCorrected, Refused
 from finance.voucher import BILL, CREDIT_NOTE, DEBIT_NOTE, VENDOR_CREDIT
-from kit.database import tenant_transaction
+from kit.database import migrate
 
 Desk = Any
 
@@ -100,8 +100,23 @@ async def test_of_cancelling_and_correcting_at_once_one_comes_first_and_the_othe
 
 
 @pytest.mark.integration
-async def test_corrections_are_found_by_an_index(desk: Desk) -> None:
-    async with tenant_transaction(desk.ledger.app, TENANT_SETTING, desk.ledger.tenant) as connection:
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        plan = await connection.fetch(f"EXPLAIN {CORRECTIONS.replace('$1', chr(39) + 'x' + chr(39))}")
-    assert any("vouchers_by_corrected" in row[0] for row in plan), plan
+async def test_notes_from_before_the_log_noted_what_they_correct_count_all_the_same(desk: Desk) -> None:
+    one = await desk.invoice_approved(100_00)
+    ledger = desk.ledger
+    ledger.as_superuser(
+        "DROP TRIGGER correction_noted ON finance_log.events; DROP FUNCTION finance_log.note_correction;"
+        "DELETE FROM finance_log.migrations WHERE name LIKE '0003%';"
+    )
+    await desk.voucher_approved(CREDIT_NOTE, 60_00, corrects_id=one.id)
+    folder = files("finance.adapters.postgres") / "migrations"
+    done = await migrate(ledger.url("finance_owner"), folder, setting="OWNER", schema="finance_log")
+    assert done == ["0003_corrections.sql"]
+    with pytest.raises(CorrectionTooLarge, match=r"46\.00 are left"):
+        await desk.voucher_drafted(CREDIT_NOTE, 60_00, corrects_id=one.id)
+    assert await ledger.seen(
+        ledger.other_tenant, "SELECT count(*) FROM finance_log.claims WHERE value <> ''"
+    ) == (
+        await ledger.seen(
+            ledger.other_tenant, "SELECT count(*) FROM finance_log.claims WHERE kind = 'account-code'"
+        )
+    ), "row level security is in force again"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finance import invoice, origin, payment, settlement, template, voucher, year
-from finance.adapters.postgres.drilling import cursor_of, place_of
+from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import Views
 from finance.authority import Rule, Tier
 from finance.figure import Figure, decode, encode
@@ -74,10 +74,10 @@ def test_what_no_report_gave_is_refused(bad: str) -> None:
 
 @given(CENTURY, st.integers(0, 2**62), st.integers(0, 500))
 def test_a_place_comes_back_as_it_was_given(day: date, number: int, line: int) -> None:
-    assert place_of(cursor_of((day, number, line))) == (day, number, line)
+    assert place_of(place_cursor((day, number, line))) == (day, number, line)
 
 
-@pytest.mark.parametrize("bad", ["", "made up", "ZW50cnk6", cursor_of((TODAY, 1, 2))[:-8]])
+@pytest.mark.parametrize("bad", ["", "made up", "ZW50cnk6", place_cursor((TODAY, 1, 2))[:-8]])
 def test_a_cursor_that_no_page_gave_is_refused(bad: str) -> None:
     with pytest.raises(Refused) as refused:
         place_of(bad)

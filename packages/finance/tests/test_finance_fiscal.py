@@ -87,3 +87,16 @@ def test_ids_sort_by_the_time_they_were_made() -> None:
 def test_an_id_has_one_spelling_only(text: str) -> None:
     assert not is_uuid(text)
     assert is_uuid("0198c5a0-0000-7000-8000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("day", "over"),
+    [
+        (date(2026, 6, 30), "FY2024-2025"),
+        (date(2026, 7, 1), "FY2025-2026"),
+        (date(2028, 6, 30), "FY2026-2027"),
+        (date(2028, 7, 1), "FY2027-2028"),
+    ],
+)
+def test_the_last_year_that_is_over_ended_before_its_day(day: date, over: str) -> None:
+    assert fiscal.over(day) == over

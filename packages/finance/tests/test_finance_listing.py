@@ -7,7 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from finance.adapters.postgres.listing import LARGEST_POSITION, Listing, cursor, key_of
+from finance.adapters.postgres.listing import (
+    LARGEST_POSITION,
+    Listing,
+    cursor,
+    key_of,
+    place_cursor,
+    place_of,
+)
 from finance.adapters.postgres.store import TENANT_SETTING
 from finance.adapters.postgres.views import Views
 from finance.refusal import CursorMalformed
@@ -223,3 +230,67 @@ async def test_a_search_goes_by_an_index_although_rows_are_guarded(ledger: Ledge
             told = "\n".join(row[0] for row in rows)
             assert f" {index} " in told.replace("\n", " \n"), told
             assert "Seq Scan" not in told
+
+
+LEDGER = """query ($input: GeneralLedgerInput!, $first: Int! = 2, $after: String) { generalLedger(input: $input) {
+  openingBalance { amount } closingBalance { amount } movementsConnection(first: $first, after: $after) {
+    nodes { journalNumber balance { amount } } edges { cursor node { journalNumber } } totalCount
+    pageInfo { hasNextPage hasPreviousPage endCursor } } } }"""
+LATER = """query ($first: Int! = 2, $after: String) {
+  entriesKnownLaterConnection(asOf: "2026-11-30", knownOn: "2026-11-22", first: $first, after: $after) {
+    nodes { journalNumber } totalCount pageInfo { hasNextPage endCursor } } }"""
+
+
+async def sold(desk: Desk, minor: int, day: date) -> str:
+    made = await desk.books.create_journal(desk.caller, str(uuid4()), desk.sale(minor, day), post=True)
+    return str(made.number)
+
+
+@pytest.mark.integration
+async def test_a_walk_over_an_account_meets_each_movement_once_with_the_balance_after_it(desk: Desk) -> None:
+    days = [DAY + timedelta(days=number % 3) for number in range(5)]
+    numbers = [await sold(desk, 100, day) for day in days]
+    ordered = [number for _, number in sorted(zip(days, numbers, strict=True))]
+    asked = {"accountId": desk.account("1000"), "from": "2026-11-23", "to": "2026-11-30"}
+    await sold(desk, 7, DAY - timedelta(days=1))
+    met, late, after = [], [], None
+    for page in range(3):
+        whole = await desk.asked(LEDGER, input=asked, after=after)
+        found = whole["movementsConnection"]
+        met += [(one["journalNumber"], one["balance"]["amount"]) for one in found["nodes"]]
+        assert [edge["node"]["journalNumber"] for edge in found["edges"]] == [
+            one["journalNumber"] for one in found["nodes"]
+        ]
+        assert (found["totalCount"], found["pageInfo"]["hasNextPage"]) == (5 + page, page < 2)
+        assert found["pageInfo"]["hasPreviousPage"] == (page > 0)
+        after = found["pageInfo"]["endCursor"]
+        late.append(await sold(desk, 1, DAY))
+    assert [number for number, _ in met] == [*ordered[:2], late[0], *ordered[2:]], (
+        "by day, then as they were posted; the second late one came too late to be met"
+    )
+    assert [balance for _, balance in met] == ["1.07", "2.07", "2.08", "3.08", "4.09", "5.09"]
+    assert whole["openingBalance"]["amount"] == "0.07"
+
+
+@pytest.mark.integration
+async def test_a_walk_over_what_became_known_later_meets_each_entry_once(desk: Desk) -> None:
+    numbers = [await sold(desk, 100, DAY) for _ in range(5)]
+    met, after = [], None
+    for page in range(3):
+        found = await desk.asked(LATER, after=after)
+        met += [one["journalNumber"] for one in found["nodes"]]
+        assert (found["totalCount"], found["pageInfo"]["hasNextPage"]) == (5, page < 2)
+        after = found["pageInfo"]["endCursor"]
+    assert met == numbers
+
+
+@pytest.mark.integration
+async def test_a_cursor_of_another_list_begins_no_walk_over_movements_or_entries(desk: Desk) -> None:
+    asked = {"accountId": desk.account("1000"), "to": "2026-11-30"}
+    for key in ("", "x", cursor("journal", 1), cursor("movement", 1), cursor("movement", "2026-11-23/-1/0")):
+        assert await desk.asked(LEDGER, input=asked, after=key) == ["cursor-malformed"]
+        assert await desk.asked(LATER, after=key) == ["cursor-malformed"]
+    assert await desk.asked(LEDGER, input=asked, first=201) == ["page-malformed"]
+    assert await desk.asked(LATER, first=-1) == ["page-malformed"]
+    place = (DAY, 17, 2)
+    assert place_of(place_cursor(place)) == place

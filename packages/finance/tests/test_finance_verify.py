@@ -1,6 +1,8 @@
 """The proof of the books: what is good passes, what was tampered with does not, and nothing is proved unseen."""
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
@@ -9,7 +11,8 @@ import orjson
 import pytest
 
 from finance import chart, invoice, journal, payment
-from finance.verify import Stored, examine
+from finance.control import Control
+from finance.verify import Examination, Stored, examine
 from laptop.ports import free_ports
 
 World = Any
@@ -130,6 +133,38 @@ def test_a_number_that_cannot_be_read_is_named(number: str) -> None:
     approved = invoice.Approved(number=number, journal_id="j", approved_by="rahim")
     [fault] = examine([stored(approved, "i")]).faults
     assert f"stream i: number '{number}' cannot be read" in fault
+
+
+def sold(many: int) -> Iterator[Stored]:
+    """A log of so many entries and approved invoices, made as it is read."""
+    for number in range(1, many + 1):
+        yield stored(posted(5, 5, f"GJ-2026-11-{number:06d}"), f"j{number}")
+        terms = invoice.Terms(customer_id="c", invoice_date=DAY, due_date=DAY, lines=())
+        yield stored(invoice.Created(invoice_id="i", currency="BDT", terms=terms), f"i{number}", 1)
+        approved = invoice.Approved(
+            number=f"INV-2026-11-23-{number:06d}", journal_id="j", approved_by="rahim"
+        )
+        yield stored(approved, f"i{number}", 2)
+
+
+def peak_bytes(many: int) -> int:
+    tracemalloc.start()
+    try:
+        examination = Examination()
+        control = Control(examination.found)
+        for one in sold(many):
+            examination.add(one)
+            control.add(one)
+        assert examination.finish().verdict == "pass"
+        control.finish()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_longer_log_takes_no_more_memory_but_for_eight_bytes_a_number() -> None:
+    peak_bytes(10)  # what is made once is made
+    assert peak_bytes(2000) - peak_bytes(500) < 1500 * 3 * 8 * 8, "far less than one event of each is kept"
 
 
 def post(serving: Serving, minor: str = "5.00") -> dict[str, str]:

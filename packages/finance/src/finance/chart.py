@@ -3,6 +3,7 @@
 Ids are made from the tenant and the code, so that posting rules name accounts by code and look nothing up.
 """
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -59,6 +60,7 @@ CONTROLS: Final = (RECEIVABLE, PAYABLE, CUSTOMER_ADVANCES, VENDOR_ADVANCES)
 """Accounts that must equal what customers and vendors owe or have paid in advance: only documents post to them."""
 
 
+@lru_cache(maxsize=10_000)
 def account_id(tenant_id: str, code: str) -> str:
     """The id of a standard account of this tenant."""
     return str(uuid5(UUID(tenant_id), f"account/{code}"))

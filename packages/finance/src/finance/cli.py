@@ -13,17 +13,21 @@ import click
 import msgspec
 import orjson
 
-from finance import proof
+from finance import fiscal, proof
 from finance.adapters.postgres import proving
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
-from finance.control import check
+from finance.company import Company, closed_on
+from finance.control import Control
 from finance.download import NotFetched, NotGiven, fetch
 from finance.events import UnknownEvent, decode
 from finance.graphql.federation import subgraph_of
 from finance.graphql.schema import schema_text
-from finance.verify import Findings, Stored, Unreadable, examine
-from finance.wiring import Settings, build
+from finance.ports import Fault
+from finance.refusal import Refused
+from finance.verify import Examination, Findings, Stored, Unreadable
+from finance.wiring import Settings, SystemClock, build
+from finance.wiring import seed as work_year
 from kit.database import UNREACHABLE, open_pool, place
 from kit.database import migrate as run_migrations
 from kit.serve import FAULT, REFUSED, ServiceFault, fail, run
@@ -144,10 +148,69 @@ def export(
     print(f"finance: wrote {where}")
 
 
+@commands.command()
+@click.option(
+    "--tenant", required=True, type=click.UUID, help="whose books; opened by migrate --tenants-file"
+)
+@click.option("--seed", "number", default=1, show_default=True, help="the same seed gives the same company")
+@click.option("--documents", default=1000, show_default=True, type=click.IntRange(20, 1_000_000))
+@click.option("--year", help="fiscal year such as FY2025-2026; the last that is over when not given")
+@click.option("--connections", default=4, show_default=True, type=click.IntRange(1, 32))
+@click.option("--anyway", is_flag=True, help="also where others have written to these books")
+@click.option("--json", "as_json", is_flag=True)
+def seed(
+    tenant: UUID,
+    number: int,
+    documents: int,
+    year: str | None,
+    connections: int,
+    *,
+    anyway: bool,
+    as_json: bool,
+) -> None:
+    """Fill a tenant's books with a believable company-year, by the commands that users have. Not in production.
+
+    Run again with the same values it goes on where it stopped, or says that all is there.
+    """
+    settings = read(Settings, "FINANCE")
+    last = fiscal.over(SystemClock().now().date())
+    told = year or last
+    try:
+        ended = fiscal.last_day(told)
+    except ValueError as error:
+        raise SettingsRefused(f"--year: {error}") from error
+    if ended > fiscal.last_day(last):
+        raise SettingsRefused(f"--year: expected a year that is over, {last} or before; found {told}")
+    company = Company(tenant_id=str(tenant), seed=number, documents=documents, fiscal_year=told)
+    days = (closed_on(ended) - company.first_on).days + 1
+    with click.progressbar(
+        length=days, label=f"finance: {told}", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        try:
+            done = asyncio.run(
+                work_year(
+                    settings, company, connections=connections, anyway=anyway, tell=lambda _: bar.update(1)
+                )
+            )
+        except Refused as error:
+            raise SettingsRefused(f"{error.code}: {error}") from error
+        except Fault as error:
+            raise ServiceFault(f"{error}; run it again, and it goes on from here") from error
+    if as_json:
+        print(orjson.dumps(done, option=orjson.OPT_INDENT_2).decode())
+    elif not done["commands"]:
+        print(f"finance: {told} is there already, all of it")
+    else:
+        print(f"finance: {told} is there; {done['commands']} commands, {done['written']} of them new")
+
+
 LOG = """
 SELECT tenant_id::text, stream_id::text, version, type, data::text FROM finance_log.events
 ORDER BY tenant_id, stream_id, version
 """
+COUNT = "SELECT count(*) FROM finance_log.events"
+FETCHED = 1000
+"""Events that are in memory at once."""
 
 
 @commands.command()
@@ -243,19 +306,28 @@ async def _with_database(settings: Settings, work: Callable[[Any], Coroutine[Any
 
 
 async def _examine(connection: Any, release: str | None) -> Findings:
+    """Read the log through a cursor, as it was at one moment: how much of it there is costs time and no memory."""
+    examination = Examination()
+    control = Control(examination.found)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        rows = await connection.fetch(LOG)
-        stored = [
-            Stored(
-                tenant_id=row["tenant_id"],
-                stream_id=row["stream_id"],
-                version=row["version"],
-                event=_event(row["type"], row["data"]),
-            )
-            for row in rows
-        ]
-        findings = examine(stored)
-        check(stored, findings)
+        shown = sys.stderr.isatty()
+        events = await connection.fetchval(COUNT) if shown else 0
+        with click.progressbar(
+            length=events, label="finance: events", file=sys.stderr, hidden=not shown
+        ) as bar:
+            async for row in connection.cursor(LOG, prefetch=FETCHED):
+                stored = Stored(
+                    tenant_id=row["tenant_id"],
+                    stream_id=row["stream_id"],
+                    version=row["version"],
+                    event=_event(row["type"], row["data"]),
+                )
+                examination.add(stored)
+                control.add(stored)
+                if examination.found.events % FETCHED == 0:
+                    bar.update(FETCHED)
+        findings = examination.finish()
+        control.finish()
         if release is not None:
             await _compare(connection, release, findings)
     return findings

@@ -5,7 +5,7 @@ transaction and must agree, per tenant, account and currency, in that currency a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final, get_args
 
 from finance import invoice, payment, posting, voucher
@@ -24,46 +24,64 @@ Place = tuple[str, str, str]
 """A tenant, an account and a currency."""
 
 
-def check(log: Iterable[Stored], found: Findings) -> None:
-    """Add a fault to the findings for every control account that is not what is open; and for what cannot be folded."""
-    owed: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
-    for tenant_id, state in folded(log, found):
-        for code, minor, base_minor in open_of(state):
-            sums = owed[tenant_id, account_id(tenant_id, code), state.currency]
+class Control:
+    """Folds invoices, vouchers and payments of a log, one at a time, and sums what each says is open at its end.
+
+    The events of a stream follow each other, as in `verify.Examination`. Faults go to `found`.
+    """
+
+    def __init__(self, found: Findings) -> None:
+        self._found = found
+        self._owed: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
+        self._stream: tuple[str, str] = ("", "")
+        self._state: Any = None
+
+    def add(self, stored: Stored) -> None:
+        if not isinstance(stored.event, OPENED):
+            return
+        if (stored.tenant_id, stored.stream_id) != self._stream:
+            self._sum()
+            self._stream, self._state = (stored.tenant_id, stored.stream_id), None
+        try:
+            self._state = evolve(self._state, stored.event)
+        except AssertionError:
+            told = f"stream {stored.stream_id}: version {stored.version} cannot be folded"
+            self._found.tell(STREAMS, told)
+
+    def _sum(self) -> None:
+        """Add what the stream that ends here says is open."""
+        tenant_id, _ = self._stream
+        for code, minor, base_minor in open_of(self._state):
+            sums = self._owed[tenant_id, account_id(tenant_id, code), self._state.currency]
             sums[0] += minor
             sums[1] += base_minor
-    places = {place for place in found.lines if place[1] in posting.controls(place[0])} | owed.keys()
-    for tenant_id, one, currency in sorted(places):
-        place = (tenant_id, one, currency)
-        found.looked[CONTROLS] += 1
-        for said, held, unit in (
-            (owed[place][0], found.lines.get(place, 0), currency),
-            (owed[place][1], found.base_lines.get(place, 0), BASE),
-        ):
-            if said != held:
-                found.tell(
-                    CONTROLS,
-                    f"tenant {tenant_id}: control account {one} holds {plain(held, unit)} {unit}"
-                    f" of entries in {currency}, but documents say {plain(said, unit)}",
-                )
+
+    def finish(self) -> None:
+        """Add a fault for every control account that is not what is open. Called once, after the last event."""
+        self._sum()
+        found, owed = self._found, self._owed
+        places = {place for place in found.lines if place[1] in posting.controls(place[0])} | owed.keys()
+        for tenant_id, one, currency in sorted(places):
+            place = (tenant_id, one, currency)
+            found.looked[CONTROLS] += 1
+            for said, held, unit in (
+                (owed[place][0], found.lines.get(place, 0), currency),
+                (owed[place][1], found.base_lines.get(place, 0), BASE),
+            ):
+                if said != held:
+                    found.tell(
+                        CONTROLS,
+                        f"tenant {tenant_id}: control account {one} holds {plain(held, unit)} {unit}"
+                        f" of entries in {currency}, but documents say {plain(said, unit)}",
+                    )
 
 
-def folded(log: Iterable[Stored], found: Findings) -> Iterator[tuple[str, Any]]:
-    """The last state of every invoice, voucher and payment, by tenant; the log is in the order of streams."""
-    stream, state = ("", ""), None
+def check(log: Iterable[Stored], found: Findings) -> None:
+    """Add a fault to the findings for every control account that is not what is open; and for what cannot be folded."""
+    control = Control(found)
     for stored in log:
-        if not isinstance(stored.event, OPENED):
-            continue
-        if (stored.tenant_id, stored.stream_id) != stream:
-            if state is not None:
-                yield stream[0], state
-            stream, state = (stored.tenant_id, stored.stream_id), None
-        try:
-            state = evolve(state, stored.event)
-        except AssertionError:
-            found.tell(STREAMS, f"stream {stored.stream_id}: version {stored.version} cannot be folded")
-    if state is not None:
-        yield stream[0], state
+        control.add(stored)
+    control.finish()
 
 
 def open_of(state: Any) -> list[tuple[str, int, int]]:

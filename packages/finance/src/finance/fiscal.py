@@ -42,6 +42,11 @@ def last_day(fiscal_year: str) -> date:
     return date(first_day(fiscal_year).year + 1, FIRST_MONTH - 1, 30)
 
 
+def over(day: date) -> str:
+    """The last fiscal year that is over on a day."""
+    return year(first_day(year(day)) - timedelta(days=1))
+
+
 def periods(fiscal_year: str) -> list[str]:
     """The twelve periods of a fiscal year, in order.
 

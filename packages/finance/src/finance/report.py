@@ -33,7 +33,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """What one line of a posted entry did to an account on a day."""
+    """What one line of a posted entry did to an account on a day.
+
+    `position` and `place` are where the entry stands in the log and the line in it: a day is in their order.
+    """
 
     account_id: str
     day: date
@@ -44,10 +47,17 @@ class Movement:
     description: str
     document_id: str | None = None
     partner_id: str | None = None
+    position: int = 0
+    place: int = 0
 
     @property
     def net_minor(self) -> int:
         return self.debit_minor - self.credit_minor
+
+    @property
+    def at(self) -> tuple[date, int, int]:
+        """Its place in the order of movements, which never changes."""
+        return self.day, self.position, self.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,9 @@ Recomputes everything from events and compares: debits equal credits per tenant 
 gaps, numbers without gaps, and the read models of a release against the log.
 """
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -84,35 +85,64 @@ class Findings:
         }
 
 
-def examine(log: Iterable[Stored]) -> Findings:
-    """Read the whole log once, in the order of each stream's versions."""
-    found = Findings()
-    versions: dict[tuple[str, str], int] = defaultdict(int)
-    numbers: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for stored in log:
+class Examination:
+    """Reads a log event by event and keeps sums, not events: what it holds grows with accounts and series alone, but
+    for eight bytes a number. The events of a stream follow each other, in the order of their versions.
+    """
+
+    def __init__(self) -> None:
+        self.found = Findings()
+        self._stream, self._version = ("", ""), 0
+        self._numbers: dict[tuple[str, str, str], array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, stored: Stored) -> None:
+        found, stream = self.found, (stored.tenant_id, stored.stream_id)
         found.events += 1
         found.looked[STREAMS] += 1
-        stream = (stored.tenant_id, stored.stream_id)
-        if stored.version != versions[stream] + 1:
-            told = f"stream {stored.stream_id}: version {stored.version} follows {versions[stream]}"
+        if stream != self._stream:
+            self._stream, self._version = stream, 0
+        if stored.version != self._version + 1:
+            told = f"stream {stored.stream_id}: version {stored.version} follows {self._version}"
             found.tell(STREAMS, told)
-        versions[stream] = stored.version
-        _count(found, numbers, stored)
-    for (tenant, currency), (debit, credit) in found.sums.items():
-        if debit != credit:
-            difference = plain(debit - credit, currency)
-            found.tell(DEBITS, f"tenant {tenant}: debits less credits is {difference} {currency}")
-    for tenant, difference_minor in found.base_sums.items():
-        if difference_minor:
-            difference = plain(difference_minor, BASE)
-            found.tell(DEBITS, f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
-    for (tenant, series, year), drawn in numbers.items():
-        if sorted(drawn) != list(range(1, len(drawn) + 1)):
-            found.tell(NUMBERS, f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
-    return found
+        self._version = stored.version
+        _count(found, self._numbers, stored)
+
+    def finish(self) -> Findings:
+        """What the whole log adds up to. Called once, after the last event."""
+        found = self.found
+        for (tenant, currency), (debit, credit) in found.sums.items():
+            if debit != credit:
+                difference = plain(debit - credit, currency)
+                found.tell(DEBITS, f"tenant {tenant}: debits less credits is {difference} {currency}")
+        for tenant, difference_minor in found.base_sums.items():
+            if difference_minor:
+                difference = plain(difference_minor, BASE)
+                found.tell(DEBITS, f"tenant {tenant}: debits less credits are worth {difference} {BASE}")
+        for (tenant, series, year), drawn in self._numbers.items():
+            if not without_gaps(drawn):
+                found.tell(NUMBERS, f"tenant {tenant}: {series} numbers of {year} have gaps or repeat")
+        return found
 
 
-def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stored: Stored) -> None:
+def without_gaps(drawn: Sequence[int]) -> bool:
+    """Whether these are the numbers from 1 to how many they are, in whatever order."""
+    seen = bytearray(len(drawn) + 1)
+    for one in drawn:
+        if not 1 <= one <= len(drawn) or seen[one]:
+            return False
+        seen[one] = 1
+    return True
+
+
+def examine(log: Iterable[Stored]) -> Findings:
+    """Read the whole log once."""
+    examination = Examination()
+    for stored in log:
+        examination.add(stored)
+    return examination.finish()
+
+
+def _count(found: Findings, numbers: dict[tuple[str, str, str], "array[int]"], stored: Stored) -> None:
     match stored.event:
         case Unreadable(why):
             found.tell(STREAMS, f"stream {stored.stream_id}: version {stored.version} cannot be read ({why})")
@@ -138,7 +168,7 @@ def _count(found: Findings, numbers: dict[tuple[str, str, str], list[int]], stor
 
 def _number(
     found: Findings,
-    numbers: dict[tuple[str, str, str], list[int]],
+    numbers: dict[tuple[str, str, str], "array[int]"],
     stored: Stored,
     number: str,
     day: date | None,

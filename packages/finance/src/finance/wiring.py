@@ -1,11 +1,13 @@
 """Settings become objects here and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import aiohttp
 from starlette.applications import Starlette
@@ -16,15 +18,18 @@ from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views
 from finance.app import application
+from finance.company import Company
 from finance.graphql.context import Service
 from finance.graphql.cost import COST_LIMIT, DEPTH_LIMIT, Limits
 from finance.graphql.execution import Executor
 from finance.graphql.schema import build as build_schema
 from finance.handle import Books
 from finance.ids import new_id
+from finance.ports import Caller
+from finance.seeding import Calendar, Seeder, Tell
 from kit.database import open_pool
 from kit.serve import ServiceFault
-from kit.settings import secret
+from kit.settings import SettingsRefused, secret
 from kit.telemetry import configure_logging
 from kit.tokens import TokenVerifier
 
@@ -147,3 +152,51 @@ async def build(settings: Settings) -> ASGIApp:
         checks={"event store": store.answer, "read models": projector.answer, "token keys": verifier.ready},
         lifespan=lifespan,
     )
+
+
+class Unasked:
+    """Stands for master data where nobody may be asked: names are unknown, and records are taken on trust."""
+
+    async def find(self, _caller: Caller, _kind: str, _ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        return {}
+
+    async def exists(self, _caller: Caller, _kind: str, _record_id: str) -> bool | None:
+        return None
+
+
+async def seed(
+    settings: Settings, company: Company, *, connections: int, anyway: bool, tell: Tell
+) -> dict[str, object]:
+    """Work a made-up company's year; how many commands were given, by what they answered, and how many wrote.
+
+    Raises:
+        SettingsRefused: in production, or where others have written to these books.
+        ServiceFault: the database does not answer.
+        Refused: the rules say no to a command, or there are no such books.
+        Fault: the database went away meanwhile.
+    """
+    if settings.deployment == "production":
+        raise SettingsRefused(
+            "seed: these are production's settings; set FINANCE_DEPLOYMENT=laptop elsewhere"
+        )
+    require(settings, "database_url")
+    pool = await open_pool(
+        settings.database_url, setting="FINANCE_DATABASE_URL", size=connections, name="finance seed"
+    )
+    store, calendar, written = PostgresStore(pool), Calendar(company.first_on), Counter[str]()
+    store.listeners.append(lambda tenant_id, positions: written.update([tenant_id] if positions else []))
+    try:
+        if not anyway and await store.used_by_others(company.tenant_id, company.prefix):
+            raise SettingsRefused(
+                f"seed: others have written to the books of {company.tenant_id}; --anyway adds"
+            )
+        books = Books(store=store, masterdata=Unasked(), clock=calendar, new_id=new_id)
+        seeder = Seeder(books=books, calendar=calendar, company=company, connections=connections)
+        await seeder.work(partial(store.answered, company.tenant_id), tell)
+    finally:
+        await pool.close()
+    return {
+        "commands": seeder.given.total(),
+        "written": written.total(),
+        "answers": dict(sorted(seeder.given.items())),
+    }

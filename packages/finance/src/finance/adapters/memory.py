@@ -9,7 +9,7 @@ an event loop, or a simulation with a seed.
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -218,9 +218,9 @@ class MemoryBook:
                 if row.tenant_id == self._tenant_id and row.kind == kind:
                     yield row
 
-    async def authors(self, stream_id: str) -> frozenset[str]:
+    async def authors(self, stream_id: str, of: Collection[str] = ()) -> frozenset[str]:
         await self._store.turn()
-        return frozenset(row.actor for row in self._rows_of(stream_id))
+        return frozenset(row.actor for row in self._rows_of(stream_id) if not of or row.type in of)
 
     async def draw(self, series: str, fiscal_year: str) -> int:
         await self._store.turn()

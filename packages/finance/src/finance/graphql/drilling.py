@@ -5,7 +5,7 @@ from typing import Any
 from ariadne import ObjectType
 
 from finance import approval, inquiry, origin
-from finance.adapters.postgres.drilling import cursor_of, place_of
+from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, decode
 from finance.graphql import shape
@@ -43,12 +43,12 @@ async def figure_entries(_: object, info: Info, *, figure: str, first: int, afte
     return {
         "amount": shape.money(asked.sign * net, asked.currency),
         "totalCount": count,
-        "nodes": [moved(one, asked) for _place, one in page],
+        "nodes": [moved(one, asked) for one in page],
         "pageInfo": {
             "hasNextPage": len(found) > first,
             "hasPreviousPage": after is not None,
-            "startCursor": cursor_of(page[0][0]) if page else None,
-            "endCursor": cursor_of(page[-1][0]) if page else None,
+            "startCursor": place_cursor(page[0].at) if page else None,
+            "endCursor": place_cursor(page[-1].at) if page else None,
         },
     }
 

@@ -71,8 +71,14 @@ def connection(
     count: Callable[[], Awaitable[int]],
 ) -> shape.Shown:
     """A page. `found` has one more than the page when another follows; what is on all pages is counted when asked."""
-    page = found[:first]
-    edges = [{"cursor": cursor(kind, key), "node": SHOWN[kind](state, today)} for key, state in page]
+    edges = [{"cursor": cursor(kind, key), "node": SHOWN[kind](state, today)} for key, state in found[:first]]
+    return paged(edges, more=len(found) > first, after=after, count=count)
+
+
+def paged(
+    edges: list[shape.Shown], *, more: bool, after: str | None, count: Callable[[], Awaitable[int]]
+) -> shape.Shown:
+    """A page of edges, each with its cursor and its node."""
 
     async def counted(_: Info) -> int:
         return await count()
@@ -81,7 +87,7 @@ def connection(
         "nodes": [edge["node"] for edge in edges],
         "edges": edges,
         "pageInfo": {
-            "hasNextPage": len(found) > first,
+            "hasNextPage": more,
             "hasPreviousPage": after is not None,
             "startCursor": edges[0]["cursor"] if edges else None,
             "endCursor": edges[-1]["cursor"] if edges else None,

@@ -21,6 +21,7 @@ NEEDED: Final = {
     "vatSummary": "report:read",
     "entriesKnownLater": "report:read",
     "figureEntries": "report:read",
+    "entriesKnownLaterConnection": "report:read",
     "invoice": "invoice:read",
     "invoices": "invoice:read",
     "invoicesConnection": "invoice:read",

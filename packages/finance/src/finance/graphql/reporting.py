@@ -1,7 +1,7 @@
 """Resolvers of reports: each by effective date, and as known on a record date."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from ariadne import ObjectType
@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from finance import cashflow, inquiry, report
 from finance.account import DEBIT_NORMAL
+from finance.adapters.postgres.listing import cursor, key_of, place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, Known, encode, normal_sign
 from finance.graphql import shape
+from finance.graphql.listing import paged
 from finance.graphql.reading import Info, allowed, query
 from finance.inquiry import before, within
 from finance.money import BASE
@@ -21,6 +23,9 @@ from finance.settlement import SALES
 
 __all__ = ["partner_types", "query"]
 Given = dict[str, Any]
+LATER = "later"
+"""What cursors of entries that became known later are bound to."""
+
 partner_types = [ObjectType("PartnerAge"), ObjectType("Statement")]
 EARNED: tuple[Known, Known] = ("REVENUE", "EXPENSE")
 BUCKETS = ("notDue", "days1To30", "days31To60", "days61To90", "over90")
@@ -69,24 +74,47 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
     tenant, views = context.caller.tenant_id, context.service.views
     window = within(input.get("from"), input["to"], input.get("knownOn"))
     limit, offset = page_of(input["limit"], input["offset"])
+    which = {"account_ids": [found.id], "currency": currency}
     opening = 0
     if window.first is not None:
-        opening, _count = await views.moved_minor(
-            tenant, [found.id], currency=currency, window=before(window, window.first)
-        )
-    net, count = await views.moved_minor(tenant, [found.id], currency=currency, window=window)
-    skipped, _count = await views.moved_minor(
-        tenant, [found.id], currency=currency, window=window, limit=offset
-    )
-    page = await views.movements(
-        tenant, [found.id], currency=currency, window=window, limit=limit, offset=offset
-    )
+        opening, _count = await views.moved_minor(tenant, **which, window=before(window, window.first))
+
+    async def movements(_: Info) -> list[shape.Shown]:
+        skipped, _count = await views.moved_minor(tenant, **which, window=window, limit=offset)
+        page = await views.movements(tenant, **which, window=window, limit=limit, offset=offset)
+        return [step(one, currency) for one in report.ledger(opening + skipped, page)]
+
+    async def walked(_: Info, *, first: int, after: str | None = None) -> shape.Shown:
+        first, _offset = page_of(first, 0)
+        place, passed = None, 0
+        if after is not None:
+            place = place_of(after)
+            passed, _count = await views.moved_minor(tenant, **which, window=window, until=place)
+        page = await views.movements(tenant, **which, window=window, after=place, limit=first + 1)
+        edges = [
+            {
+                "cursor": place_cursor(one.movement.at),
+                "node": step(one, currency),
+            }
+            for one in report.ledger(opening + passed, page[:first])
+        ]
+        return paged(edges, more=len(page) > first, after=after, count=lambda: count(info))
+
+    async def count(_: Info) -> int:
+        _net, many = await views.moved_minor(tenant, **which, window=window)
+        return many
+
+    async def closing(_: Info) -> shape.Shown:
+        net, _count = await views.moved_minor(tenant, **which, window=window)
+        return shape.money(opening + net, currency)
+
     return {
         "account": shape.account(found),
         "openingBalance": shape.money(opening, currency),
-        "movements": [step(one, currency) for one in report.ledger(opening + skipped, page)],
+        "movements": movements,
+        "movementsConnection": walked,
         "count": count,
-        "closingBalance": shape.money(opening + net, currency),
+        "closingBalance": closing,
     }
 
 
@@ -249,13 +277,40 @@ async def statement(_: object, info: Info, *, input: Given) -> Any:
 async def entries_known_later(
     _: object, info: Info, *, asOf: date, knownOn: date, limit: int, offset: int
 ) -> Any:
-    context = allowed(info)
-    known = within(None, asOf, knownOn).known
-    assert known is not None, "the schema demands a record date"  # noqa: S101 - a bug, not a refusal
+    context, known = allowed(info), instant(asOf, knownOn)
+    limit, offset = page_of(limit, offset)
     found = await context.service.views.known_later(
         context.caller.tenant_id, last=asOf, known=known, limit=limit, offset=offset
     )
-    return [shape.journal(state) for state in found]
+    return [shape.journal(state) for _, state in found]
+
+
+@query.field("entriesKnownLaterConnection")
+async def entries_known_later_walked(
+    _: object, info: Info, *, asOf: date, knownOn: date, first: int, after: str | None = None
+) -> Any:
+    context, known = allowed(info), instant(asOf, knownOn)
+    tenant, views = context.caller.tenant_id, context.service.views
+    first, _offset = page_of(first, 0)
+    place = None if after is None else key_of(LATER, after)
+    assert not isinstance(place, str), "entries stand at numbers"  # noqa: S101 - a bug, not a refusal
+    found = await views.known_later(tenant, last=asOf, known=known, limit=first + 1, after=place)
+    edges = [
+        {"cursor": cursor(LATER, position), "node": shape.journal(state)} for position, state in found[:first]
+    ]
+    return paged(
+        edges,
+        more=len(found) > first,
+        after=after,
+        count=lambda: views.count_known_later(tenant, last=asOf, known=known),
+    )
+
+
+def instant(as_of: date, known_on: date) -> datetime:
+    """The last one that counts of a record date, which the schema demands."""
+    known = within(None, as_of, known_on).known
+    assert known is not None, "the schema demands a record date"  # noqa: S101 - a bug, not a refusal
+    return known
 
 
 async def partner(shown: Given, info: Info) -> Any:

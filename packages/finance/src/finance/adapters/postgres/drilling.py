@@ -2,34 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from finance.adapters.postgres.listing import Values, cursor, key_of
+from finance.adapters.postgres.listing import Place, Values
 from finance.figure import Figure
 from finance.money import BASE
-from finance.refusal import CursorMalformed
 from finance.taxation import TOGETHER
-
-Place = tuple[date, int, int]
-"""Where a movement stands: its day, its entry's place in the log, its line. It never changes."""
-
-
-def place_of(text: str) -> Place:
-    """The place that a cursor was made of.
-
-    Raises:
-        CursorMalformed: no page of entries gave it.
-    """
-    day, number, line = (*str(key_of("entry", text)).split("/"), "", "")[:3]
-    try:
-        return date.fromisoformat(day), int(number), int(line)
-    except ValueError:
-        raise CursorMalformed(f"Found '{text[:40]}'.") from None
-
-
-def cursor_of(place: Place) -> str:
-    return cursor("entry", "/".join(map(str, place)))
-
 
 KIND_OF_ENTRY = "coalesce(o.journal_type, m.journal_type)"
 ORIGINAL = " LEFT JOIN {schema}.journal o ON o.tenant_id = m.tenant_id AND o.id = m.original_id"

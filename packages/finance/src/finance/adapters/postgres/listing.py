@@ -6,7 +6,6 @@ moves. The key is of the log and not of a release, so that a walk begun on one r
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,8 @@ from typing import Final
 from finance.refusal import CursorMalformed
 
 Key = int | str
+Place = tuple[date, int, int]
+"""Where a movement stands in its account: its day, its entry's place in the log, its line."""
 Values = tuple[object, ...]
 DOCUMENTS: Final = ("invoice", "voucher")
 UNPAID: Final = "('APPROVED', 'PARTIALLY_PAID')"
@@ -23,6 +24,7 @@ HIGHEST: Final = "\U0010ffff"
 """Sorts behind every text that begins alike."""
 LONGEST_CURSOR: Final = 100
 LARGEST_POSITION: Final = 2**63 - 1
+LARGEST_LINE: Final = 2**31 - 1
 
 
 def cursor(kind: str, key: Key) -> str:
@@ -37,12 +39,46 @@ def key_of(kind: str, text: str) -> Key:
         CursorMalformed: this list gave no such cursor.
     """
     try:
-        padded = text[:LONGEST_CURSOR] + "=" * (-len(text) % 4)
-        found, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition(":")
-        place: Key = key if kind in {"account", "entry"} else int(key)
-    except (binascii.Error, ValueError):
-        found, place = "", 0
-    if found != kind or (isinstance(place, int) and not 0 <= place <= LARGEST_POSITION):
+        key = decoded(kind, text)
+        place: Key = key if kind == "account" else int(key)
+    except ValueError:
+        place = -1
+    if isinstance(place, int) and not 0 <= place <= LARGEST_POSITION:
+        raise CursorMalformed(f"Found '{text[:40]}'.")
+    return place
+
+
+def decoded(kind: str, text: str) -> str:
+    """The key in a cursor of this kind.
+
+    Raises:
+        ValueError: it is of another kind, or was never given.
+    """
+    padded = text[:LONGEST_CURSOR] + "=" * (-len(text) % 4)
+    found, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition(":")
+    if found != kind:
+        raise ValueError(found)
+    return key
+
+
+def place_cursor(place: Place) -> str:
+    """As `cursor`, of a movement."""
+    day, position, line = place
+    return cursor("movement", f"{day.isoformat()}/{position}/{line}")
+
+
+def place_of(text: str) -> Place:
+    """What `place_cursor` made it of.
+
+    Raises:
+        CursorMalformed: no list of movements gave such a cursor.
+    """
+    try:
+        day, position, line = decoded("movement", text).split("/")
+        place = date.fromisoformat(day), int(position), int(line)
+    except ValueError:
+        place = date.min, -1, -1
+    if not (0 <= place[1] <= LARGEST_POSITION and 0 <= place[2] <= LARGEST_LINE):
         raise CursorMalformed(f"Found '{text[:40]}'.")
     return place
 

@@ -86,8 +86,7 @@ SELECT DISTINCT stream_id::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
 """
 CORRECTIONS = """
-SELECT DISTINCT stream_id::text FROM finance_log.events
-WHERE tenant_id = finance_log.tenant() AND kind = 'voucher' AND data->'terms'->>'corrects_id' = $1
+SELECT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = 'corrects/' || $1
 """
 NETS = """
 SELECT line->>'account_id' AS account_id, data->>'currency' AS currency,
@@ -105,6 +104,12 @@ GROUP BY 1, 2
 REMEMBER = """
 INSERT INTO finance_log.answers (tenant_id, key, digest, kind, state)
 VALUES (finance_log.tenant(), $1, $2, $3, $4::text::jsonb)
+"""
+ANSWERED = (
+    "SELECT key FROM finance_log.answers WHERE tenant_id = finance_log.tenant() AND key = ANY($1::text[])"
+)
+OTHERS = """
+SELECT EXISTS (SELECT FROM finance_log.answers WHERE tenant_id = finance_log.tenant() AND NOT starts_with(key, $1))
 """
 CLAIM = """
 INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id) VALUES (finance_log.tenant(), $1, $2, $3)
@@ -142,6 +147,12 @@ class PostgresBook:
         if row["digest"] != digest:
             raise IdempotencyKeyReused(f"Found '{key}'.")
         return row["kind"], STATES[row["kind"]].decode(row["state"])
+
+    async def answered(self, keys: Sequence[str]) -> frozenset[str]:
+        return frozenset(row["key"] for row in await self._connection.fetch(ANSWERED, list(keys)))
+
+    async def used_by_others(self, prefix: str) -> bool:
+        return bool(await self._connection.fetchval(OTHERS, prefix))
 
     async def load(self, kind: str, ids: Sequence[str]) -> Mapping[str, Any]:
         states: dict[str, Any] = {}
@@ -230,6 +241,16 @@ class PostgresStore:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         for listener in self.listeners:
             listener(tenant_id, book.written)
+
+    async def answered(self, tenant_id: str, keys: Sequence[str]) -> frozenset[str]:
+        """Which of these idempotency keys were used."""
+        async with self.book(tenant_id) as book:
+            return await book.answered(keys)
+
+    async def used_by_others(self, tenant_id: str, prefix: str) -> bool:
+        """Whether a command was worked whose key does not begin so."""
+        async with self.book(tenant_id) as book:
+            return await book.used_by_others(prefix)
 
     async def answer(self) -> None:
         """Whether the log can be read; for the health check."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import orjson
 
-from finance.adapters.postgres.drilling import Drill, Place
-from finance.adapters.postgres.listing import Key, Listing
+from finance.adapters.postgres.drilling import Drill
+from finance.adapters.postgres.listing import Key, Listing, Place
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
 from finance.ids import is_uuid
@@ -46,6 +46,8 @@ FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND ($2::text IS N
     AND ($3::date IS NULL OR m.effective_date >= $3) AND ($4::date IS NULL OR m.effective_date <= $4)
     AND ($5::timestamptz IS NULL OR m.posted_at <= $5) AND ($6::text IS NULL OR m.currency = $6)
 """
+BEYOND = " AND ($7::date IS NULL OR (m.effective_date, m.position, m.place) {side} ($7, $8::bigint, $9::int))"
+"""What of `MOVED` stands after a place, or up to it."""
 TAXED = """
 SELECT m.account_id, m.tax_code, coalesce(o.journal_type, m.journal_type) AS journal_type,
     sum(m.base_debit_minor - m.base_credit_minor) AS net
@@ -69,7 +71,7 @@ FROM {schema}.movement m WHERE ($1::text IS NULL OR m.account_id = $1)
 """
 ALL_MOVED = f"""
 SELECT m.account_id, m.effective_date, m.{{base}}debit_minor AS debit, m.{{base}}credit_minor AS credit,
-    m.journal_id::text, m.number, m.description, m.document_id, m.partner_id
+    m.journal_id::text, m.number, m.description, m.document_id, m.partner_id, m.position, m.place
 {ALL_OF.replace("WHERE", "JOIN {schema}.account a ON a.tenant_id = m.tenant_id AND a.id::text = m.account_id WHERE")}
 ORDER BY a.code, m.effective_date, m.position, m.place
 """
@@ -93,9 +95,13 @@ FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND m.effective_da
 GROUP BY 1, 2 HAVING sum(m.base_debit_minor - m.base_credit_minor) <> 0
 """
 LATER = """
-SELECT j.state::text FROM {schema}.journal j WHERE EXISTS (SELECT FROM {schema}.movement m
+SELECT j.position, j.state::text FROM {schema}.journal j WHERE EXISTS (SELECT FROM {schema}.movement m
     WHERE m.tenant_id = j.tenant_id AND m.journal_id = j.id AND m.effective_date <= $3 AND m.posted_at > $4)
+    AND ($5::bigint IS NULL OR j.position > $5)
 ORDER BY j.position LIMIT $1 OFFSET $2
+"""
+LATER_COUNT = """
+SELECT count(DISTINCT m.journal_id) AS count FROM {schema}.movement m WHERE m.effective_date <= $1 AND m.posted_at > $2
 """
 HOLDINGS = """
 SELECT b.account_id, sum(CASE WHEN a.state->>'currency' = $2 THEN b.base_debit_minor - b.base_credit_minor
@@ -156,6 +162,8 @@ def movement(row: asyncpg.Record) -> Movement:
         description=row["description"],
         document_id=row["document_id"],
         partner_id=row["partner_id"],
+        position=row["position"],
+        place=row["place"],
     )
 
 
@@ -330,6 +338,7 @@ class Views:
         currency: str,
         window: Window,
         partner_id: str | None = None,
+        after: Place | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Movement]:
@@ -338,9 +347,10 @@ class Views:
         rows = await self._fetch(
             tenant_id,
             f"SELECT m.account_id, m.effective_date, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit,"
-            f" m.journal_id::text, m.number, m.description, m.document_id, m.partner_id {MOVED} {IN_ORDER}"
-            " LIMIT $7 OFFSET $8",
+            " m.journal_id::text, m.number, m.description, m.document_id, m.partner_id, m.position, m.place"
+            f" {MOVED}{BEYOND.format(side='>')} {IN_ORDER} LIMIT $10 OFFSET $11",
             *moved(account_ids, currency, window, partner_id),
+            *(after or (None, None, None)),
             limit,
             offset,
         )
@@ -384,26 +394,31 @@ class Views:
         currency: str,
         window: Window,
         partner_id: str | None = None,
+        until: Place | None = None,
         limit: int | None = None,
     ) -> tuple[int, int]:
-        """Debits less credits of such movements, or of the first of them, and how many they are."""
+        """Debits less credits of such movements, or of the first of them, and how many they are.
+
+        `until` counts those up to a place, itself included.
+        """
         base = "base_" if currency == BASE else ""
         [row] = await self._fetch(
             tenant_id,
             f"SELECT coalesce(sum(net), 0) AS net, count(*) AS count FROM (SELECT m.{base}debit_minor"  # noqa: S608 - as above
-            f" - m.{base}credit_minor AS net {MOVED} {IN_ORDER} LIMIT $7) moved",
+            f" - m.{base}credit_minor AS net {MOVED}{BEYOND.format(side='<=')} {IN_ORDER} LIMIT $10) moved",
             *moved(account_ids, currency, window, partner_id),
+            *(until or (None, None, None)),
             limit,
         )
         return int(row["net"]), row["count"]
 
     async def drilled(
         self, tenant_id: str, drill: Drill, *, after: Place | None, limit: int
-    ) -> list[tuple[Place, Movement]]:
-        """The next movements of a figure, in the order of days, with the places they stand at."""
+    ) -> list[Movement]:
+        """The next movements of a figure, in the order of days."""
         query, values = drill.page(after, limit)
         rows = await self._fetch(tenant_id, query, *values)
-        return [((row["effective_date"], row["position"], row["place"]), movement(row)) for row in rows]
+        return [movement(row) for row in rows]
 
     async def drilled_minor(self, tenant_id: str, drill: Drill) -> tuple[int, int]:
         """Debits less credits of all movements of a figure, and how many they are."""
@@ -459,11 +474,23 @@ class Views:
         ]
 
     async def known_later(
-        self, tenant_id: str, *, last: date, known: datetime, limit: int, offset: int
-    ) -> list[Any]:
-        """Entries of days up to `last` that were posted after `known`, in the order of the log."""
-        rows = await self._fetch(tenant_id, LATER, *page_of(limit, offset), last, known)
-        return [STATES["journal"].decode(row["state"]) for row in rows]
+        self,
+        tenant_id: str,
+        *,
+        last: date,
+        known: datetime,
+        limit: int,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> list[tuple[int, Any]]:
+        """Entries of days up to `last` that were posted after `known`, with their places, in the order of the log."""
+        rows = await self._fetch(tenant_id, LATER, limit, offset, last, known, after)
+        return [(row["position"], STATES["journal"].decode(row["state"])) for row in rows]
+
+    async def count_known_later(self, tenant_id: str, *, last: date, known: datetime) -> int:
+        """How many these are."""
+        [row] = await self._fetch(tenant_id, LATER_COUNT, last, known)
+        return int(row["count"])
 
     async def holdings(self, tenant_id: str, account_ids: Sequence[str]) -> dict[str, int]:
         """Debits less credits of these accounts, in minor units of each account's currency."""

@@ -20,8 +20,3 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON finance_log.seals
 CREATE TRIGGER never_emptied BEFORE TRUNCATE ON finance_log.seals
     FOR EACH STATEMENT EXECUTE FUNCTION finance_log.refuse_change();
 GRANT SELECT, INSERT ON finance_log.seals TO finance_projector;
-
--- What corrects a document is asked for before it is cancelled or corrected again. Writers wait while the index is made:
--- one reading of the log.
-CREATE INDEX vouchers_by_corrected ON finance_log.events (tenant_id, (data->'terms'->>'corrects_id'))
-    WHERE kind = 'voucher' AND data->'terms'->>'corrects_id' IS NOT NULL;

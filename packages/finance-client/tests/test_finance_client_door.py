@@ -1,0 +1,262 @@
+"""How the client asks: again with the same key when the world says no, not again when the rules do, never for ever."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from finance_client import (
+    Denied,
+    Finance,
+    InvoiceFilter,
+    NewAccount,
+    NewPayment,
+    Refused,
+    Retry,
+    Unavailable,
+    Unreadable,
+)
+
+ACCOUNT = {
+    "id": "a",
+    "accountCode": "1000",
+    "accountName": "Cash",
+    "accountType": "ASSET",
+    "currency": "BDT",
+    "isActive": True,
+    "balance": {"amount": "12345678901234567.89", "currency": "BDT"},
+    "parentAccountId": None,
+}
+MADE = {"data": {"createAccount": {"__typename": "Account", **ACCOUNT}}}
+NEW = NewAccount(account_code="1000", account_name="Cash", account_type="ASSET")
+
+
+@dataclass
+class Service:
+    """Answers with these statuses and bodies, one after the other; the last again and again. None cuts the line."""
+
+    answers: list[tuple[int, object] | None]
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def next(self) -> tuple[int, object] | None:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def handler(service: Service) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            service.asked.append(json.loads(body))
+            service.tokens.append(self.headers["authorization"])
+            told = service.next()
+            if told is None:
+                self.close_connection = True
+                return
+            status, value = told
+            encoded = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("content-length", str(len(encoded)))
+            self.end_headers()
+            self.wfile.write(encoded)
+
+        def log_message(self, *_: object) -> None:
+            """Stay quiet."""
+
+    return Handler
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service([(200, MADE)])
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler(made)) as server:
+        made.url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield made
+        server.shutdown()
+
+
+@dataclass
+class Patience:
+    """A clock of its own: remembers the pauses and waits for none."""
+
+    slept: list[float] = field(default_factory=list)
+
+    def client(self, service: Service, attempts: int = 3) -> Finance:
+        tokens = iter(f"t{number}" for number in range(100))
+        keys = iter(f"k{number}" for number in range(100))
+        return Finance(
+            service.url + "/",
+            token=lambda: next(tokens),
+            retry=Retry(attempts=attempts, first_pause_s=0.1, longest_pause_s=0.3),
+            timeout_s=5,
+            sleep=self.slept.append,
+            chance=lambda: 0.5,
+            new_key=lambda: next(keys),
+        )
+
+
+@pytest.fixture
+def patience() -> Patience:
+    return Patience()
+
+
+def test_amounts_are_exact(service: Service, patience: Patience) -> None:
+    made = patience.client(service).create_account(NEW)
+    assert made.balance.amount == Decimal("12345678901234567.89")
+    assert made.parent_account_id is None
+
+
+def test_money_is_sent_as_text_and_what_is_not_given_is_not_sent(
+    service: Service, patience: Patience
+) -> None:
+    new = NewPayment(
+        amount=Decimal("0.10"), payment_method="CASH", payment_date=date(2026, 11, 23), invoice_id="i"
+    )
+    service.answers = [
+        (200, {"data": {"createPayment": {"__typename": "Refusal", "code": "c", "message": "m"}}})
+    ]
+    with pytest.raises(Refused):
+        patience.client(service).create_payment(new)
+    assert service.asked[0]["variables"] == {
+        "input": {"amount": "0.10", "paymentMethod": "CASH", "paymentDate": "2026-11-23", "invoiceId": "i"},
+        "idempotencyKey": "k0",
+    }
+
+
+@pytest.mark.parametrize(
+    "failure", [None, (500, b"{}"), (503, b"away"), (429, b""), (502, b"<html>"), (504, b"")]
+)
+def test_what_the_world_did_not_do_is_asked_again_with_the_same_key_and_a_new_token(
+    service: Service, patience: Patience, failure: Any
+) -> None:
+    service.answers = [failure, failure, (200, MADE)]
+    client = patience.client(service)
+    client.create_account(NEW)
+    client.create_account(NEW)
+    assert [one["variables"]["idempotencyKey"] for one in service.asked] == ["k0"] * 3 + ["k1"]
+    assert service.tokens[:3] == ["Bearer t0", "Bearer t1", "Bearer t2"]
+
+
+def test_attempts_and_pauses_are_bounded_and_the_key_is_told(service: Service, patience: Patience) -> None:
+    service.answers = [(500, b"{}")]
+    with pytest.raises(Unavailable, match="5 attempts") as told:
+        patience.client(service, attempts=5).create_account(NEW, key="mine")
+    assert (told.value.key, len(service.asked)) == ("mine", 5)
+    assert patience.slept == pytest.approx([0.075, 0.15, 0.225, 0.225])
+    assert [Retry().pause_s(1, chance) for chance in (0.0, 1.0)] == [0.05, 0.1]
+    with pytest.raises(Unavailable) as asked:
+        patience.client(service).account("1000")
+    assert asked.value.key is None, "a question has none"
+
+
+def test_nobody_at_the_door_is_unavailable(service: Service, patience: Patience) -> None:
+    away = Service([None], url="http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match="3 attempts"):
+        patience.client(away).account("1000")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (
+            200,
+            {
+                "data": {
+                    "createAccount": {"__typename": "Refusal", "code": "account-code-taken", "message": "m"}
+                }
+            },
+            Refused,
+            "account-code-taken",
+        ),
+        (
+            400,
+            {"errors": [{"message": "m", "extensions": {"code": "request-invalid"}}]},
+            Refused,
+            "request-invalid",
+        ),
+        (
+            401,
+            {"errors": [{"message": "m", "extensions": {"code": "token-expired"}}]},
+            Denied,
+            "token-expired",
+        ),
+        (
+            403,
+            {"data": None, "errors": [{"message": "m", "extensions": {"code": "permission-missing"}}]},
+            Denied,
+            "permission-missing",
+        ),
+        (413, {"errors": [{"message": "m"}]}, Refused, "http-413"),
+    ],
+)
+def test_what_the_rules_say_no_to_is_told_once_and_by_its_code(
+    service: Service, patience: Patience, status: int, body: object, kind: type[Refused], code: str
+) -> None:
+    service.answers = [(status, body)]
+    with pytest.raises(kind) as told:
+        patience.client(service).create_account(NEW)
+    assert (type(told.value), told.value.code, told.value.message) == (kind, code, "m")
+    assert (len(service.asked), patience.slept) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (200, {"data": None}),
+        (200, {"data": {}}),
+        (404, {}),
+        (302, {"data": {"createAccount": {"__typename": "Account", **ACCOUNT}}}),
+        (200, {"data": {"createAccount": {"__typename": "DryRun"}}}),
+        (200, {"data": {"createAccount": {**ACCOUNT}}}),
+        (200, {"data": {"createAccount": {"__typename": "Account", "id": 7}}}),
+        (200, {"data": {"createAccount": {"__typename": "Account", **ACCOUNT, "balance": None}}}),
+    ],
+)
+def test_what_is_no_answer_of_the_service_is_not_taken_for_one(
+    service: Service, patience: Patience, status: int, body: object
+) -> None:
+    service.answers = [(status, body)]
+    with pytest.raises(Unreadable):
+        patience.client(service).create_account(NEW)
+    assert len(service.asked) == 1
+
+
+def test_a_list_is_walked_to_its_end_one_page_at_a_time(service: Service, patience: Patience) -> None:
+    def page(cursor: str | None) -> tuple[int, object]:
+        info = {"hasNextPage": cursor is not None, "endCursor": cursor}
+        return 200, {"data": {"accountsConnection": {"nodes": [ACCOUNT, ACCOUNT], "pageInfo": info}}}
+
+    service.answers = [page("c1"), (500, b""), page("c2"), page(None)]
+    walk = patience.client(service).accounts(page=2)
+    assert service.asked == []
+    assert next(walk).id == "a"
+    assert len(service.asked) == 1
+    assert sum(1 for _ in walk) == 5
+    asked = [(one["variables"]["first"], one["variables"]["after"]) for one in service.asked]
+    assert asked == [(2, None), (2, "c1"), (2, "c1"), (2, "c2")]
+
+
+def test_a_filter_says_only_what_it_was_given(service: Service, patience: Patience) -> None:
+    info = {"hasNextPage": False, "endCursor": None}
+    service.answers = [(200, {"data": {"invoicesConnection": {"nodes": [], "pageInfo": info}}})]
+    wanted = InvoiceFilter(first_on=date(2026, 7, 1), statuses=("OVERDUE",), amount_from=Decimal("1000.00"))
+    assert list(patience.client(service).invoices(wanted)) == []
+    assert service.asked[0]["variables"]["filter"] == {
+        "from": "2026-07-01",
+        "statuses": ["OVERDUE"],
+        "amountFrom": "1000.00",
+    }
+
+
+def test_one_that_is_not_there_is_none(service: Service, patience: Patience) -> None:
+    service.answers = [(200, {"data": {"invoice": None}})]
+    assert patience.client(service).invoice("i") is None
