@@ -135,7 +135,7 @@ async def test_what_is_dated_after_the_year_is_not_done() -> None:
 
 def test_of_months_that_are_closed_only_deals_are_begun_that_went_on_after_them() -> None:
     made, month = unmoved(company().first_on), 4
-    ground = Ground(tenant_id=TENANT, accounts=defaultdict(str))
+    ground = Ground(accounts=defaultdict(str))
     for done in (0, month, month + 1, month + 3):
         settled = months(made.company)[done - 1][1] if done else date.min
         begun_names = {one.name for one in made._beginning(ground, month, done)}
