@@ -88,12 +88,27 @@ class Sheet:
 
         Who wants to change it holds it exclusively, and waits for all who rely on it.
         """
-        if stream_id not in self.states and stream_id not in self.absent:
+        if self._unknown(stream_id):
             assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
             await self.book.hold([stream_id], exclusively=exclusively)
             self._note(kind, stream_id, await self.book.load(kind, [stream_id]))
             self.absent.add(stream_id)
         return self.states.get(stream_id)
+
+    async def foresee(self, wanted: Mapping[str, Iterable[str]]) -> None:
+        """Find streams, by kind, that are asked for later: one statement holds all of them, one loads each kind."""
+        unknown = {kind: [one for one in ids if self._unknown(one)] for kind, ids in wanted.items()}
+        held = [one for ids in unknown.values() for one in ids]
+        if held:
+            assert not self.numbered, "load first, then draw"  # noqa: S101 - a bug, not a refusal
+            await self.book.hold(held, exclusively=False)
+        for kind, ids in unknown.items():
+            if ids:
+                self._keep(kind, await self.book.load(kind, ids))
+                self.absent.update(ids)
+
+    def _unknown(self, stream_id: str) -> bool:
+        return stream_id not in self.states and stream_id not in self.absent
 
     def decide(self, kind: str, stream_id: str, command: Any, *, effective: date | None = None) -> Any:
         """Let the aggregate decide, and keep what it says. Returns the state after it."""
@@ -137,10 +152,12 @@ class Sheet:
             Refused: its period is closed, or, for an entry with taxes, the day's taxes are locked.
         """
         tenant = self.book.tenant_id
-        found: period.Period | None = await self.find("period", period.stream(tenant, fiscal.period(day)))
+        period_id, policy_id = period.stream(tenant, fiscal.period(day)), policy.stream(tenant)
+        await self.foresee({"period": [period_id], "policy": [policy_id] if taxed else []})
+        found: period.Period | None = await self.find("period", period_id)
         period.admit(found, by_closer=period.CLOSER in self.caller.permissions)
         if taxed:
-            policy.admit(await self.find("policy", policy.stream(tenant)), day)
+            policy.admit(await self.find("policy", policy_id), day)
 
     async def rate(self, currency: str, day: date) -> Decimal | None:
         """What a unit of the currency is worth on a day; None for that of the books. Asked before numbers are drawn.

@@ -185,7 +185,7 @@ def drawn(chance: Random, name: str, side: str, partner: Partner, day: date) -> 
         recorded_on=recorded,
         approved_on=approved,
         due_on=due,
-        lines=tuple(lines(chance, sold=sold, foreign=foreign)),
+        lines=tuple(lines(chance, sold=sold, currency=partner.currency)),
         prices=taxation.INCLUSIVE if sold and not foreign and chance.random() < 0.15 else taxation.EXCLUSIVE,
         cancelled=cancelled,
         credited_per_mille=credited,
@@ -202,7 +202,9 @@ def withholding(chance: Random, *, sold: bool) -> str:
     return chance.choice(("VDS15", "VDS7.5") if sold else ("TDS5", "TDS7", "TDS10"))
 
 
-def lines(chance: Random, *, sold: bool, foreign: bool) -> Iterator[Line]:
+def lines(chance: Random, *, sold: bool, currency: str) -> Iterator[Line]:
+    """What is sold, or bought; exports are zero-rated, and cost in dollars or euros a hundredth of it in taka."""
+    foreign = currency != BASE
     accounts = ("4020" if foreign else "4010",) if sold else tuple(code for code, _ in COSTS)
     weights = (1,) if sold else tuple(weight for _, weight in COSTS)
     for _ in range(chance.choice((1, 1, 2, 2, 3, 4))):
@@ -212,7 +214,7 @@ def lines(chance: Random, *, sold: bool, foreign: bool) -> Iterator[Line]:
         yield invoice.line(
             description=chance.choice(GOODS),
             quantity=Decimal(chance.randrange(1, 40)),
-            unit_price=Money(price // 100 if foreign else price, BASE),
+            unit_price=Money(price // 100 if foreign else price, currency),
             vat_category="STANDARD",
             product_id=None,
             account_id=account,

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -39,7 +40,6 @@ class Ground:
     the bank told of it by month, with the payments that each is.
     """
 
-    tenant_id: str
     accounts: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     moved: list[payment.Payment] = field(default_factory=list)
@@ -191,7 +191,7 @@ class Deal:
         one: Line = drafted.terms.lines[0]
         line = invoice.line(
             description=f"{one.description}: returned",
-            quantity=one.quantity / one.quantity,
+            quantity=Decimal(1),
             unit_price=Money(max(1, share(one.amount_minor, self.credited_per_mille, 1000)), self.currency),
             vat_category="STANDARD",
             product_id=None,

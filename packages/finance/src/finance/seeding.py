@@ -6,7 +6,7 @@ own idempotency key. So what was interrupted goes on: a command that was given b
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -21,6 +21,9 @@ from finance.refusal import Refused
 
 Tell = Callable[[date], None]
 """Is told each day when it is done."""
+
+Answered = Callable[[Sequence[str]], Awaitable[Collection[str]]]
+"""Tells which of these idempotency keys were used."""
 
 
 @dataclass(slots=True)
@@ -54,14 +57,14 @@ class Seeder:
     given: Counter[str] = field(default_factory=Counter)
     _due: dict[date, list[Run]] = field(default_factory=lambda: defaultdict(list))
 
-    async def work(self, answered: Callable[[list[str]], Any], tell: Tell) -> None:
+    async def work(self, answered: Answered, tell: Tell) -> None:
         """All of the year, or what of it was not done. `answered` tells which of these keys were used.
 
         Raises:
             Refused: a rule says no to a command; what was done before stays, and the next run goes on there.
             Fault: the world did not do it; as above.
         """
-        company, ground = self.company, Ground(tenant_id=self.company.tenant_id)
+        company, ground = self.company, Ground()
         closings = [self.key(closing_name(month), 0) for month in range(len(months(company)))]
         there = await answered(closings)
         done = sum(one in there for one in closings)

@@ -22,8 +22,10 @@ async def levies(sheet: Sheet, codes: Iterable[str], day: date) -> dict[str, Lev
         Refused: one is unknown, inactive, or not valid on the day.
     """
     found: dict[str, Levy] = {}
-    for code in sorted(set(codes)):
-        one: tax.Tax | None = await sheet.find("tax", tax.stream(sheet.book.tenant_id, code))
+    streams = {code: tax.stream(sheet.book.tenant_id, code) for code in sorted(set(codes))}
+    await sheet.foresee({"tax": streams.values()})
+    for code, stream_id in streams.items():
+        one: tax.Tax | None = await sheet.find("tax", stream_id)
         if one is None:
             raise TaxCodeUnknown(f"Found '{code[:40]}'.")
         found[code] = one.on(day)
