@@ -239,13 +239,13 @@ class Court:
         touched |= {names[one][1] for one in self._changed if one in names and names[one][0] == tenant}
         for name in sorted(touched):
             self._document(company, name, self.states.get(ids[name]))
-        for one in self._changed:
+        for one in sorted(self._changed):
             if one not in names and self.owners[one] == tenant:
                 self._setting(company, self.states[one], names)
         self._changed = {one for one in self._changed if self.owners[one] != tenant}
         if tenant in self._posted:
-            self._posted.discard(tenant)
             self._statements(tenant)
+            self._posted.discard(tenant)
 
     def _controls(self, tenant: str, company: Company) -> None:
         owed: dict[tuple[str, str], Sums] = defaultdict(lambda: (0, 0))

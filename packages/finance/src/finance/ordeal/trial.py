@@ -9,7 +9,6 @@ from random import Random
 from typing import Any, Final
 
 from finance import journal
-from finance.adapters.memory import Row
 from finance.handle import Books
 from finance.ordeal.chance import CUSTOMERS, USERS, VENDORS, Chance
 from finance.ordeal.deed import attempt
@@ -211,15 +210,17 @@ class Trial:
         self.desk.made(ask, outcome.answer)
         self._done.append((ask, outcome.answer))
 
-    def _judged(self, tenant: str) -> list[Row]:
+    def _judged(self, tenant: str) -> None:
         """The log and the model of this company, and that nothing was written into another's books."""
         rows = self.court.read()
         self.court.hold("tenant", {row.tenant_id for row in rows} <= {tenant}, lambda: f"{rows}")
         ask, answer = self._done[-1]
-        live = self.court.state(answer.id) if hasattr(answer, "id") else answer
+        written = (self.court.state(row.stream_id) for row in rows)
+        live = next((one for one in written if type(one) is type(answer)), answer)
+        if hasattr(answer, "id"):
+            live = self.court.state(answer.id)
         self.court.hold("replay", live == answer, lambda: f"{ask} -> {answer}, but folded it is {live}")
         self.court.agrees(tenant, self.companies[tenant], self.desk.ids, self.desk.names)
-        return rows
 
     def rehearse(self, ask: Ask) -> None:
         """A dry run, and then what it is the dry run of."""
