@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from finance import settlement
 from finance.ordeal.chance import USERS, WEIGHTED
 from finance.ordeal.law import Broken
-from finance.ordeal.trial import Trial
+from finance.ordeal.trial import IN_TURN, Trial
 from finance.ordeal.world import TENANTS
 
 ASKED_FOR = os.environ.get("FINANCE_MACHINE_EXAMPLES")
@@ -62,7 +62,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trial = Trial(0, in_turn=True)
+        self.trial = Trial(0, happenings=IN_TURN)
 
     @initialize(
         rate=st.integers(1, 300_0000), minor=st.integers(1, 500_00), currency=st.sampled_from(("BDT", "EUR"))

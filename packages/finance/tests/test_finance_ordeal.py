@@ -14,7 +14,7 @@ from finance.clerk import Rehearsed, Sheet
 from finance.ordeal.__main__ import main
 from finance.ordeal.chance import USERS, WHY
 from finance.ordeal.law import LAWS
-from finance.ordeal.trial import Told, Trial
+from finance.ordeal.trial import IN_TURN, Trial
 from finance.ordeal.world import Crashed
 from finance.refusal import Refused
 
@@ -300,25 +300,27 @@ AT_ONCE: Mutants = {
     "no expected version": ("serial", without_versions),
     "no lock of what is relied on": ("serial", without(MemoryBook, "hold", nothing_awaited)),
     "a number is drawn without its lock": ("numbers", counted_in_memory),
+}
+DYING: Mutants = {
     "what had begun stays after a crash": ("crash", committed_on(Crashed)),
     "the entry is posted apart": ("crash", entry_apart),
 }
-"""Those that only crashes, or requests at once, can show."""
+"""Those that only requests at once, or a crash, can show."""
+
+KNOWN = [
+    *((name, IN_TURN) for name in MUTANTS),
+    *((name, ("single", "race")) for name in AT_ONCE),
+    *((name, ("single", "crash")) for name in DYING),
+]
 
 
-def caught(patch: Callable[[Patch], None], monkeypatch: Patch, *, in_turn: bool) -> Told | None:
+@pytest.mark.parametrize(("mutant", "happenings"), KNOWN)
+def test_a_service_that_is_broken_breaks_a_law_by_its_name(
+    monkeypatch: Patch, mutant: str, happenings: tuple[str, ...]
+) -> None:
+    law, patch = (MUTANTS | AT_ONCE | DYING)[mutant]
     patch(monkeypatch)
-    for seed in range(MOST):
-        told = Trial(seed, in_turn=in_turn).run()
-        if told.broken is not None:
-            return told
-    return None
-
-
-@pytest.mark.parametrize("mutant", [*MUTANTS, *AT_ONCE])
-def test_a_service_that_is_broken_breaks_a_law_by_its_name(monkeypatch: Patch, mutant: str) -> None:
-    law, patch = (MUTANTS | AT_ONCE)[mutant]
-    told = caught(patch, monkeypatch, in_turn=mutant in MUTANTS)
+    histories = (Trial(seed, happenings=happenings).run() for seed in range(MOST))
+    told = next((one.broken for one in histories if one.broken is not None), None)
     assert told is not None, f"{MOST} seeds were not enough"
-    assert told.broken is not None
-    assert told.broken.law == law
+    assert told.law == law, str(told)

@@ -135,6 +135,8 @@ class Chance:
                     for name, one in kept.items()
                     if one["status"] in waiting and name[0] == given["name"][0]
                 ]
+                notes = [name for name in alike if kept[name].get("corrects")]
+                alike = notes if len(notes) > 1 and given["name"] in notes else alike
                 if alike and self.dice.random() < 0.7:
                     return verb, {**given, "name": self.dice.choice(alike)}
                 day = kept[given["name"]]["day"] if given["name"] in kept else company.today
@@ -192,25 +194,31 @@ class Chance:
         return lines
 
     def _draft(self, company: Company) -> Given:
-        kind = self.dice.choice(("INVOICE", "INVOICE", "INVOICE", "BILL", "BILL", *KINDS))
+        kind = self.dice.choice(("INVOICE", "INVOICE", "INVOICE", "BILL", "CREDIT_NOTE", *KINDS))
         side, debt, *_ = KINDS[kind]
         day = self.day(company)
         corrects = None
-        if not debt and self.dice.random() < 0.4:
-            corrects = self.pick((n for n, one in company.documents.items() if one["side"] == side), "?")
+        if not debt and self.dice.random() < 0.8:
+            alike = [name for name, one in company.documents.items() if one["side"] == side]
+            binding = [name for name in alike if company.documents[name]["status"] == "APPROVED"]
+            corrects = self.pick(binding or alike, self.wrong(company, "documents"))
         partner = self.pick(CUSTOMERS if side > 0 else VENDORS, "C?" if side > 0 else "V?")
+        currency, lines = self.dice.choice(CURRENCIES), self._lines(company, kind)
         if corrects in company.documents and not self.errs():
-            partner = company.documents[corrects]["partner"]
+            one = company.documents[corrects]
+            partner, currency = one["partner"], one["currency"]
+            price = max(1, one["total"] // self.dice.choice((1, 2, 3)))
+            lines = [{"price": price, "quantity": 1000, "category": "EXEMPT", "codes": (), "account": None}]
         return {
             "name": self.new("I" if kind == "INVOICE" else "B"),
             "kind": kind,
             "partner": partner,
-            "currency": self.dice.choice(CURRENCIES),
+            "currency": currency,
             "day": day,
             "due": day - timedelta(days=1)
             if self.errs()
             else day + timedelta(days=self.dice.choice((0, 30))),
-            "lines": self._lines(company, kind),
+            "lines": lines,
             "prices": self.dice.choice(("EXCLUSIVE", "EXCLUSIVE", "INCLUSIVE")),
             "rounding": self.dice.choice(("LINE", "DOCUMENT")),
             "reference": f"R-{self.dice.randrange(12)}" if kind == "BILL" else None,
@@ -383,7 +391,7 @@ class Chance:
             return None
         others = [name for name in company.entries if name[0] in "JR"]
         return {
-            "entry": self.dice.choice(others) if self.dice.random() < 0.1 else self.pick(posted, "?"),
+            "entry": self.dice.choice(others) if self.dice.random() < 0.25 else self.pick(posted, "?"),
             "name": self.new("R"),
             "on": self.day(company) if self.dice.random() < 0.3 else company.today,
             "reason": None if self.dice.random() < 0.3 else self.why(),

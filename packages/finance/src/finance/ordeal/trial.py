@@ -30,6 +30,12 @@ STEPS: Final = 40
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
 
+HAPPENINGS: Final = {"single": 62, "rehearsal": 8, "retry": 7, "race": 15, "twice": 4, "crash": 4}
+"""What a step may be, and how likely."""
+
+IN_TURN: Final = ("single", "rehearsal", "retry")
+"""Those in which nothing is beside a request, and nothing dies."""
+
 JUDGED: list[Court] = []
 """Who has read the books as every history in memory begins with them."""
 
@@ -50,12 +56,17 @@ async def _pause(_: float) -> None:
 
 
 class Trial:
-    """A history of two companies; `in_turn` without crashes and without requests at once."""
+    """A history of two companies, of these happenings."""
 
     def __init__(
-        self, seed: int, *, steps: int = STEPS, in_turn: bool = False, world: World | None = None
+        self,
+        seed: int,
+        *,
+        steps: int = STEPS,
+        happenings: Sequence[str] = tuple(HAPPENINGS),
+        world: World | None = None,
     ) -> None:
-        self.seed, self._steps, self._in_turn = seed, steps, in_turn
+        self.seed, self._steps, self._happenings = seed, steps, happenings
         self.dice = Random(seed)  # noqa: S311 - dice, not secrets
         self.world = world or MemoryWorld()
         self.clock = SetClock(START)
@@ -127,8 +138,7 @@ class Trial:
     def step(self) -> None:
         """Something happens; then every law is held."""
         self.pass_time(timedelta(days=self.dice.choice((0, 0, 0, 1, 1, 3)), minutes=1))
-        known = HAPPENINGS[:3] if self._in_turn else HAPPENINGS
-        match self.dice.choices(known, (62, 8, 7, 15, 4, 4)[: len(known)])[0]:
+        match self.dice.choices(self._happenings, [HAPPENINGS[one] for one in self._happenings])[0]:
             case "rehearsal":
                 self.rehearse(self._any())
             case "retry":
@@ -358,9 +368,6 @@ class Trial:
             kept = (company.documents, company.money, company.templates, company.entries)
             company.touched = dict.fromkeys(name for one in kept for name in one)
             self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
-
-
-HAPPENINGS: Final = ("single", "rehearsal", "retry", "race", "twice", "crash")
 
 
 def _amounts(entry: journal.Journal) -> list[int]:
