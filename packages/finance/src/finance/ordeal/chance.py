@@ -227,15 +227,15 @@ class Chance:
         }
 
     def _redraft(self, company: Company) -> Given | None:
-        drafts = [
-            n for n, one in company.documents.items() if one["kind"] == "INVOICE" and one["status"] == "DRAFT"
-        ]
+        drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
+        if not drafts:
+            return None
         name = self.pick(drafts, self.wrong(company, "documents"))
         one = company.documents.get(name)
         day = self.day(company)
         if one is not None:
             day = min(day, one["due"])
-        return {"name": name, "lines": self._lines(company, "INVOICE"), "day": day}
+        return {"name": name, "lines": self._lines(company, one["kind"] if one else "INVOICE"), "day": day}
 
     def _approve(self, company: Company) -> Given | None:
         drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
@@ -436,10 +436,11 @@ class Chance:
 
     def rule(self, company: Company) -> Given:
         tiers = ((500_00, 2, False), (2_000_00, self.dice.choice((1, 2)), True))
+        always = ((0, 2, False),)
         return {
             "day": company.today + timedelta(days=-1 if self.errs() else self.dice.choice((0, 1, 1, 4))),
             "four_eyes": self.dice.random() < 0.7,
-            "tiers": self.dice.choice(((), tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
+            "tiers": self.dice.choice(((), always, tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
             "reason": self.why(),
         }
 
@@ -501,7 +502,7 @@ WEIGHTED: Final = {
     "open_account": 20,
     "close_account": 15,
     "draft": 150,
-    "redraft": 15,
+    "redraft": 25,
     "approve": 220,
     "cancel": 30,
     "pay": 90,

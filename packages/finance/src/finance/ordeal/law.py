@@ -28,7 +28,7 @@ from finance import (
 from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
-from finance.ordeal.model import CONTROLS, ONE, Company, year_of
+from finance.ordeal.model import BINDING, CONTROLS, ONE, Company, year_of
 from finance.settlement import PURCHASE, SALES, Allocation, Settlement
 
 LAWS: Final = {
@@ -473,11 +473,9 @@ def setting(
             return state.active, company.accounts[state.code][3]
         case approval.Approval() if state.document_id in names:
             _, name = names[state.document_id]
-            kept = (company.documents, company.money, company.entries, company.templates)
-            one = next(found[name] for found in kept if name in found)
-            if document is None or one["status"] not in {"DRAFT", "PENDING", "PROCESSING"}:
-                return None, None
-            counts = state.document_version == document.version
-            return set(state.approvers) if counts else set(), set(one["yes"])
+            counts = document is not None and state.document_version == document.version
+            act, people = company.yes.get(name, (None, frozenset()))
+            said = (state.act is None, frozenset(state.approvers)) if counts else None
+            return said, (act == BINDING, people) if people else None
         case _:
             return None, None

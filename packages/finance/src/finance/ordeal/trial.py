@@ -27,6 +27,9 @@ from finance.ordeal.world import (
 )
 
 STEPS: Final = 40
+AGREEING: Final = 0.35
+"""How often a step is somebody's yes to what another asked for, where that is not enough."""
+
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
 
@@ -92,6 +95,7 @@ class Trial:
         self.happened: Counter[str] = Counter()
         self._keys = 0
         self._done: list[tuple[Ask, Any]] = []
+        self._waiting: dict[tuple[str, str], Ask] = {}
 
     def _court(self, *, fresh: bool) -> Court:
         """One that has read how the books were opened; the same in every history in memory."""
@@ -154,9 +158,23 @@ class Trial:
 
     def _any(self, *, but: Ask | None = None) -> Ask:
         """Something that somebody may ask for; by another person of the same company, where there is one `but` this."""
+        yes = self._yes() if but is None else None
+        if yes is not None:
+            return yes
         tenant = (self.world.tenants[self.dice.random() < 0.15]) if but is None else but.tenant
         verb, given = self.chance.ask(self.companies[tenant], self._other(tenant))
         return self._asked(tenant, verb, given, but=but)
+
+    def _yes(self) -> Ask | None:
+        """Often, where something waits for others to agree: the same, asked for by one of them."""
+        waiting = [ask for (of, name), ask in self._waiting.items() if name in self.companies[of].yes]
+        if not waiting or self.dice.random() > AGREEING:
+            return None
+        one = self.dice.choice(waiting)
+        verb, given = one.verb, one.given
+        if verb == "write":
+            verb, given = "book", {"name": given["name"]}
+        return self._asked(one.tenant, verb, given, but=one)
 
     def _other(self, tenant: str) -> Company:
         return next(one for of, one in self.companies.items() if of != tenant)
@@ -206,6 +224,9 @@ class Trial:
         if outcome.code is not None:
             self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
+        had = self.companies[ask.tenant].yes
+        said = (name for name, yes in after.yes.items() if had.get(name) != yes)
+        self._waiting |= dict.fromkeys(((ask.tenant, name) for name in said), ask)
         self.companies[ask.tenant] = after
         self._answered(ask, outcome)
         self._judged(ask.tenant)
