@@ -231,6 +231,10 @@ class Chance:
         if not drafts:
             return None
         name = self.pick(drafts, self.wrong(company, "documents"))
+        return self.redrafted(company, name)
+
+    def redrafted(self, company: Company, name: str) -> Given:
+        """A change of this draft."""
         one = company.documents.get(name)
         day = self.day(company)
         if one is not None:
@@ -244,8 +248,11 @@ class Chance:
     def _cancel(self, company: Company) -> Given | None:
         if not company.documents:
             return None
+        notes = [one for one in company.documents.values() if one["corrects"] and one["status"] == "APPROVED"]
+        corrected = [one["corrects"] for one in notes if company.status(one["corrects"]) == "APPROVED"]
+        some = corrected if corrected and self.dice.random() < 0.5 else list(company.documents)
         return {
-            "name": self.pick(company.documents, self.wrong(company, "documents")),
+            "name": self.pick(some, self.wrong(company, "documents")),
             "reason": self.why(),
             "on": self.later(company),
         }
@@ -504,7 +511,7 @@ WEIGHTED: Final = {
     "draft": 150,
     "redraft": 25,
     "approve": 220,
-    "cancel": 30,
+    "cancel": 45,
     "pay": 90,
     "complete": 170,
     "fail": 4,

@@ -80,7 +80,10 @@ class Desk:
     def made(self, ask: Ask, answer: Any) -> None:
         """Keep the id of what a request made."""
         name = ask.given.get("name")
-        is_new = getattr(answer, "id", None) not in {None, *self.names}  # what waits for others is what it was
+        is_new = getattr(answer, "id", None) not in {
+            None,
+            *self.names,
+        }  # what waits for others is what it was
         if name is not None and name not in self.ids and is_new:
             self.ids[name] = answer.id
             self.names[answer.id] = (ask.tenant, name)

@@ -28,7 +28,10 @@ from finance.ordeal.world import (
 
 STEPS: Final = 40
 AGREEING: Final = 0.35
-"""How often a step is somebody's yes to what another asked for, where that is not enough."""
+"""How often a step is somebody's yes to what another asked for, where that was not enough."""
+
+CHANGING: Final = 0.25
+"""How often somebody changes it instead."""
 
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
@@ -95,7 +98,7 @@ class Trial:
         self.happened: Counter[str] = Counter()
         self._keys = 0
         self._done: list[tuple[Ask, Any]] = []
-        self._waiting: dict[tuple[str, str], Ask] = {}
+        self._waiting: list[Ask] = []
 
     def _court(self, *, fresh: bool) -> Court:
         """One that has read how the books were opened; the same in every history in memory."""
@@ -166,14 +169,15 @@ class Trial:
         return self._asked(tenant, verb, given, but=but)
 
     def _yes(self) -> Ask | None:
-        """Often, where something waits for others to agree: the same, asked for by one of them."""
-        waiting = [ask for (of, name), ask in self._waiting.items() if name in self.companies[of].yes]
-        if not waiting or self.dice.random() > AGREEING:
+        """Often, where something waited for others to agree: the same, asked for by one of them; or a change of it."""
+        if not self._waiting or self.dice.random() > AGREEING:
             return None
-        one = self.dice.choice(waiting)
+        one = self._waiting.pop(self.dice.randrange(len(self._waiting)))
         verb, given = one.verb, one.given
         if verb == "write":
             verb, given = "book", {"name": given["name"]}
+        if verb == "approve" and self.dice.random() < CHANGING:
+            verb, given = "redraft", self.chance.redrafted(self.companies[one.tenant], given["name"])
         return self._asked(one.tenant, verb, given, but=one)
 
     def _other(self, tenant: str) -> Company:
@@ -225,8 +229,8 @@ class Trial:
             self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
         had = self.companies[ask.tenant].yes
-        said = (name for name, yes in after.yes.items() if had.get(name) != yes)
-        self._waiting |= dict.fromkeys(((ask.tenant, name) for name in said), ask)
+        if any(had.get(name) != yes for name, yes in after.yes.items()):
+            self._waiting += [ask, ask]
         self.companies[ask.tenant] = after
         self._answered(ask, outcome)
         self._judged(ask.tenant)
