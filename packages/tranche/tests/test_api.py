@@ -304,7 +304,9 @@ def test_the_document_is_served_and_is_the_routes(guarded: Served) -> None:
     got = guarded.ask("GET", "/v1/openapi.json")
     assert got.status == 200
     described = {(path, method.upper()) for path, methods in got.body["paths"].items() for method in methods}
-    api = Api(desk=guarded.here.desk, door=wiring.door(guarded.here.site), hands=None, nobody="x")  # type: ignore[arg-type]
+    api = Api(
+        desk=guarded.here.desk, door=wiring.door(guarded.here.site), hands=None, nobody=guarded.here.asker
+    )  # type: ignore[arg-type]
     routed = {
         (route.path, method)
         for route in api.application().routes

@@ -251,7 +251,9 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     assert json.loads(out)["state"] == "staging"
     _, out, _ = run("history", "--json")
     told = [(event["type"], event["actor"], event["text"]) for event in json.loads(out)]
-    assert told[1:] == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
+    asked = [each for each in told if each[0] in {"paused/1", "resumed/1"}]
+    assert asked == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
+    assert [kind for kind, _, _ in told[3:]] == ["attested/1", "paused/1", "attested/1", "resumed/1"]
 
 
 SPECIAL = """\
@@ -290,7 +292,8 @@ def test_a_start_as_a_hotfix_is_recorded_or_refused_before_anything_begins(
     special.write_text(SPECIAL)
     monkeypatch.setattr(cli, "_control", lambda here, progress, as_json: 0)
     assert run("start", str(special), "--version", "1.1.0", "--hotfix", "customers cannot pay")[0] == 0
-    assert [event.type for event in here.desk.events()] == ["started/1", "hotfix-declared/1"]
+    told = [event.type for event in here.desk.events()]
+    assert told == ["started/1", "version-identified/1", "attested/1", "hotfix-declared/1"]
 
 
 def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here: Installation) -> None:
@@ -301,11 +304,12 @@ def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here
         WeightRequested(identifier="special-1/1", green_weight=10_000, internal_to_green=False),
     ]
     events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in entered]
-    here.log.append("special-1", after=1, events=events)
+    begun = here.desk.progress().position
+    here.log.append("special-1", after=begun, events=events)
     code, _, err = run("rollback", "--reason", "support says no")
     assert code == 1
     assert "refused (past-return): phase 'all' was the point of no return: old columns are dropped" in err
-    assert len(here.desk.events()) == 3
+    assert len(here.desk.events()) == begun + 2
     _, out, _ = run("status")
     assert "! past the point of no return (all, 2026-01-05 00:00): old columns are dropped" in out
     code, _, err = run("rollback", "--reason", "a backup is restored", "--force")
@@ -418,8 +422,8 @@ def test_the_program_is_installed_and_quick_to_explain_itself() -> None:
 
 
 def test_settings_know_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.from_environment({"TRANCHE_ACTOR": "bob"}).actor == "bob"
-    assert settings.from_environment({}).actor
+    assert settings.from_environment({"TRANCHE_ACTOR": "bob"}).asker.name == "bob"
+    assert settings.from_environment({}).asker.name
     assert settings.from_environment({}).site is None
 
 
@@ -432,14 +436,14 @@ def test_an_approval_is_shown_and_then_given_by_its_digest(
         "phases: [{name: all, weight: 100 %, dwell: 1h}]\n"
     )
     plan, text = language.load(path)
-    here.desk.start(plan, text=text, file=path.name, version="1.1.0", actor="ann")
+    begun = here.desk.start(plan, text=text, file=path.name, version="1.1.0", actor="ann").position
     code, out, _ = run("approve", "--json")
     (case,) = json.loads(out)
 
     assert code == 0
     assert case["evidence"]["version"] == "1.1.0"
     assert f"--evidence {case['digest']}" in run("approve", "owner")[1]
-    assert len(here.log.read("small-1")) == 1, "to look is not to approve"
+    assert here.desk.progress().position == begun, "to look is not to approve"
     code, _, err = run("approve", "--evidence", case["digest"])
     assert code == 1
     assert err.startswith("tranche: refused (own-rollout): ann has started 'small-1'")
@@ -472,13 +476,14 @@ def test_evidence_is_exported_verified_and_made_again(run: Run, here: Installati
     code, out, _ = run("evidence", "export", name, "--out", str(file))
 
     assert code == 0
-    assert "NOT SIGNED: 1 of 1 entries" in out
+    assert "NOT SIGNED: 2 of 2 entries" in out
     assert "missing for RTS 2024/1774 Art. 17(1)(b)" in out
     code, out, _ = run("evidence", "verify", str(file), "--json")
     found = json.loads(out)
-    assert (code, found["entries"], found["unsigned_entries"], found["keys"]) == (0, 1, 1, [])
+    assert (code, found["entries"], found["unsigned_entries"], found["keys"]) == (0, 2, 2, [])
+    assert (found["asks"], found["asks_have_entries_since"], found["asks_without_entry"]) == (1, 1, [])
     code, out, _ = run("evidence", "replay", str(file))
-    assert (code, "by people: 1" in out) == (0, True)
+    assert (code, "by people: 1" in out, "asked by people besides: 1" in out) == (0, True, True)
 
 
 def test_evidence_is_signed_with_the_key_of_the_site(run: Run, site: Path, tmp_path: Path) -> None:
@@ -497,7 +502,7 @@ def test_evidence_is_signed_with_the_key_of_the_site(run: Run, site: Path, tmp_p
     assert "NOT SIGNED" not in out
     code, _, err = run("evidence", "verify", str(file), "--key", "ed25519:" + "A" * 43 + "=")
     assert code == 1
-    assert err.startswith("tranche: refused (other-key): the entry at position 2 is signed by ed25519:")
+    assert err.startswith("tranche: refused (other-key): the entry at position 3 is signed by ed25519:")
     file.write_bytes(file.read_bytes().replace(b'"bob"', b'"eve"', 1))
     code, _, err = run("evidence", "replay", str(file))
     assert (code, err.startswith("tranche: refused (evidence-damaged)")) == (1, True)

@@ -128,12 +128,22 @@ class Token:
 Tokens = tuple[Token, ...]
 
 
+class KnownBy(StrEnum):
+    """By what somebody is known. Only a token is more than their own word."""
+
+    TOKEN = "token"  # noqa: S105 - a way of being known, no secret
+    ENVIRONMENT = "TRANCHE_ACTOR"
+    USER = "the user of the operating system"
+    SERVER = "the user that serves the API: who asked it was not asked for a token"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who asks."""
+    """Who asks, and by what that is known. Who was not asked for a token has no role."""
 
     name: str
-    role: Role
+    known_by: KnownBy
+    role: Role | None = None
 
 
 def written(random: bytes) -> str:
@@ -202,11 +212,11 @@ def holder(tokens: Tokens, presented: str, now: datetime) -> Person:
         raise TokenRefused(
             f"the token of '{token.name}' expired at {token.expires_at:%Y-%m-%d %H:%M}; renew it"
         )
-    return Person(name=token.name, role=token.role)
+    return Person(name=token.name, known_by=KnownBy.TOKEN, role=token.role)
 
 
 def check(person: Person, verb: str) -> None:
-    """Whether they may.
+    """Whether they may, by the role of their token.
 
     Raises:
         NotAllowed: who asked, what they are, and what it takes.
@@ -214,7 +224,8 @@ def check(person: Person, verb: str) -> None:
     roles = NEEDS.get(verb, frozenset())
     if person.role not in roles:
         needed = " or ".join(role.value for role in Role if role in roles) or "nobody"
-        raise NotAllowed(f"'{person.name}' is {person.role.value}; '{verb}' needs {needed}")
+        held = person.role.value if person.role is not None else "without a role"
+        raise NotAllowed(f"'{person.name}' is {held}; '{verb}' needs {needed}")
 
 
 def has_admin(tokens: Tokens, now: datetime) -> bool:

@@ -54,7 +54,7 @@ def site_of(site_file: Path | None) -> Any:
     return site.load(path)
 
 
-def asked_by(site: Any, *verbs: str) -> str:
+def asked_by(site: Any, *verbs: str) -> Any:
     """Who asks: the holder of the token where the site asks for one, and only if they may.
 
     The verb is the command's own, unless others are named. Programs that are started later do not inherit the token.
@@ -65,18 +65,16 @@ def asked_by(site: Any, *verbs: str) -> str:
     own = click.get_current_context().command_path.partition(" ")[2]
     token = asked.token.read() if asked.token is not None and site.access is not None else None
     os.environ.pop("TRANCHE_TOKEN", None)
-    names = [str(door.admit(verb, token=token, otherwise=asked.actor)) for verb in verbs or (own,)]
-    return names[0]
+    people = [door.admit(verb, token=token, otherwise=asked.asker) for verb in verbs or (own,)]
+    return people[0]
 
 
 def here_of(site_file: Path | None, *verbs: str) -> Any:
-    from dataclasses import replace
-
     from tranche import wiring
 
     site = site_of(site_file)
-    actor = asked_by(site, *verbs)
-    return replace(wiring.installation(site), actor=actor)
+    asker = asked_by(site, *verbs)
+    return wiring.installation(site).asked_by(asker)
 
 
 def print_json(document: object) -> None:

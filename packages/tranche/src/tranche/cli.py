@@ -300,7 +300,7 @@ def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
 
     here = _here(site_file)
     news = wiring.telling(here)
-    _report(wiring.retire(here, reason=reason, actor=here.actor, tell=news.start), as_json)
+    _report(wiring.retire(here, reason=reason, tell=news.start), as_json)
     news.join()
 
 
@@ -350,7 +350,7 @@ def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) ->
 
     here = _here(site_file)
     news = wiring.telling(here)
-    _report(wiring.roll_back(here, reason=reason, force=force, actor=here.actor, tell=news.start), as_json)
+    _report(wiring.roll_back(here, reason=reason, force=force, tell=news.start), as_json)
     if news.ident is not None:
         news.join()
 

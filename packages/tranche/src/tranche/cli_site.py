@@ -32,7 +32,7 @@ def token_create(name: str, role: str, days: int, site_file: Path | None, as_jso
     from tranche import wiring
 
     site = site_of(site_file)
-    by = asked_by(site)
+    by = asked_by(site).name
     lasts = timedelta(days=days)
     made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
     if as_json:

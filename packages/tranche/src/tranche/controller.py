@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from tranche.approval import is_all_that_lacks
-from tranche.attestation import Basis, MadeBy, attested
+from tranche.attestation import Basis, MadeBy, attested, countersigned
 from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
 from tranche.decide import (
     Complete,
@@ -138,6 +138,7 @@ class Controller:
         self._announced = False
         self._trouble: str | None = None
         self._is_stopping = False
+        self._not_begun = ""
         self.is_done = False
         self.has_lost_lease = False
         self.hurries = False
@@ -195,6 +196,7 @@ class Controller:
             return self._finish_rollback()
         self._note_answers()
         self._start_jobs()
+        self._countersign()
         if trouble is not None:
             raise trouble
         self._publish(evidence, decision, now)
@@ -216,7 +218,8 @@ class Controller:
         for _, result in self.world.workers.done():
             match result:
                 case (ColourState() as state, datetime() as at):
-                    self.seen = see_green(self.seen, state, at)
+                    why = self._not_begun if state.stage is Stage.ABSENT else ""
+                    self.seen = see_green(self.seen, replace(state, detail=state.detail or why), at)
                 case EnvironmentFault():
                     self.seen = miss_green(self.seen, str(result))
                 case GateRun():
@@ -249,10 +252,33 @@ class Controller:
         self._announced = True
 
     def _ensure_green(self) -> None:
+        self._not_begun = ""
         try:
+            self._check_artifact()
             self.world.environment.ensure(Colour.GREEN, self.progress.version)
         except EnvironmentFault as fault:
+            self._not_begun = str(fault)
             self.seen = miss_green(self.seen, str(fault))
+
+    def _check_artifact(self) -> None:
+        """Raises EnvironmentFault: what would be started is not what was brought in under this name."""
+        version, known = self.progress.version, self.progress.artifact.digest
+        found = self.world.environment.identify(version).digest if known is not None else None
+        if found != known:
+            told = (
+                f"the artifact of {version} was {known} when it was brought in, and is {found or 'gone'} now"
+            )
+            raise EnvironmentFault(f"{told}; put it back, or retarget to a version of its own")
+
+    def _countersign(self) -> None:
+        """Sign for what others, who had no key or no time, have asked since the last tick."""
+        signer, now = self.world.signer, self.world.clock.now()
+        events = countersigned(self.progress, actor=ACTOR, signer=signer, at=now)
+        if events:
+            recorded = self.world.log.append(
+                self.progress.rollout, after=self.progress.position, events=events
+            )
+            self.progress = fold(recorded, self.progress) or self.progress
 
     def _record(
         self, decision: Decision, evidence: Evidence, now: datetime, made_by: MadeBy = MadeBy.RULES
@@ -366,6 +392,7 @@ class Controller:
             told = "stopped"
         except EnvironmentFault as fault:
             told = f"not stopped: {fault}"
+        self._countersign()
         self._append(RolledBack(green=told))
         self._end()
 

@@ -4,6 +4,7 @@ A request is an event, appended on the condition that the rules still allow it. 
 it must work when nothing else does.
 """
 
+import contextlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -12,28 +13,29 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from tranche import approval
-from tranche.attestation import Basis, MadeBy, attested
+from tranche.access import Person
+from tranche.asks import Asker, begun, identified, written
+from tranche.attestation import countersigned
 from tranche.beside import dwelt
 from tranche.decide import RollBack, past_return
 from tranche.events import (
     AdvanceRequested,
     Event,
     HotfixDeclared,
-    Measured,
     Paused,
     Resumed,
     Retargeted,
     Retired,
-    RollbackDecided,
     RolledBack,
     Started,
     WeightRequested,
-    encode,
 )
+from tranche.glance import check_advance, checks_of, measured_of
 from tranche.language import parse
 from tranche.moves import roll_back
 from tranche.plan import Phase, Plan
 from tranche.ports import (
+    Artifact,
     Clock,
     Colour,
     Conflict,
@@ -44,9 +46,8 @@ from tranche.ports import (
     Recorded,
     Signer,
     Traffic,
-    Verdict,
 )
-from tranche.progress import Progress, State, fold
+from tranche.progress import UNTOLD, Progress, State, fold, whole
 from tranche.reconcile import Lock, reconcile
 from tranche.refusal import Refused
 from tranche.status import Json, status
@@ -92,12 +93,6 @@ class AlreadyPaused(Refused):
     """The rollout is paused already."""
 
     code = "already-paused"
-
-
-class CannotAdvance(Refused):
-    """The dwell cannot be ended early."""
-
-    code = "cannot-advance"
 
 
 class GreenInUse(Refused):
@@ -182,13 +177,15 @@ VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One site, as its operators see it."""
+    """One site, as its operators see it. `asker` is who asks, if that was told; `identify` says what a version is."""
 
     log: EventLog
     clock: Clock
     control: ControlLock
     observed: Callable[[], Mapping[str, Any] | None]
     signer: Signer | None = None
+    asker: Person | None = None
+    identify: Callable[[str], Artifact] = lambda _: UNTOLD
 
     def name(self, rollout: str | None = None) -> str:
         """The rollout of that name, or the latest.
@@ -261,13 +258,8 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        events: list[Event] = [started] if hotfix is None else [started, HotfixDeclared(reason=hotfix)]
-        new = [encode(event, at=self._now(), actor=actor) for event in events]
-        recorded = self.log.append(rollout, after=0, events=new)
-        progress = fold(recorded)
-        if progress is None:
-            raise LogFault("the event log did not keep the rollout; look at its file")
-        return progress
+        new = begun(rollout, started, self.identify(version), self._asker(actor), hotfix=hotfix)
+        return whole(self.log.append(rollout, after=0, events=new))
 
     def pause(self, *, reason: str, actor: str) -> Progress:
         def ask(progress: Progress) -> list[Event]:
@@ -309,7 +301,13 @@ class Desk:
         """
 
         def ask(progress: Progress) -> list[Event]:
-            self._check_advance(progress)
+            check_advance(
+                self.plan(progress),
+                progress,
+                self.observed(),
+                is_controlled=self.control.is_held_elsewhere(),
+                now=self._now(),
+            )
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
@@ -344,8 +342,9 @@ class Desk:
                 )
             phase_number = progress.stay.phase or progress.returns_to
             return [
-                *self._measured(progress),
+                *measured_of(self.observed(), progress),
                 Retargeted(version=version, phase=phase_number, reason=reason),
+                identified(version, self.identify(version)),
                 WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False),
             ]
 
@@ -385,7 +384,7 @@ class Desk:
         gates = [approval.gate_named(phase, gate)] if gate or not approval.asked(phase) else None
         return [
             approval.case(progress, phase, each, now, dwelt=dwelt(phase, progress.stay, now))
-            | {"checks": self._seen_checks(progress)}
+            | {"checks": checks_of(self.observed(), progress)}
             for each in gates or approval.asked(phase)
         ]
 
@@ -404,7 +403,7 @@ class Desk:
                     actor=actor,
                     now=now,
                     dwelt=dwelt(phase, progress.stay, now),
-                    checks=self._seen_checks(progress),
+                    checks=checks_of(self.observed(), progress),
                 )
             ]
 
@@ -422,43 +421,6 @@ class Desk:
     def _phase(self, progress: Progress) -> Phase:
         plan = self.plan(progress)
         return plan.phases[min(progress.stay.phase, plan.last)]
-
-    def _seen_checks(self, progress: Progress) -> Json:
-        """What the controller saw last of this stay, by name; nothing when nobody has looked at it."""
-        seen = self.observed()
-        if seen is None or seen.get("stay") != progress.stay.identifier:
-            return {}
-        return {
-            check["name"]: {"verdict": check["verdict"], "reason": check["reason"]}
-            for check in seen["checks"]
-        }
-
-    def _check_advance(self, progress: Progress) -> None:
-        plan, seen = self.plan(progress), self.observed()
-        if (
-            not self.control.is_held_elsewhere()
-            or seen is None
-            or seen.get("stay") != progress.stay.identifier
-        ):
-            raise CannotAdvance(
-                "no controller is looking at this phase, so nothing can be told; start one first"
-            )
-        age_s = (self.clock.now() - datetime.fromisoformat(seen["at"])).total_seconds()
-        if age_s > plan.stale_after_s:
-            raise CannotAdvance(
-                f"the controller looked {age_s:.0f} s ago, so nothing can be told; look at it first"
-            )
-        if progress.paused_by is not None:
-            raise CannotAdvance(f"the rollout is paused by {progress.paused_by}; resume it first")
-        if progress.stay.dwell_waived_by is not None:
-            raise CannotAdvance(f"{progress.stay.dwell_waived_by} has ended this dwell already")
-        against = {Verdict.FAIL.value, Verdict.CANNOT_TELL.value}
-        for check in [*seen["checks"], *seen["limits"]]:
-            if check["verdict"] in against:
-                told = f"{check['name']}: {check['verdict']} - {check['reason']}"
-                raise CannotAdvance(f"{told}; ending the dwell early would not help")
-        if not any(check["name"] == "dwell" and check["verdict"] == "not yet" for check in seen["checks"]):
-            raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
 
     def roll_back(
         self,
@@ -488,16 +450,21 @@ class Desk:
             return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
-        progress = reconcile(
-            log=self.log,
-            traffic=traffic,
-            clock=self.clock,
-            lock=lock,
-            progress=progress,
-            wait_s=1.0,
-            actor=actor,
-        )
-        if self.control.is_held_elsewhere():
+        try:
+            progress = reconcile(
+                log=self.log,
+                traffic=traffic,
+                clock=self.clock,
+                lock=lock,
+                progress=progress,
+                wait_s=1.0,
+                actor=actor,
+            )
+        finally:
+            is_controlled = self.control.is_held_elsewhere()
+            if not is_controlled:
+                self._countersign(actor)
+        if is_controlled:
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
 
@@ -528,20 +495,19 @@ class Desk:
             told = f"not stopped: {fault}"
 
         def ask(now: Progress) -> list[Event]:
-            return [*self._measured(now), RolledBack(green=told)]
+            return [*measured_of(self.observed(), now), RolledBack(green=told)]
 
         try:
             return self._ask(ask, actor)
         except Ended:
             return self.progress(progress.rollout)  # a controller came and ended it
 
-    def _measured(self, now: Progress) -> list[Event]:
-        """What a controller saw last of the stay that ends, if it looked and has not recorded it."""
-        seen = self.observed()
-        if now.stay.measured is not None or seen is None or seen.get("stay") != now.stay.identifier:
-            return []
-        checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
-        return [Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks)]
+    def _countersign(self, actor: str) -> None:
+        """Sign for what could wait until users were back. What goes wrong here is signed for by who comes next."""
+        with contextlib.suppress(LogFault):
+            progress = self.progress()
+            events = countersigned(progress, actor=actor, signer=self.signer, at=self._now())
+            self.log.append(progress.rollout, after=progress.position, events=events)
 
     def _ask(
         self,
@@ -552,7 +518,7 @@ class Desk:
     ) -> Progress:
         """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker.
 
-        What is a decision of the rollout itself is attested.
+        An entry vouches for it, in the same append.
         """
         for _ in range(TRIES):
             progress = self.progress()
@@ -560,19 +526,18 @@ class Desk:
                 raise Ended(
                     f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
                 )
-            now = self._now()
-            asked = ask(progress)
-            events = [encode(event, at=now, actor=actor) for event in asked]
-            for decided in [event for event in asked if isinstance(event, RollbackDecided)]:
-                decision = RollBack(cause=decided.cause, reason=decided.reason, numbers=decided.numbers)
-                basis = Basis(decision=decision, made_by=MadeBy.PERSON, after=progress.position, at=now)
-                events = attested(basis, events, progress=progress, actor=actor, signer=self.signer, at=now)
+            events = written(ask(progress), progress, self._asker(actor))
             try:
                 recorded = self.log.append(progress.rollout, after=progress.position, events=events)
             except Conflict:
                 continue
             return fold(recorded, progress) or progress
         raise LogFault("the event log is so busy that the request could not be added; try again")
+
+    def _asker(self, actor: str) -> Asker:
+        """How this one is known only if it is who this desk was told is asking."""
+        person = self.asker if self.asker is not None and self.asker.name == actor else None
+        return Asker(actor=actor, person=person, signer=self.signer, at=self._now())
 
     def _now(self) -> datetime:
         return self.clock.now()

@@ -50,8 +50,8 @@ class Door:
     store: TokenStore | None
     clock: Clock
 
-    def admit(self, verb: str, *, token: str | None, otherwise: str) -> str:
-        """The name of who asks for this verb: the token's, or `otherwise` where none is asked for.
+    def admit(self, verb: str, *, token: str | None, otherwise: Person) -> Person:
+        """Who asks for this verb: the holder of the token, or `otherwise` where none is asked for.
 
         While nobody may make tokens, whoever comes may make the first: they can write the file in any case.
 
@@ -66,9 +66,9 @@ class Door:
             if verb == "token create" and not has_admin(tokens, now):
                 return otherwise
             raise NoToken
-        person: Person = holder(tokens, token, now)
+        person = holder(tokens, token, now)
         check(person, verb)
-        return person.name
+        return person
 
     def create(self, *, name: str, role: Role, lasts: timedelta, by: str) -> str:
         """A new token, as it is shown this once.

@@ -258,6 +258,9 @@ def evidence_document(exported: Export) -> Json:
         "exported_by": exported.head["exported_by"],
         "events": len(exported.events),
         "entries": len(exported.cases),
+        "asks": exported.asks,
+        "asks_have_entries_since": exported.asked_since,
+        "asks_without_entry": list(exported.unasked),
         "unsigned_entries": exported.unsigned,
         "seal_signed": bool(exported.seal_keys),
         "keys": list(exported.keys),
@@ -272,7 +275,7 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     """As `evidence_document`. What is unsigned, uncovered or missing is said as plainly as what is there."""
     lines = [
         f"{file}: {document['rollout']}, {document['outcome']['state'].replace('_', ' ')}",
-        f"  unchanged: {document['events']} events, {document['entries']} decisions in the chain",
+        f"  unchanged: {document['events']} events, {document['entries']} entries in the chain",
     ]
     if document["unsigned_entries"]:
         told = f"  NOT SIGNED: {document['unsigned_entries']} of {document['entries']} entries"
@@ -285,6 +288,11 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     if document["decisions_without_entry"]:
         positions = ", ".join(str(each) for each in document["decisions_without_entry"])
         lines.append(f"  no entry vouches for the decisions at {positions}: an older release made them")
+    if document["asks_without_entry"]:
+        positions = ", ".join(str(each) for each in document["asks_without_entry"])
+        since = document["asks_have_entries_since"]
+        told = f"asks have entries since position {since}" if since else "no ask has an entry"
+        lines.append(f"  no entry vouches for what people asked at {positions}: {told}")
     lines += [f"  missing for {each['demand']}: {each['what']}" for each in document["missing"]]
     return "\n".join(lines)
 

@@ -182,8 +182,19 @@ class ColourState:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a version is: the digest (`sha256:...`) of what is started under its name, or why nobody can tell it."""
+
+    digest: str | None = None
+    unknown_because: str | None = None
+
+
 class Environment(Protocol):
     """Starts, shows and retires the versions."""
+
+    def identify(self, version: str) -> Artifact:
+        """What would be started under this name now. Never raises: what cannot be told is unknown, with its reason."""
 
     def ensure(self, colour: Colour, version: str) -> None:
         """Have this version running under this colour, replacing another one. Returns at once; idempotent.

@@ -88,12 +88,16 @@ class ColourSite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSite:
-    """Where versions run. All that was started ends when the process `lifeline_pid` ends."""
+    """Where versions run. All that was started ends when the process `lifeline_pid` ends.
+
+    `artifact` is the file that says what a version is, with `{version}` in its path; its digest is kept as evidence.
+    """
 
     kind: str
     directory: Path
     colours: Mapping[Colour, ColourSite]
     lifeline_pid: int | None = None
+    artifact: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,11 +270,13 @@ def _shape(folder: Path) -> Record[Site]:
         place: Place,  # noqa: ARG001 - as above
         colours: Mapping[str, ColourSite],
         directory: str,
+        artifact: str | None,
         **values: object,
     ) -> EnvironmentSite:
         return EnvironmentSite(
             colours={Colour(key): value for key, value in colours.items()},
             directory=folder / directory,
+            artifact=folder / artifact if artifact else None,
             **values,  # type: ignore[arg-type]  # read by kind
         )
 
@@ -332,10 +338,12 @@ COLOUR: Final = {
     "environment": Key(MapOf(VALUE), "settings of that program", {}),
     "grace_s": Key(Whole(most=3600), "seconds it may take to finish its requests", 10),
 }
+ARTIFACT: Final = Text(expected="a file with {version} in its path", pattern=r".*\{version\}.*")
 ENVIRONMENT: Final = {
     "kind": Key(Choice(("process",)), "the technology"),
     "directory": Key(DIRECTORY, "its pid files and logs"),
     "lifeline_pid": Key(Whole(least=1), "everything ends when this process ends", None),
+    "artifact": Key(ARTIFACT, "the file a version is started from; its digest says what it is", None),
     "colours": Key(MapOf(Record(_colour, COLOUR), keys=COLOURS), "how each colour is run"),
 }
 

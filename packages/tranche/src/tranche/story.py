@@ -9,6 +9,7 @@ from tranche.events import (
     ApprovalRevoked,
     Attested,
     Completed,
+    Countersigned,
     Event,
     GateAnswered,
     GreenReady,
@@ -25,6 +26,7 @@ from tranche.events import (
     Started,
     SteppedBack,
     TakenOver,
+    VersionIdentified,
     WeightApplied,
     WeightRequested,
     WeightRestored,
@@ -39,6 +41,9 @@ def title_and_text(event: Event) -> tuple[str, str]:
     match event:
         case Started():
             return "started", f"version {event.version} by {event.plan_file} ({event.plan_digest[:19]})"
+        case VersionIdentified():
+            told = event.digest or f"unknown: {event.unknown_because}"
+            return "version", f"{event.version} is {told}"
         case TakenOver():
             return "taken over", f"a controller (pid {event.pid}) works on it"
         case GreenReady():
@@ -95,6 +100,8 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case Attested():
             how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
             return "attested", f"entry {event.entry} of the evidence, {how}"
+        case Countersigned():
+            return "countersigned", f"entry {event.entry} of the evidence signs those before it that were not"
         case _:
             assert_never(event)
 
@@ -110,7 +117,7 @@ def line(recorded: Recorded) -> str:
     return f"{recorded.at:%H:%M:%S}  {title:<17} {recorded.actor:<11} {text}"
 
 
-QUIET = (Attested, Measured, TakenOver, WeightRequested)
+QUIET = (Attested, Countersigned, Measured, TakenOver, VersionIdentified, WeightRequested)
 """Events that say nothing new to a person who reads the others."""
 
 

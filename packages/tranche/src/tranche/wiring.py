@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tranche import language
+from tranche.access import KnownBy, Person
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
@@ -64,6 +65,7 @@ FIRST_LEASE_S = 5.0
 """Before the plan, and its tick, is known."""
 NEWS_LOCK = "news.lock"
 ASKED_BY_HAND = ("rollback-decided/1", "retired/1")
+NOBODY = Person(name="", known_by=KnownBy.USER)
 CLOSE_WITHIN_S = 20.0
 CLOSE_AT_ONCE_S = 2.0
 """How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
@@ -71,7 +73,7 @@ CLOSE_AT_ONCE_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A site with its parts built. `actor` is who asks, by the command line."""
+    """A site with its parts built. `asker` is who asks, by the command line or by the API."""
 
     site: Site
     folder: Folder
@@ -80,7 +82,16 @@ class Installation:
     desk: Desk
     signer: Signer | None = None
     shared: "SharedLog | None" = None
-    actor: str = ""
+    asker: Person = NOBODY
+
+    @property
+    def actor(self) -> str:
+        """Who is recorded."""
+        return self.asker.name
+
+    def asked_by(self, asker: Person) -> "Installation":
+        """As this person has it."""
+        return replace(self, asker=asker, desk=replace(self.desk, asker=asker))
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -88,12 +99,16 @@ class Installation:
         return EnvoyTraffic(self.site.traffic)
 
     def environment(self) -> Environment:
-        from tranche.adapters.process import ProcessEnvironment
-
-        return ProcessEnvironment(self.site.environment)
+        return environment(self.site)
 
     def traffic_lock(self) -> Lock:
         return FileLock(self.folder.path / TRAFFIC_LOCK)
+
+    def own_control(self) -> ControlLock:
+        """The control lock as nobody else has it: that of `control` is asked by every request."""
+        if self.shared is not None:
+            return self.shared.lease.beside()
+        return FileLock(self.folder.path / CONTROL_LOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +141,7 @@ def installation(site: Site) -> Installation:
         control=control,
         observed=lambda: folder.read_json(OBSERVED_FILE),
         signer=signs,
+        identify=lambda version: environment(site).identify(version),
     )
     return Installation(
         site=site, folder=folder, log=log, control=control, desk=desk, signer=signs, shared=shared
@@ -147,13 +163,35 @@ def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
     return PostgresLog(database), SharedLog(log=PostgresLog(database, lease), lease=lease)
 
 
+def environment(site: Site) -> Environment:
+    """Where versions run."""
+    from tranche.adapters.process import ProcessEnvironment
+
+    return ProcessEnvironment(site.environment)
+
+
 def signer(site: Site) -> Signer | None:
     """Who signs the evidence; None where the site names no key. Reads nothing yet."""
-    if site.signing_key is None:
-        return None
-    from tranche.adapters.ed25519 import Ed25519Signer
+    return LateSigner(site.signing_key) if site.signing_key is not None else None
 
-    return Ed25519Signer(site.signing_key)
+
+@dataclass(frozen=True, slots=True)
+class LateSigner:
+    """Signs with the site's key. What signs is imported when it signs: a rollback acts before that."""
+
+    secret: Secret
+
+    @property
+    def key(self) -> str:
+        return self._signer().key
+
+    def sign(self, message: bytes) -> bytes:
+        return self._signer().sign(message)
+
+    def _signer(self) -> Signer:
+        from tranche.adapters.ed25519 import Ed25519Signer
+
+        return Ed25519Signer(self.secret)
 
 
 def controller(
@@ -281,7 +319,10 @@ def run(
 
     The caller holds the control lock.
     """
-    begun_at = progress.position if progress.position > 1 else 0  # what is long over is no news
+    is_new = (
+        progress.last_at == progress.started_at
+    )  # nothing but its beginning; what is long over is no news
+    begun_at = 0 if is_new else progress.position
     news, within_s = courier(here, progress, begun_at=begun_at), CLOSE_AT_ONCE_S
 
     def tell(recorded: Recorded) -> None:
@@ -298,14 +339,12 @@ def run(
         news.close(within_s=within_s)
 
 
-def roll_back(
-    here: Installation, *, reason: str, actor: str, force: bool = False, tell: Callable[[], None]
-) -> Progress:
+def roll_back(here: Installation, *, reason: str, force: bool = False, tell: Callable[[], None]) -> Progress:
     """Take all users back to blue. Without a controller, what it would write and `tell` is written and told."""
     reversal = here.desk.roll_back(
         reason=reason,
         force=force,
-        actor=actor,
+        actor=here.actor,
         traffic=here.traffic(),
         environment=here.environment(),
         lock=here.traffic_lock(),
@@ -316,9 +355,9 @@ def roll_back(
     return reversal.progress
 
 
-def retire(here: Installation, *, reason: str, actor: str, tell: Callable[[], None]) -> Progress:
+def retire(here: Installation, *, reason: str, tell: Callable[[], None]) -> Progress:
     """Stop blue for good, write it and `tell` it."""
-    progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
+    progress = here.desk.retire(reason=reason, actor=here.actor, environment=here.environment())
     write_record(here)
     tell()
     return progress
@@ -338,7 +377,6 @@ def start(
     *,
     plan: str,
     version: str,
-    actor: str,
     token: str | None,
     hotfix: str = "",
 ) -> Progress:
@@ -354,18 +392,20 @@ def start(
     read = language.parse(plan, file="plan")
     refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
     if hotfix:
-        door(here.site).admit("hotfix", token=token, otherwise=actor)
-    lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
+        door(here.site).admit("hotfix", token=token, otherwise=here.asker)
+    lock = here.own_control()
     if not lock.acquire(wait_s=0.2):
         raise ControllerRunning
     try:
-        here.desk.start(read, text=plan, file="plan", version=version, actor=actor, hotfix=hotfix or None)
+        here.desk.start(
+            read, text=plan, file="plan", version=version, actor=here.actor, hotfix=hotfix or None
+        )
     finally:
         lock.release()
-    return control(here, site_file, actor=actor, token=token)
+    return control(here, site_file, token=token)
 
 
-def control(here: Installation, site_file: str, *, actor: str, token: str | None) -> Progress:
+def control(here: Installation, site_file: str, *, token: str | None) -> Progress:
     """Start a controller of the latest rollout, a process of its own that outlives this one.
 
     Raises:
@@ -377,7 +417,7 @@ def control(here: Installation, site_file: str, *, actor: str, token: str | None
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
         raise ControllerRunning
-    own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
+    own = {"TRANCHE_ACTOR": here.actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
     kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
     from tranche.adapters.successor import start_controller
 
@@ -400,13 +440,18 @@ def api(
     from tranche.adapters.uvicorn import serve
 
     check_address(host, has_access=here.site.access is not None)
+
+    def tell() -> None:
+        telling(here).start()
+
     hands = Hands(
-        start=partial(start, here, site_file),
-        control=partial(control, here, site_file),
-        roll_back=partial(roll_back, here, tell=lambda: telling(here).start()),
-        retire=partial(retire, here, tell=lambda: telling(here).start()),
+        start=lambda asker, **asked: start(here.asked_by(asker), site_file, **asked),
+        control=lambda asker, **asked: control(here.asked_by(asker), site_file, **asked),
+        roll_back=lambda asker, **asked: roll_back(here.asked_by(asker), tell=tell, **asked),
+        retire=lambda asker, **asked: retire(here.asked_by(asker), tell=tell, **asked),
     )
-    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
+    nobody = Person(name=here.actor, known_by=KnownBy.SERVER)
+    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=nobody)
     return partial(serve, made.application(), host, port)
 
 

@@ -8,6 +8,7 @@ from tranche.access import Tokens
 from tranche.ports import (
     Arm,
     ArmCounters,
+    Artifact,
     Colour,
     ColourState,
     Conflict,
@@ -145,6 +146,12 @@ class MemoryEnvironment:
         self.detail = ""
         self.fault: str | None = None
         self.retired: list[Colour] = []
+        self.artifacts: dict[str, str] = {}
+
+    def identify(self, version: str) -> Artifact:
+        if version not in self.artifacts:
+            return Artifact(unknown_because="nobody has told this environment")
+        return Artifact(digest=self.artifacts[version])
 
     def ensure(self, colour: Colour, version: str) -> None:
         self._answer()
