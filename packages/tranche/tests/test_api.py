@@ -20,9 +20,12 @@ import urllib3
 
 from tranche import cli, language, wiring
 from tranche import site as sites
-from tranche.access import NEEDS, Role
+from tranche.access import NEEDS, KnownBy, Role
 from tranche.adapters.api import Api, Exposed, check_address
+from tranche.attestation import said_in
+from tranche.events import Attested, decode
 from tranche.operations import OPERATIONS, BodyRefused, Field, document, read
+from tranche.ports import Recorded
 from tranche.wiring import Installation
 
 pytestmark = pytest.mark.integration
@@ -39,10 +42,10 @@ traffic:
   health_path: /health/ready
 environment:
   kind: process
-  directory: environment
+  directory: /dev/null/environment
   colours:
     blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {managed: false, ready: "http://127.0.0.1:9/"}
+    green: {ready: "http://127.0.0.1:9/", command: [nothing]}
 """
 PLAN = (
     "name: small\ntick: 100ms\nstale_after: 1s\nstaging: {gates: [{name: owner, kind: approval}]}\n"
@@ -177,11 +180,12 @@ def test_asking_changes_the_rollout_in_the_name_of_who_asks(served: Served) -> N
     assert (again.status, again.code) == (409, "already-paused")
     assert again.body["detail"] == "the rollout is paused already, by nobody"
     assert served.act("resume").body["state"] == "staging"
-    events = served.here.desk.events()
+    events = [event for event in served.here.desk.events() if event.type != "attested/1"]
     assert [(event.type, event.actor, event.data["reason"]) for event in events[-2:]] == [
         ("paused/1", "nobody", "lunch"),
         ("resumed/1", "nobody", ""),
     ]
+    assert known_by(served.here.desk.events())[-1] == {"known_by": KnownBy.SERVER.value, "role": None}
 
 
 def test_an_approval_is_looked_at_and_then_given(served: Served) -> None:
@@ -283,7 +287,21 @@ def test_each_request_needs_a_token_of_a_role_that_may(guarded: Served) -> None:
     assert guarded.here.desk.events() == before
     assert guarded.act("pause", "approver").status == 200
     assert guarded.act("resume", "operator").status == 200
-    assert [event.actor for event in guarded.here.desk.events()[-2:]] == ["approver", "operator"]
+    events = guarded.here.desk.events()
+    assert [event.actor for event in events if event.type != "attested/1"][-2:] == ["approver", "operator"]
+    assert known_by(events)[-2:] == [
+        {"known_by": "token", "role": "approver"},
+        {"known_by": "token", "role": "operator"},
+    ]
+
+
+def known_by(events: list[Recorded]) -> list[Any]:
+    """By what those were known who asked, as the entries have it."""
+    return [
+        said_in(event.envelope)["predicate"]["identified"]
+        for event in map(decode, events)
+        if isinstance(event, Attested)
+    ]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -385,10 +403,11 @@ def test_events_stream_as_they_come_and_go_on_where_they_ended(served: Served) -
     assert (stream.status, stream.type) == (200, "text/event-stream; charset=utf-8")
     first = [stream.next() for _ in range(known)]
     served.act("pause", reason="two\nlines")
-    came = stream.next()
+    entry, came = stream.next(), stream.next()
     stream.close()
     served.act("resume")
     again = Stream(served, "/v1/rollouts/latest/stream", last_event_id=came["id"])
+    again.next()
     resumed = again.next()
     again.close()
     later = Stream(served, f"/v1/rollouts/latest/stream?after={known}")
@@ -396,15 +415,17 @@ def test_events_stream_as_they_come_and_go_on_where_they_ended(served: Served) -
     later.close()
 
     assert [one["id"] for one in first] == [str(number) for number in range(1, known + 1)]
-    assert (came["id"], came["event"]) == (str(known + 1), "paused/1")
+    assert (entry["id"], entry["event"]) == (str(known + 1), "attested/1")
+    assert (came["id"], came["event"]) == (str(known + 2), "paused/1")
     assert json.loads(came["data"])["data"] == {"reason": "two lines"}
-    assert (resumed["id"], resumed["event"]) == (str(known + 2), "resumed/1")
+    assert (resumed["id"], resumed["event"]) == (str(known + 4), "resumed/1")
 
 
 def test_a_token_that_is_revoked_ends_the_streams_it_opened(tmp_path: Path) -> None:
     for guarded in serve(tmp_path, access=True):
         stream = Stream(guarded, "/v1/rollouts/latest/stream", role="viewer")
-        assert stream.next()["event"] == "started/1"
+        begun = [stream.next()["event"] for _ in guarded.here.desk.events()]
+        assert begun == ["started/1", "version-identified/1", "attested/1"]
         wiring.door(guarded.here.site).revoke("viewer")
         ended = stream.next()
         assert ended["event"] == "end"

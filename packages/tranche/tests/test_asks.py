@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from tranche import asks, audit, desk, settings
 from tranche.access import KnownBy, Person, Role
 from tranche.adapters.ed25519 import Ed25519Signer, verify
 from tranche.attestation import COUNTERSIGNATURE, USERS_FIRST
+from tranche.canonical import canonical
 from tranche.desk import Desk
 from tranche.events import Attested, Countersigned, VersionIdentified, decode, encode
 from tranche.page import evidence_document, text_of_evidence
@@ -431,3 +433,45 @@ def test_a_damaged_entry_is_a_fault_of_the_log_and_no_bug(bed: Bed) -> None:
     broken["envelope"]["payload"] = "e30="
     with pytest.raises(LogFault, match="the entry at position 3 is damaged"):
         exported(bed, [*events[:2], replace(events[2], data=broken)])
+
+
+def another_type(entry: dict[str, Any], said: dict[str, Any]) -> None:
+    said["asked"][0]["type"] = "resumed/1"
+
+
+def another_place(entry: dict[str, Any], said: dict[str, Any]) -> None:
+    said["asked"][0] = {"position": 1, "type": "started/1"}
+    said["actor"] = "bob"
+
+
+def another_artifact(entry: dict[str, Any], said: dict[str, Any]) -> None:
+    said["version"]["digest"] = "sha256:66"
+
+
+def not_said_to_be_unsigned(entry: dict[str, Any], said: dict[str, Any]) -> None:
+    entry["unsigned"] = None
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"),
+    [
+        (another_type, "asked"),
+        (another_place, "asked"),
+        (another_artifact, "version"),
+        (not_said_to_be_unsigned, "unsigned"),
+    ],
+)
+def test_an_entry_that_was_made_to_lie_does_not_fit_its_log(
+    bed: Bed, lie: Callable[[dict[str, Any], dict[str, Any]], None], told: str
+) -> None:
+    begin(bed, None)
+    bed.desk.pause(reason="lunch", actor="bob")
+    *events, entered, paused = bed.log.read("small-1")
+    entry: dict[str, Any] = json.loads(json.dumps(entered.data))
+    said = json.loads(base64.b64decode(entry["envelope"]["payload"]))
+    lie(entry, said["predicate"])
+    entry["envelope"]["payload"] = base64.b64encode(canonical(said).encode()).decode()
+    data = exported(bed, [*events, replace(entered, data=entry), paused])
+
+    with pytest.raises(audit.EvidenceDamaged, match=f"does not fit the log it stands in: {told}$"):
+        audit.verified(data, verify=verify)

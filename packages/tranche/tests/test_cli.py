@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tranche import cli, language, settings, wiring
 from tranche import site as sites
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
+from tranche.desk import ControllerRunning
 from tranche.events import PhaseEntered, WeightRequested, encode
 from tranche.ports import LeaseLost, TrafficFault
 from tranche.progress import Progress
@@ -256,6 +258,7 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     assert [kind for kind, _, _ in told[3:]] == ["attested/1", "paused/1", "attested/1", "resumed/1"]
 
 
+TWO = "name: two\ntick: 1s\nstale_after: 5s\nphases: [{name: all, weight: 100 %, dwell: 1h}]\n"
 SPECIAL = """\
 name: special
 tick: 1s
@@ -606,10 +609,31 @@ def test_with_postgres_the_controller_is_wired_to_its_lease_and_a_second_one_is_
     code, _, err = run("control")
     assert (code, "refused (controller-running)" in err) == (1, True)
     code, out, _ = run("history", "--json")
-    assert (code, [each["type"] for each in json.loads(out)]) == (0, ["started/1"])
+    told = [each["type"] for each in json.loads(out)]
+    assert (code, told) == (0, ["started/1", "version-identified/1", "attested/1"])
     here.control.release()
     with pytest.raises(LeaseLost):
         controller.world.log.append("finance-demo-1", after=1, events=[])
+
+
+@pytest.mark.integration
+def test_what_the_api_starts_asks_for_the_lease_that_others_may_have(
+    site: Path, cluster: Cluster, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control lock is a file of one machine; the controller that has the lease may be on another."""
+    (site.parent / "url").write_text(cluster.url("auth_owner", database_name))
+    site.write_text(f"event_log: {{kind: postgres, url: {{file: url}}}}\n{SITE}")
+    here, elsewhere = (wiring.installation(sites.load(site)) for _ in range(2))
+    monkeypatch.setattr(wiring, "control", lambda here, *_, **__: here.desk.progress())
+    asked = partial(wiring.start, here, str(site), plan=TWO, version="1.1.0", token=None)
+    assert elsewhere.control.acquire(wait_s=0)
+
+    with pytest.raises(ControllerRunning):
+        asked()
+    assert here.log.rollouts() == []
+    elsewhere.control.release()
+    assert asked().rollout == "two-1"
+    assert elsewhere.control.acquire(wait_s=0), "it has let go"
 
 
 def test_a_database_that_cannot_be_reached_is_a_fault_without_its_password(run: Run, site: Path) -> None:

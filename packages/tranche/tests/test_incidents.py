@@ -15,9 +15,10 @@ from tranche.gate_kinds import NotPromql
 from tranche.language import parse
 from tranche.plan import PlannedGate
 from tranche.ports import GateAnswer, Verdict
+from tranche.routes import Webhook
 from tranche.secret import Secret
 from tranche.shape import FileRefused
-from tranche.site import PrometheusSite, WebhookSite
+from tranche.site import PrometheusSite
 
 SUBJECT = {"rollout": "small-1", "version": "1.1.0", "phase": "few", "gate": "incidents"}
 
@@ -48,7 +49,7 @@ phases:
 
 
 def ask(pager: Receiver, secret: Secret, settings: str = "to: pager") -> GateAnswer:
-    webhooks = {"pager": WebhookSite(url=pager.url, secret=secret)}
+    webhooks = {"pager": Webhook(url=pager.url, secret=secret)}
     gates = {"incidents": IncidentGate(webhooks, PrometheusSite(url=pager.url))}
     return run_gate(gates, planned(settings), SUBJECT)
 

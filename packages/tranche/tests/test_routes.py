@@ -36,7 +36,7 @@ from tranche.routes import (
     SlackTo,
     Topic,
     UnknownRoute,
-    WebhookTo,
+    Webhook,
     chosen,
 )
 from tranche.secret import Secret, SecretMissing
@@ -152,7 +152,7 @@ def test_a_webhook_is_told_signed(receiver: Receiver, secrets: Mapping[str, Secr
     import hashlib
     import hmac
 
-    WebhookSender(WebhookTo(url=f"{receiver.url}/news?x=1", secret=secrets["signing"])).send(news())
+    WebhookSender(Webhook(url=f"{receiver.url}/news?x=1", secret=secrets["signing"])).send(news())
     (request,) = receiver.requests
     signed = request.headers["tranche-timestamp"].encode() + b"." + request.body
     told = json.loads(request.body)
@@ -469,7 +469,7 @@ def test_a_whole_rollout_reaches_every_kind_of_route_and_no_secret_is_seen(
     routes = {
         "slack": Route(to=SlackTo(url=secrets["slack"]), severity=Severity.INFO),
         "pagerduty": Route(to=PagerDutyTo(routing_key=secrets["key"], url=receiver.url)),
-        "webhook": Route(to=WebhookTo(url=receiver.url, secret=secrets["signing"])),
+        "webhook": Route(to=Webhook(url=receiver.url, secret=secrets["signing"])),
         "mail": Route(to=mail_to(mail, secrets)),
         "away": Route(to=mail_to(mail, secrets, server="localhost:9")),
         "gone": Route(to=SlackTo(url=Secret(file=tmp_path / "gone"))),

@@ -16,6 +16,7 @@ from tranche.ports import (
     EnvironmentFault,
     Gate,
     GateAnswer,
+    LeaseLost,
     Verdict,
 )
 from tranche.progress import Progress, Stay
@@ -113,10 +114,10 @@ class GreenStopped:
 
 
 def stop_green(environment: Environment) -> GreenStopped:
-    """Let the old green finish what is under way, and stop."""
+    """Let the old green finish what is under way, and stop; not by who has lost the lease meanwhile."""
     try:
         environment.retire(Colour.GREEN)
-    except EnvironmentFault as fault:
+    except (EnvironmentFault, LeaseLost) as fault:
         return GreenStopped(str(fault))
     return GreenStopped(None)
 

@@ -82,8 +82,8 @@ class EmailTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookTo:
-    """Another system, told by signed POST (docs/webhooks.md)."""
+class Webhook:
+    """Another system, asked by gates or told the news, by POST that `secret` signs (docs/webhooks.md)."""
 
     url: str
     secret: Secret
@@ -93,7 +93,7 @@ class WebhookTo:
 class Route:
     """Who is told what: news of at least this severity, about these topics (none named: about all)."""
 
-    to: SlackTo | PagerDutyTo | EmailTo | WebhookTo
+    to: SlackTo | PagerDutyTo | EmailTo | Webhook
     severity: Severity = Severity.WARNING
     topics: frozenset[Topic] = field(default_factory=frozenset)
 
@@ -111,6 +111,14 @@ def _email(*, place: Place, folder: Path, **values: Any) -> EmailTo:
         raise WrongValue(place, "a password is not sent in the clear; write 'tls: starttls'")
     ca = values.pop("ca")
     return EmailTo(sender=values.pop("from"), ca=folder / ca if ca else None, **values)
+
+
+def webhook_keys(folder: Path) -> dict[str, Key]:
+    """What a site says of another system; files are meant from `folder`."""
+    return {
+        "url": Key(URL, "where it is posted to"),
+        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
+    }
 
 
 def routes_of(folder: Path) -> MapOf[Route]:
@@ -135,10 +143,6 @@ def routes_of(folder: Path) -> MapOf[Route]:
         "routing_key": Key(secret, "the integration key of the service"),
         "url": Key(URL, "where events are sent", PAGERDUTY),
     }
-    webhook = {
-        "url": Key(URL, "where it is told, by POST"),
-        "secret": Key(secret, "signs what it is sent; it knows the same one"),
-    }
     email = {
         "server": Key(ADDRESS, "the mail server"),
         "tls": Key(Choice(("starttls", "none")), "how the connection is protected", "starttls"),
@@ -152,7 +156,7 @@ def routes_of(folder: Path) -> MapOf[Route]:
         "slack": record("slack", "a channel of Slack", slack, SlackTo),
         "pagerduty": record("pagerduty", "who is on call, by PagerDuty", pagerduty, PagerDutyTo),
         "email": record("email", "people, by mail", email, _email),
-        "webhook": record("webhook", "another system, signed", webhook, WebhookTo),
+        "webhook": record("webhook", "another system, signed", webhook_keys(folder), Webhook),
     }
     return MapOf(Tagged("kind", "kind of route", cases))
 

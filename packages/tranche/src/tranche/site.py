@@ -13,7 +13,7 @@ import yaml
 from tranche.gate_kinds import request, request_keys
 from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
-from tranche.routes import ADDRESS, URL, Route, routes_of
+from tranche.routes import ADDRESS, URL, Route, Webhook, routes_of, webhook_keys
 from tranche.scan import FORMATS
 from tranche.secret import Secret, SecretKind, TextOrSecret
 from tranche.shape import (
@@ -109,14 +109,6 @@ class PrometheusSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSite:
-    """Another system that gates ask or that is told the news. `secret` signs what it is sent."""
-
-    url: str
-    secret: Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScannerSite:
     """A security scanner. In its words `{version}` is what it scans, `{report}` the file it must write; without that
     its standard output is the report. With other codes than `exits` it has told nothing.
@@ -141,7 +133,7 @@ class GateSite:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     prometheus: PrometheusSite | None = None
-    webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
     proofs: Mapping[str, ProofSite] = field(default_factory=dict)
@@ -218,8 +210,8 @@ def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _id
     return GateSite(**values)
 
 
-def _webhook(*, place: Place, **values: Any) -> WebhookSite:  # noqa: ARG001 - as _identity
-    return WebhookSite(**values)
+def _webhook(*, place: Place, **values: Any) -> Webhook:  # noqa: ARG001 - as _identity
+    return Webhook(**values)
 
 
 def _event_log(*, place: Place, kind: str, url: Secret | None) -> EventLogSite:
@@ -354,10 +346,6 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "url": Key(URL, "the address, with its path prefix if it has one"),
         "token": Key(SecretKind(folder), "sent as a bearer token", None),
     }
-    webhook = {
-        "url": Key(URL, "where it is asked, by POST"),
-        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
-    }
     scanner = {
         "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words"),
         "format": Key(Choice(FORMATS), "what its report is written in"),
@@ -371,7 +359,9 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
-        "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
+        "webhooks": Key(
+            MapOf(Record(_webhook, webhook_keys(folder))), "other systems that gates may ask, by name", {}
+        ),
         "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
         "proofs": Key(
             MapOf(Record(_proof, proof)), "test programs that prove properties of green, by name", {}

@@ -42,7 +42,7 @@ from tranche.ports import (
 from tranche.progress import Progress
 from tranche.reconcile import Lock
 from tranche.refusal import Refused
-from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, WebhookTo, chosen, named
+from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, Webhook, chosen, named
 from tranche.secret import Secret
 from tranche.site import Site
 
@@ -275,7 +275,7 @@ def sender(route: Route) -> Sender:
             from tranche.adapters.mail import MailSender
 
             return MailSender(route.to)
-        case WebhookTo():
+        case Webhook():
             from tranche.adapters.webhook import WebhookSender
 
             return WebhookSender(route.to)
