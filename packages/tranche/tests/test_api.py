@@ -508,6 +508,17 @@ def test_a_plan_that_is_sent_is_started(tmp_path: Path) -> None:
             assert served.here.control.is_held_elsewhere(), "its controller works on it"
 
 
+def test_users_are_taken_back_also_where_the_log_cannot_be_read(tmp_path: Path) -> None:
+    """As far as there is a data plane: nothing else runs here."""
+    for served in serve(tmp_path, access=False):
+        (tmp_path / "state" / "rollout.sqlite").write_bytes(b"no database" * 100)
+        assert "file is not a database" in served.ask("GET", "/v1/rollouts/latest").body["detail"]
+        for named, told in (("latest", "Envoy does not answer"), ("small-1", "file is not a database")):
+            got = served.ask("POST", f"/v1/rollouts/{named}/rollback", {"reason": "no"})
+            assert (got.status, got.code) == (503, "fault")
+            assert told in got.body["detail"]
+
+
 def end_rollback(here: Installation) -> None:
     """As if a data plane had been there."""
     from tranche.events import RolledBack, encode

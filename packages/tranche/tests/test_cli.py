@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from laptop.postgres import Cluster
-from tranche import cli, language, settings, wiring
+from tranche import cli, language, publisher, settings, wiring
 from tranche import site as sites
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
@@ -331,7 +331,7 @@ def test_what_is_no_text_in_a_reason_or_a_name_harms_nobody(
     monkeypatch.setenv("TRANCHE_ACTOR", "an\udcffn\x1b[31m")
 
     assert run("pause", "--reason", "lunch\udcff\x1b[2J\n| forged row |")[0] == 0
-    wiring.write_record(here)
+    publisher.write_record(here.desk, here.folder)
     paused = here.desk.events()[-1]
     assert paused.data["reason"] == "lunch  [2J | forged row |"
     assert paused.actor == "an n [31m"

@@ -134,6 +134,7 @@ class KnownBy(StrEnum):
     TOKEN = "token"  # noqa: S105 - a way of being known, no secret
     ENVIRONMENT = "TRANCHE_ACTOR"
     USER = "the user of the operating system"
+    FILE = "a file that said so, and could not be read"
     SERVER = "the user that serves the API: who asked it was not asked for a token"
 
 

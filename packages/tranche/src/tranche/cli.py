@@ -12,11 +12,20 @@ import click
 
 from tranche import cli_evidence, cli_site, language, settings
 from tranche import plan as plans
-from tranche.asking import OneLine, json_option, reason_option, rollout_option, site_option, why_option
+from tranche.asking import (
+    OneLine,
+    asked_by,
+    json_option,
+    reason_option,
+    rollout_option,
+    site_of,
+    site_option,
+    why_option,
+)
 from tranche.asking import here_of as _here
 from tranche.asking import print_json as _print
 from tranche.cli_simulate import simulate
-from tranche.ports import Fault, Recorded
+from tranche.ports import Fault, LogFault, Recorded
 from tranche.progress import Progress, State
 from tranche.refusal import Refused
 from tranche.shape import FileRefused
@@ -155,7 +164,7 @@ def control(standby: bool, site_file: Path | None, as_json: bool) -> int:
     here = _here(site_file)
     _take_control(here, wait_s=math.inf if standby else 0.2)
     try:
-        progress = here.desk.progress()
+        progress = here.desk.caught_up()
         if progress.is_finished and standby:
             return _ended(progress)
         if progress.is_finished:
@@ -345,21 +354,30 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 @click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
 @json_option
 def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
-    """Take all users back to blue, now. Works with the controller dead."""
+    """Take all users back to blue, now. Works with the controller dead, and where the event log cannot be used."""
     from tranche import wiring
 
-    here = _here(site_file)
+    site = site_of(site_file)
+    asker = asked_by(site)
+    try:
+        here = wiring.installation(site).asked_by(asker)
+    except LogFault as fault:
+        _report(wiring.take_back(site, asker, reason=reason, force=force, because=fault), as_json)
+        return
     news = wiring.telling(here)
     _report(wiring.roll_back(here, reason=reason, force=force, tell=news.start), as_json)
     if news.ident is not None:
         news.join()
 
 
-def _report(progress: Progress, as_json: bool) -> None:
-    from tranche.page import report
+def _report(progress: Progress | dict[str, Any], as_json: bool) -> None:
+    from tranche.page import report, text_of_abort
 
     if as_json:
-        _print(report(progress))
+        _print(report(progress) if isinstance(progress, Progress) else progress)
+        return
+    if not isinstance(progress, Progress):
+        click.echo(text_of_abort(progress))
         return
     told_state = progress.state.value.replace("_", " ")
     click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")

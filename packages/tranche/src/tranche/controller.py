@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from tranche.abort import NOBODY_ABORTS, Aborts, honoured
 from tranche.approval import is_all_that_lacks
 from tranche.attestation import Basis, MadeBy, attested, countersigned
 from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
@@ -90,6 +91,7 @@ class World:
     workers: Workers
     lock: Lock
     signer: Signer | None = None
+    aborts: Aborts = NOBODY_ABORTS
     lease: Lease | None = None
 
 
@@ -170,13 +172,25 @@ class Controller:
         if self.world.lease is not None:
             self.world.lease.renew()
         self._drain()
-        self.progress = refreshed(self.world.log, self.progress)
+        self.progress = self._caught_up()
         self._announce()
         if self._unrecorded is not None:
             self._record_unrecorded(*self._unrecorded)
         if self.progress.state is State.ROLLING_BACK:
             return self._finish_rollback()
         return self._end() if self.progress.is_finished else self._round()
+
+    def _caught_up(self) -> Progress:
+        """As the log has it, once it was told what a person has done without it."""
+        world = self.world
+        progress = refreshed(world.log, self.progress)
+        return honoured(
+            log=world.log,
+            aborts=world.aborts,
+            progress=progress,
+            at=world.clock.now(),
+            signer=world.signer,
+        )
 
     def _round(self) -> None:
         self._begin_version()
@@ -351,6 +365,7 @@ class Controller:
             traffic=self.world.traffic,
             clock=self.world.clock,
             lock=self.world.lock,
+            is_aborted=lambda: self.world.aborts.pending() is not None,
             progress=self.progress,
             wait_s=1.0 if self.progress.rollback is not None else LOCK_WAIT_S,
             actor=ACTOR,

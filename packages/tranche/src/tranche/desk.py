@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from tranche import approval
+from tranche.abort import NOBODY_ABORTS, Aborts, honoured
 from tranche.access import Person
 from tranche.asks import Asker, begun, identified, written
 from tranche.attestation import countersigned
@@ -171,6 +172,7 @@ class Reversal:
 
 
 TRIES: Final = 50
+BUSY: Final = "the event log is so busy that the request could not be added; try again"
 VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
 """Versions become words of commands and names of files."""
 
@@ -186,6 +188,7 @@ class Desk:
     signer: Signer | None = None
     asker: Person | None = None
     identify: Callable[[str], Artifact] = lambda _: UNTOLD
+    aborts: Aborts = NOBODY_ABORTS
 
     def name(self, rollout: str | None = None) -> str:
         """The rollout of that name, or the latest.
@@ -208,6 +211,16 @@ class Desk:
         if progress is None:
             raise NoRollout
         return progress
+
+    def caught_up(self) -> Progress:
+        """The latest rollout, once the log was told that somebody has taken users back without it."""
+        for _ in range(TRIES):
+            progress, at = self.progress(), self._now()
+            with contextlib.suppress(Conflict):
+                return honoured(
+                    log=self.log, aborts=self.aborts, progress=progress, at=at, signer=self.signer
+                )
+        raise LogFault(BUSY)
 
     def plan(self, progress: Progress) -> Plan:
         """The plan the rollout was started with.
@@ -244,7 +257,7 @@ class Desk:
             raise NothingFrozen
         names = self.log.rollouts()
         if names:
-            last = self.progress(names[-1])
+            last = self.caught_up()
             if not last.is_finished:
                 told = (
                     f"'{last.rollout}' is {last.state.value}; roll it back, or go on with 'tranche control'"
@@ -521,7 +534,7 @@ class Desk:
         An entry vouches for it, in the same append.
         """
         for _ in range(TRIES):
-            progress = self.progress()
+            progress = self.caught_up()
             if progress.is_finished and progress.state not in (also or set()):
                 raise Ended(
                     f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
@@ -532,7 +545,7 @@ class Desk:
             except Conflict:
                 continue
             return fold(recorded, progress) or progress
-        raise LogFault("the event log is so busy that the request could not be added; try again")
+        raise LogFault(BUSY)
 
     def _asker(self, actor: str) -> Asker:
         """How this one is known only if it is who this desk was told is asking."""

@@ -339,6 +339,17 @@ def event_json(recorded: Recorded) -> Json:
     }
 
 
+def text_of_abort(taken: Mapping[str, Any]) -> str:
+    """That users were taken back without the log."""
+    return "\n".join(
+        (
+            f"{taken['rollout'] or 'no rollout'}: everybody is on blue; the event log was not told",
+            f"  {taken['because']}",
+            f"  it stands in {taken['kept_in']}: the controller, or the next who asks, tells the log and stops green",
+        )
+    )
+
+
 def report(progress: Progress) -> Json:
     """Where a rollout stands after something was asked of it."""
     rollback = progress.rollback

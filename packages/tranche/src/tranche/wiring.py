@@ -4,21 +4,22 @@ Adapters, the controller and what it judges with are imported where they are bui
 rollback must not wait for what it does not need.
 """
 
-import json
 import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tranche import language
+from tranche.abort import Aborts
 from tranche.access import KnownBy, Person
+from tranche.adapters.abort_file import AbortFile
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
-from tranche.adapters.folder import FileLock, Folder
+from tranche.adapters.folder import FileLock, Folder, read_json
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
@@ -32,6 +33,7 @@ from tranche.ports import (
     EventLog,
     Fault,
     Gate,
+    LogFault,
     Notifier,
     NotTold,
     Recorded,
@@ -40,6 +42,7 @@ from tranche.ports import (
     Traffic,
 )
 from tranche.progress import Progress
+from tranche.publisher import OBSERVED_FILE, STATUS_FILE, write_record
 from tranche.reconcile import Lock
 from tranche.refusal import Refused
 from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, Webhook, chosen, named
@@ -49,13 +52,12 @@ from tranche.site import Site
 if TYPE_CHECKING:
     from tranche.adapters.courier import Courier
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
-    from tranche.controller import Controller, Snapshot
+    from tranche.controller import Controller
     from tranche.lint import Finding
 
+Json = dict[str, Any]
+
 LOG_FILE = "rollout.sqlite"
-OBSERVED_FILE = "observed.json"
-STATUS_FILE = "status.json"
-RECORD_FILE = "record.md"
 CONTROLLER_LOG = "controller.log"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
@@ -140,6 +142,7 @@ def installation(site: Site) -> Installation:
         clock=WallClock(),
         control=control,
         observed=lambda: folder.read_json(OBSERVED_FILE),
+        aborts=aborts(site),
         signer=signs,
         identify=lambda version: environment(site).identify(version),
     )
@@ -168,6 +171,11 @@ def environment(site: Site) -> Environment:
     from tranche.adapters.process import ProcessEnvironment
 
     return ProcessEnvironment(site.environment)
+
+
+def aborts(site: Site) -> Aborts:
+    """Where it is kept that users were taken back without the log."""
+    return AbortFile(site.traffic.directory)
 
 
 def signer(site: Site) -> Signer | None:
@@ -203,6 +211,7 @@ def controller(
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
     from tranche.controller import Controller, World
+    from tranche.publisher import Publisher
 
     plan, shared = here.desk.plan(progress), here.shared
     log, traffic, environment = here.log, here.traffic(), here.environment()
@@ -223,13 +232,14 @@ def controller(
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
         signer=here.signer,
+        aborts=aborts(here.site),
         lease=shared.lease if shared is not None else None,
     )
     return Controller(
         plan=plan,
         progress=progress,
         world=world,
-        show=Publisher(here, on_event),
+        show=Publisher(here.log, here.folder, on_event),
         memory=here.folder.read_json(OBSERVED_FILE),
         pid=os.getpid(),
     )
@@ -339,26 +349,64 @@ def run(
         news.close(within_s=within_s)
 
 
-def roll_back(here: Installation, *, reason: str, force: bool = False, tell: Callable[[], None]) -> Progress:
-    """Take all users back to blue. Without a controller, what it would write and `tell` is written and told."""
-    reversal = here.desk.roll_back(
-        reason=reason,
-        force=force,
-        actor=here.actor,
-        traffic=here.traffic(),
-        environment=here.environment(),
-        lock=here.traffic_lock(),
-    )
+def roll_back(
+    here: Installation, *, reason: str, force: bool = False, tell: Callable[[], None]
+) -> Progress | Json:
+    """Take all users back to blue. Without a controller, what it would write and `tell` is written and told.
+
+    Where the log cannot be used, as `take_back`.
+    """
+    try:
+        reversal = here.desk.roll_back(
+            reason=reason,
+            force=force,
+            actor=here.actor,
+            traffic=here.traffic(),
+            environment=here.environment(),
+            lock=here.traffic_lock(),
+        )
+    except LogFault as fault:
+        return take_back(here.site, here.asker, reason=reason, force=force, because=fault)
     if reversal.finished:
-        write_record(here)
+        write_record(here.desk, here.folder)
         tell()
     return reversal.progress
+
+
+def take_back(site: Site, asker: Person, *, reason: str, force: bool, because: LogFault) -> Json:
+    """Take all users back to blue without the log, which cannot be used `because` of that; and what there is to say.
+
+    Raises:
+        ReturnUnknown, TrafficFault, SignalsFault, LogFault: as `abort.take_back`.
+    """
+    from tranche import abort
+    from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
+
+    kept = AbortFile(site.traffic.directory)
+    taken = abort.take_back(
+        person=asker,
+        reason=reason,
+        force=force,
+        status=read_json(site.state_directory / STATUS_FILE),
+        traffic=EnvoyTraffic(site.traffic),
+        signals=EnvoySignals(site.traffic),
+        aborts=kept,
+        lock=FileLock(site.state_directory / TRAFFIC_LOCK),
+        clock=WallClock(),
+    )
+    return {
+        "rollout": taken.rollout,
+        "state": "taken_back",
+        "recorded": False,
+        "kept_in": str(kept.path),
+        "because": str(because),
+    }
 
 
 def retire(here: Installation, *, reason: str, tell: Callable[[], None]) -> Progress:
     """Stop blue for good, write it and `tell` it."""
     progress = here.desk.retire(reason=reason, actor=here.actor, environment=here.environment())
-    write_record(here)
+    write_record(here.desk, here.folder)
     tell()
     return progress
 
@@ -412,7 +460,7 @@ def control(here: Installation, site_file: str, *, token: str | None) -> Progres
         ControllerRunning, NothingToControl: there is one, or none is needed.
         ControllerFault: it did not come up.
     """
-    progress = here.desk.progress()
+    progress = here.desk.caught_up()
     if progress.is_finished:
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
@@ -527,43 +575,6 @@ def findings(plan: Plan, site: Site) -> "list[Finding]":
     lent = frozenset({*variables(site), *OWN_VARIABLES})
     paths = site.gates.environment.get("PATH")
     return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
-
-
-class Publisher:
-    """Writes what a tick has shown: observed.json, status.json, record.md. Tells events once, in order."""
-
-    def __init__(self, here: Installation, on_event: Callable[[Recorded], None]) -> None:
-        self._here = here
-        self._on_event = on_event
-        self._events: list[Recorded] = []
-        self._record = ""
-
-    def __call__(self, snapshot: "Snapshot") -> None:
-        """Raises LogFault when the disk is full; the controller lives on."""
-        from tranche import record, status
-
-        folder, rollout = self._here.folder, snapshot.progress.rollout
-        seen = status.seen_document(snapshot, pid=os.getpid())
-        folder.write(OBSERVED_FILE, json.dumps(seen))
-        document = status.status(snapshot.plan, snapshot.progress, seen, alive=True, now=snapshot.at)
-        folder.write(STATUS_FILE, json.dumps(document, indent=1))
-        news = self._here.log.read(rollout, after=len(self._events))
-        self._events += news
-        for recorded in news:
-            self._on_event(recorded)
-        text = record.markdown(document, self._events)
-        if text != self._record:
-            folder.write(RECORD_FILE, text)
-            self._record = text
-
-
-def write_record(here: Installation) -> None:
-    """The record and the status as the log has them now, for when no controller writes them."""
-    from tranche import record
-
-    document = here.desk.status()
-    here.folder.write(STATUS_FILE, json.dumps(document, indent=1))
-    here.folder.write(RECORD_FILE, record.markdown(document, here.desk.events()))
 
 
 def write_traffic_config(site: Site, *, keep_routes: bool = False) -> None:

@@ -28,7 +28,7 @@ from tranche.desk import Desk, Ended, NoRollout
 from tranche.door import Door
 from tranche.operations import LATEST, OPERATIONS, PROBLEM, BodyRefused, Operation, document, read
 from tranche.page import event_json, explanation, report, who_is
-from tranche.ports import Fault, Recorded
+from tranche.ports import Fault, LogFault, Recorded
 from tranche.progress import Progress
 from tranche.record import markdown
 from tranche.refusal import Refused
@@ -83,7 +83,7 @@ class Hands:
 
     start: Callable[..., Progress]
     control: Callable[..., Progress]
-    roll_back: Callable[..., Progress]
+    roll_back: Callable[..., Progress | dict[str, Any]]
     retire: Callable[..., Progress]
 
 
@@ -182,9 +182,17 @@ class Api:
         return self._door.admit(operation.verb, token=token, otherwise=self._nobody)
 
     def _named(self, operation: Operation, call: Call) -> Call:
-        """With the rollout's own name; only the latest is changed."""
-        name = self._desk.name(None if call.rollout == LATEST else call.rollout)
-        latest = self._desk.name()
+        """With the rollout's own name; only the latest is changed.
+
+        The latest is taken back also where the log, which knows its name, cannot be used.
+        """
+        try:
+            name = self._desk.name(None if call.rollout == LATEST else call.rollout)
+            latest = self._desk.name()
+        except LogFault:
+            if (operation.name, call.rollout) == ("rollback", LATEST):
+                return call
+            raise
         if operation.method == "POST" and name != latest:
             raise Ended(
                 f"'{name}' has ended, and '{latest}' is the latest; nothing can be asked of it any more"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tranche.abort import Abort
 from tranche.access import Tokens
 from tranche.ports import (
     Arm,
@@ -195,6 +196,26 @@ class MemoryNotifier:
 
     def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:  # noqa: ARG002 - the port
         self.told.append((severity, title, text))
+
+
+class MemoryAborts:
+    """An abort that is forgotten with its process; `fault` says why none can be written."""
+
+    def __init__(self) -> None:
+        self.abort: Abort | None = None
+        self.fault: str | None = None
+
+    def pending(self) -> Abort | None:
+        return self.abort
+
+    def write(self, abort: Abort) -> None:
+        if self.fault:
+            raise LogFault(self.fault)
+        self.abort = abort
+
+    def settle(self, abort: Abort) -> None:
+        if self.abort == abort:
+            self.abort = None
 
 
 class InlineWorkers:
