@@ -195,7 +195,8 @@ def statement(
 
 
 def version_told(progress: Progress) -> dict[str, Any]:
-    return {"name": progress.version, **plain(progress.artifact)}
+    known = progress.artifact
+    return {"name": progress.version, "digest": known.digest, "unknown_because": known.unknown_because}
 
 
 def attested(

@@ -132,6 +132,12 @@ class VersionRefused(Refused):
     code = "version-refused"
 
 
+class UnknownVersion(Refused):
+    """There is no such version here."""
+
+    code = "unknown-version"
+
+
 class SameVersion(Refused):
     """This version is rolled out already."""
 
@@ -204,13 +210,14 @@ class Desk:
         return rollout or names[-1]
 
     def events(self, rollout: str | None = None) -> list[Recorded]:
-        return self.log.read(self.name(rollout))
+        """All of them, and none is missing. Raises NoRollout, LogFault."""
+        events = self.log.read(self.name(rollout))
+        whole(events)
+        return events
 
     def progress(self, rollout: str | None = None) -> Progress:
-        progress = fold(self.events(rollout))
-        if progress is None:
-            raise NoRollout
-        return progress
+        """Where it stands. Raises NoRollout, LogFault."""
+        return whole(self.log.read(self.name(rollout)))
 
     def caught_up(self) -> Progress:
         """The latest rollout, once the log was told that somebody has taken users back without it."""
@@ -250,19 +257,16 @@ class Desk:
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
             NothingFrozen: a hotfix by a plan that freezes nothing.
-            VersionRefused: no version is called so.
+            VersionRefused, UnknownVersion: no version is called so, or there is none of this name.
         """
-        _check_version(version)
+        found = self._found(version)
         if hotfix is not None and not plan.freezes:
             raise NothingFrozen
         names = self.log.rollouts()
         if names:
             last = self.caught_up()
             if not last.is_finished:
-                told = (
-                    f"'{last.rollout}' is {last.state.value}; roll it back, or go on with 'tranche control'"
-                )
-                raise UnfinishedRollout(told)
+                raise UnfinishedRollout(_unfinished(last, plan))
             if last.state is State.COMPLETED:
                 told = f"green serves everybody since '{last.rollout}'"
                 todo = "roll that back, or let blue be the new version and begin a new state folder"
@@ -271,7 +275,7 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        new = begun(rollout, started, self.identify(version), self._asker(actor), hotfix=hotfix)
+        new = begun(rollout, started, found, self._asker(actor), hotfix=hotfix)
         return whole(self.log.append(rollout, after=0, events=new))
 
     def pause(self, *, reason: str, actor: str) -> Progress:
@@ -332,10 +336,10 @@ class Desk:
         has passed staging. The controller carries that out.
 
         Raises:
-            VersionRefused, SameVersion, CannotRetarget: as they say.
+            VersionRefused, UnknownVersion, SameVersion, CannotRetarget: as they say.
             PastReturn: users cannot be sent to blue meanwhile.
         """
-        _check_version(version)
+        found = self._found(version)
 
         def ask(progress: Progress) -> list[Event]:
             if version == progress.version:
@@ -357,7 +361,7 @@ class Desk:
             return [
                 *measured_of(self.observed(), progress),
                 Retargeted(version=version, phase=phase_number, reason=reason),
-                identified(version, self.identify(version)),
+                identified(version, found),
                 WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False),
             ]
 
@@ -547,6 +551,16 @@ class Desk:
             return fold(recorded, progress) or progress
         raise LogFault(BUSY)
 
+    def _found(self, version: str) -> Artifact:
+        """What the version is. Raises VersionRefused, UnknownVersion."""
+        if not re.fullmatch(VERSION, version):
+            told = f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -"
+            raise VersionRefused(told)
+        found = self.identify(version)
+        if found.is_missing:
+            raise UnknownVersion(f"there is no version {version} here: {found.unknown_because}")
+        return found
+
     def _asker(self, actor: str) -> Asker:
         """How this one is known only if it is who this desk was told is asking."""
         person = self.asker if self.asker is not None and self.asker.name == actor else None
@@ -556,6 +570,10 @@ class Desk:
         return self.clock.now()
 
 
-def _check_version(version: str) -> None:
-    if not re.fullmatch(VERSION, version):
-        raise VersionRefused(f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -")
+def _unfinished(last: Progress, plan: Plan) -> str:
+    """Why nothing is begun beside it, and what can be done."""
+    told = f"'{last.rollout}' is {last.state.value}"
+    if plan.name in last.plan_text and plan.digest != last.plan_digest:
+        told += ", and keeps the plan it was started with, which is another one than this"
+    todo = "bring a newer version in with 'tranche retarget', go on with 'tranche control', or roll it back"
+    return f"{told}; {todo}"

@@ -184,10 +184,14 @@ class ColourState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """What a version is: the digest (`sha256:...`) of what is started under its name, or why nobody can tell it."""
+    """What a version is: the digest (`sha256:...`) of what is started under its name, or why nobody can tell it.
+
+    Where it `is_missing` there is nothing to be started under that name.
+    """
 
     digest: str | None = None
     unknown_because: str | None = None
+    is_missing: bool = False
 
 
 class Environment(Protocol):

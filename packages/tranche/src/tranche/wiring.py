@@ -20,6 +20,7 @@ from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder, read_json
+from tranche.adapters.late import LateSigner
 from tranche.adapters.sqlite import SqliteLog
 from tranche.adapters.threads import ThreadWorkers
 from tranche.adapters.tokens import TokenFile
@@ -132,6 +133,7 @@ def installation(site: Site) -> Installation:
     control: ControlLock
     shared = None
     if site.event_log.url is None:
+        _check_log(folder)
         log, control = SqliteLog(folder.path / LOG_FILE), FileLock(folder.path / CONTROL_LOCK)
     else:
         log, shared = shared_log(site.event_log.url)
@@ -149,6 +151,15 @@ def installation(site: Site) -> Installation:
     return Installation(
         site=site, folder=folder, log=log, control=control, desk=desk, signer=signs, shared=shared
     )
+
+
+def _check_log(folder: Folder) -> None:
+    """Raises LogFault: there was an event log here, and there is none now; a new one would forget what is served."""
+    path = folder.path / LOG_FILE
+    is_there = path.exists() and path.stat().st_size > 0
+    if not is_there and (known := folder.read_json(STATUS_FILE)) is not None:
+        told = f"the event log {path} is gone or empty, and {STATUS_FILE} beside it tells of '{known.get('rollout')}'"
+        raise LogFault(f"{told}; restore the log, or take a new state folder")
 
 
 def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
@@ -181,25 +192,6 @@ def aborts(site: Site) -> Aborts:
 def signer(site: Site) -> Signer | None:
     """Who signs the evidence; None where the site names no key. Reads nothing yet."""
     return LateSigner(site.signing_key) if site.signing_key is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class LateSigner:
-    """Signs with the site's key. What signs is imported when it signs: a rollback acts before that."""
-
-    secret: Secret
-
-    @property
-    def key(self) -> str:
-        return self._signer().key
-
-    def sign(self, message: bytes) -> bytes:
-        return self._signer().sign(message)
-
-    def _signer(self) -> Signer:
-        from tranche.adapters.ed25519 import Ed25519Signer
-
-        return Ed25519Signer(self.secret)
 
 
 def controller(

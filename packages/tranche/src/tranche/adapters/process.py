@@ -42,7 +42,8 @@ class ProcessEnvironment:
             with path.open("rb") as file:
                 return Artifact(digest=f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
         except OSError as error:
-            return Artifact(unknown_because=f"the artifact {path} cannot be read ({error.strerror})")
+            told = f"the artifact {path} cannot be read ({error.strerror})"
+            return Artifact(unknown_because=told, is_missing=isinstance(error, FileNotFoundError))
 
     def ensure(self, colour: Colour, version: str) -> None:
         """As the port says."""
