@@ -23,6 +23,7 @@ from tranche.adapters.ed25519 import verify
 from tranche.adapters.memory import MemoryAborts
 from tranche.desk import Ended, UnfinishedRollout
 from tranche.events import PhaseEntered, WeightRequested, encode
+from tranche.page import text_of_status
 from tranche.ports import Colour, Conflict, LogFault, Split, TrafficFault
 from tranche.progress import Progress, State
 
@@ -214,6 +215,20 @@ def test_a_rollout_that_nobody_controls_any_more_is_taken_back_by_who_asks_next(
     assert ended.progress.rollback.actor == "bob"
     with pytest.raises(Ended):
         desk.pause(reason="", actor="ann")
+
+
+def test_the_status_says_that_users_are_back_before_the_log_does(
+    bed: Bed, half: Any, aborts: MemoryAborts
+) -> None:
+    desk = replace(bed.desk, aborts=aborts)
+    assert desk.status()["abort"] is None
+    take_back(bed, aborts)
+    told = desk.status()
+    assert told["abort"]["by"] == "bob"
+    assert "! bob took users back at 2026-01-05 09:0" in text_of_status(told)
+    bed.until(half, finished)
+
+    assert desk.status()["abort"] is None
 
 
 def test_a_log_that_is_busy_does_not_lose_an_abort(bed: Bed, half: Any, aborts: MemoryAborts) -> None:

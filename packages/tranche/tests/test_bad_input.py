@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_cli import SITE as ANY_SITE
 
 from tranche import cli, language, wiring
 from tranche import site as sites
@@ -26,24 +27,7 @@ from tranche.events import ApprovalGiven, Completed, encode
 from tranche.publisher import STATUS_FILE, write_record
 from tranche.wiring import LOG_FILE, Installation
 
-SITE = """\
-state_directory: state
-traffic:
-  kind: envoy
-  directory: envoy
-  admin: http://127.0.0.1:9
-  listen: 127.0.0.1:9
-  identity: {issuer: auth, audience: tranche, jwks: "http://127.0.0.1:9/jwks.json"}
-  colours: {blue: "127.0.0.1:9", green: "127.0.0.1:9"}
-  health_path: /health/ready
-environment:
-  kind: process
-  directory: environment
-  artifact: "{version}.tar"
-  colours:
-    blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {ready: "http://127.0.0.1:9/", command: [serve]}
-"""
+SITE = ANY_SITE.replace("kind: process\n", "kind: process\n  artifact: '{version}.tar'\n")
 PLAN = """\
 name: small
 tick: 1s

@@ -245,7 +245,15 @@ class Desk:
         """The document of `status.py`."""
         progress = self.progress(rollout)
         alive = self.control.is_held_elsewhere()
-        return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
+        document = status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
+        return document | {"abort": self._untold(progress)}
+
+    def _untold(self, progress: Progress) -> Json | None:
+        """That users were taken back, where the log does not say so yet."""
+        abort = self.aborts.pending()
+        if abort is None or progress.rollback is not None or not abort.is_about(progress):
+            return None
+        return {"by": abort.person.name, "at": abort.at.isoformat(), "reason": abort.reason}
 
     def start(
         self, plan: Plan, *, text: str, file: str, version: str, actor: str, hotfix: str | None = None

@@ -58,6 +58,10 @@ def _notices(status: Mapping[str, Any]) -> list[str]:
         when = point["passed_at"][:16].replace("T", " ")
         told.append(f"past the point of no return ({point['phase']}, {when}): {point['about']};")
         told[-1] += " a rollback is no remedy, and is refused unless forced"
+    if status.get("abort") is not None:
+        when = status["abort"]["at"][:16].replace("T", " ")
+        told.append(f"{status['abort']['by']} took users back at {when}, and the event log was not told yet;")
+        told[-1] += " a controller, or the next who asks for something, tells it"
     if freeze is not None and freeze["frozen"]:
         bypass = f", and {freeze['hotfix_by']} declared this a hotfix" if freeze["hotfix_by"] else ""
         told.append(f"frozen from {freeze['frozen']}{bypass}")
