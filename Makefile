@@ -6,7 +6,7 @@ export PATH
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging wheel alone isolated sim lock clean
+.PHONY: help setup demo up test check fmt unit integration bench bench-envoy bench-judging bench-many wheel alone isolated sim lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench: setup ## what a tick and a change of weight cost, as ratios; TIMES=N, JSO
 
 bench-envoy: setup ## changes, replacements, deaths and rollbacks under load; RATE=N, LARGE=1 for the size it must hold, JSON=FILE
 	@python benches/data_plane.py $(if $(RATE),--rate $(RATE)) $(if $(LARGE),--large) $(if $(JSON),--json $(JSON))
+
+bench-many: setup ## what many rollouts cost one process, as a part of one core; ROLLOUTS=N, JSON=FILE
+	@python benches/many.py $(if $(ROLLOUTS),--rollouts $(ROLLOUTS)) $(if $(JSON),--json $(JSON))
 
 bench-judging: setup ## our judge and the rules of others on the same modelled worlds; RUNS=N, ONLY=WORDS, JSON=FILE
 	@PYTHONPATH=benchmarks python -m judging $(if $(RUNS),--runs $(RUNS)) $(if $(ONLY),--only "$(ONLY)") \

@@ -1,9 +1,10 @@
 """Users of the bench: an open load from a process of its own, and what each of them met.
 
 Reads a job as JSON from its standard input: `url`, `rate` (requests a second), `tokens` (of known users, by name) and
-`visitors` (how many have a cookie jar instead). Requests begin when they are due, whether or not the ones before were
-answered. It ends when it is told to (SIGTERM), and writes what it met as JSON: `late_ms_p99`, its own lateness, and
-`answers`, each [user, cookie, began, ended, status, arm, version] with times in seconds since 1970. Status 0: none.
+`visitors` (how many have a cookie jar instead). Writes a line when it begins. Requests begin when they are due, whether
+or not the ones before were answered. It ends when it is told to (SIGTERM), or, with `once`, when each user has asked
+one time, and writes what it met as JSON: `late_ms_p99`, its own lateness, and `answers`, each
+[user, cookie, began, ended, status, arm, version] with times in seconds since 1970. Status 0: none.
 """
 
 import asyncio
@@ -49,6 +50,7 @@ class Load:
     url: str
     rate: float
     users: list[User]
+    once: bool = False
     answers: list[list[Any]] = field(default_factory=list)
     late_ms: list[float] = field(default_factory=list)
 
@@ -57,11 +59,11 @@ class Load:
         due = time.time()
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-            while not done.is_set():
+            while not (done.is_set() or (self.once and turn == len(self.users))):
                 due += chance.expovariate(self.rate)
                 await asyncio.sleep(max(0.0, due - time.time()))
-                turn += 1
                 user = self.users[turn % len(self.users)]
+                turn += 1
                 if not user.can_ask:
                     continue
                 self.late_ms.append(1000 * max(0.0, time.time() - due))
@@ -97,7 +99,9 @@ async def main() -> None:
     users = [User(name, token) for name, token in job["tokens"].items()]
     users += [User(f"visitor-{number}", None) for number in range(job["visitors"])]
     random.Random(1).shuffle(users)  # noqa: S311 - an order
-    load = Load(job["url"], job["rate"], users)
+    load = Load(job["url"], job["rate"], users, once=job["once"])
+    sys.stdout.write("under way\n")
+    sys.stdout.flush()
     await load.run(done)
     json.dump({"late_ms_p99": percentile(load.late_ms, 0.99), "answers": load.answers}, sys.stdout)
 

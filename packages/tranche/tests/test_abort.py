@@ -17,13 +17,13 @@ from laptop.postgres import Cluster
 from tranche import abort, audit, cli, language, wiring
 from tranche import site as sites
 from tranche.abort import Abort, ReturnUnknown
-from tranche.access import KnownBy, Person, Role
 from tranche.adapters.abort_file import AbortFile
 from tranche.adapters.ed25519 import verify
 from tranche.adapters.memory import MemoryAborts
 from tranche.desk import Ended, UnfinishedRollout
 from tranche.events import PhaseEntered, WeightRequested, encode
 from tranche.page import text_of_status
+from tranche.person import KnownBy, Person, Role
 from tranche.ports import Colour, Conflict, LogFault, Split, TrafficFault
 from tranche.progress import Progress, State
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from tranche import access, cli, language, wiring
 from tranche import site as sites
-from tranche.access import NEEDS, KnownBy, NotAllowed, Person, Role, TokenExists, TokenRefused, Tokens
+from tranche.access import NEEDS, NotAllowed, TokenExists, TokenRefused, Tokens
 from tranche.adapters.memory import MemoryTokens, VirtualClock
 from tranche.adapters.tokens import TokenFile, TokensFault
 from tranche.door import Door
+from tranche.person import KnownBy, Person, Role
 from tranche.refusal import Refused
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

@@ -20,11 +20,12 @@ import urllib3
 
 from tranche import cli, language, wiring
 from tranche import site as sites
-from tranche.access import NEEDS, KnownBy, Role
+from tranche.access import NEEDS
 from tranche.adapters.api import Api, Exposed, check_address
 from tranche.attestation import said_in
 from tranche.events import Attested, decode
 from tranche.operations import OPERATIONS, BodyRefused, Field, document, read
+from tranche.person import KnownBy, Role
 from tranche.ports import Recorded
 from tranche.wiring import Installation
 

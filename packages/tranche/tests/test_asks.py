@@ -14,13 +14,13 @@ import pytest
 from test_attestation import PRINTABLE, exported, finished, forged, is_refused, signer_in
 
 from tranche import asks, audit, desk, settings
-from tranche.access import KnownBy, Person, Role
 from tranche.adapters.ed25519 import Ed25519Signer, verify
 from tranche.attestation import COUNTERSIGNATURE, USERS_FIRST
 from tranche.canonical import canonical
 from tranche.desk import Desk
 from tranche.events import Attested, Countersigned, VersionIdentified, decode, encode
 from tranche.page import evidence_document, text_of_evidence
+from tranche.person import KnownBy, Person, Role
 from tranche.ports import Artifact, Colour, KeyFault, LogFault, Recorded, Signer, TrafficFault
 from tranche.progress import State
 

@@ -19,8 +19,8 @@ from tranche import site as sites
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
 from tranche.desk import ControllerRunning
-from tranche.events import PhaseEntered, WeightRequested, encode
-from tranche.ports import LeaseLost, TrafficFault
+from tranche.events import Completed, PhaseEntered, Retired, WeightRequested, encode
+from tranche.ports import Colour, LeaseLost, TrafficFault
 from tranche.progress import Progress
 from tranche.wiring import Installation
 
@@ -549,6 +549,26 @@ def test_a_standby_of_a_rollout_that_has_ended_says_how(run: Run, here: Installa
     code, _, err = run("control")
     assert (code, "refused (nothing-to-control)" in err) == (1, True)
     assert run("control", "--standby") == (1, "", "")
+
+
+def test_a_blue_whose_controller_was_killed_before_it_stopped_is_stopped_by_the_next(
+    run: Run, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(here)
+    left = [Completed(reason="met"), Retired(colour="blue", detail="the plan says so")]
+    events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in left]
+    begun = here.desk.progress().position
+    here.log.append("finance-demo-1", after=begun, events=events)
+    environment, traffic = MemoryEnvironment(), MemoryTraffic()
+    environment.versions[Colour.BLUE] = "1.0.0"
+    monkeypatch.setattr(Installation, "environment", lambda _: environment)
+    monkeypatch.setattr(Installation, "traffic", lambda _: traffic)
+
+    assert run("control")[0] == 0
+    assert environment.versions == {}
+    assert [event.type for event in here.desk.events()[begun + 2 :]] == ["stopped/1"]
+    assert run("control")[0] == 1, "there is nothing left to be controlled"
+    assert environment.retired == [Colour.BLUE]
 
 
 class Loser:

@@ -506,8 +506,8 @@ class _Environment:
     def state(self, colour: Colour) -> Any:
         return self._scene.bed.environment.state(colour)
 
-    def retire(self, colour: Colour) -> None:
-        self._scene.step(lambda: self._scene.bed.environment.retire(colour))
+    def retire(self, colour: Colour) -> str:
+        return str(self._scene.step(lambda: self._scene.bed.environment.retire(colour)))
 
 
 def survive(bed: Bed, kill_at: int, *, after: bool, bad: bool) -> bool:
@@ -541,8 +541,10 @@ def test_a_controller_killed_at_any_record_or_act_goes_on_where_it_was(
     make_bed: Callable[..., Bed], after: bool, bad: bool
 ) -> None:
     kills = 0
+    text = make_bed().text.replace("tick: 1s", "tick: 1s\nretire_blue: after")
     for kill_at in range(1, 200):
-        bed = make_bed()
+        bed = make_bed(text)
+        bed.environment.versions[Colour.BLUE] = "1.0.0"
         if not survive(bed, kill_at, after=after, bad=bad):
             break
         kills += 1
@@ -556,6 +558,8 @@ def test_a_controller_killed_at_any_record_or_act_goes_on_where_it_was(
         else:
             assert progress.state is State.COMPLETED, kill_at
             assert weights == sorted(weights), f"kill {kill_at}: users were thrown back"
+        assert (Colour.BLUE in bed.environment.versions) is bad, f"kill {kill_at}: blue"
+        assert progress.is_over, kill_at
         assert set(weights) <= {0, 1000, 5000, 10_000}, kill_at
     assert kills > 25
 

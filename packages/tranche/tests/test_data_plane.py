@@ -3,18 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from data_plane import (
-    Answer,
-    Place,
-    Stretch,
-    changes,
-    death,
-    misplaced,
-    replacements,
-    rollbacks,
-    standing,
-    thrown_back,
-)
+from data_plane import changes, death, misplaced, replacements, rollbacks, thrown_back
+from place import Answer, Place, Stretch, standing
 
 from tranche.ports import Split
 

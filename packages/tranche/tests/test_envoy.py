@@ -1,230 +1,45 @@
 """The Envoy adapter against a real Envoy: who is where, what is counted, and what a change costs."""
 
-import contextlib
 import json
-import socket
-import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import urllib3
-from joserfc import jwt
+from front import Bench, at_rest, split, standing, token, until
 from joserfc.jwk import ECKey
 
-from laptop import binaries
 from laptop.ports import free_ports
 from tranche.adapters.clock import WallClock
 from tranche.adapters.drill import DrillGate
-from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
-from tranche.adapters.envoy_config import write_all, write_routes
+from tranche.adapters.envoy import EnvoyDrain, EnvoySignals, EnvoyTraffic
+from tranche.adapters.envoy_config import write_routes
 from tranche.adapters.memory import InlineWorkers, MemoryEnvironment, MemoryLock, MemoryNotifier
 from tranche.adapters.sqlite import SqliteLog
 from tranche.bucket import arm_of
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import Desk
 from tranche.language import parse
-from tranche.ports import Arm, Colour, SignalsFault, Split, TrafficFault, Verdict
+from tranche.ports import Arm, Colour, SignalsFault, TrafficFault, Verdict
 from tranche.signals import NOTHING
-from tranche.site import Identity, Passthrough, TrafficSite
+from tranche.site import TrafficSite
 from tranche.status import seen_document
 
 pytestmark = pytest.mark.integration
-KEY = ECKey.generate_key("P-256", {"kid": "test"})
-ISSUER = "issuer"
-
-
-def split(identifier: str, green_weight: int, *, internal: bool = True) -> Split:
-    return Split(identifier=identifier, salt="salt", green_weight=green_weight, internal_to_green=internal)
-
-
-def token(user: str, *, internal: bool = False, key: ECKey = KEY, expires_in_s: int = 600) -> str:
-    claims = {
-        "iss": ISSUER,
-        "aud": "tranche",
-        "sub": user,
-        "internal": internal,
-        "exp": int(time.time()) + expires_in_s,
-    }
-    return jwt.encode({"alg": "ES256", "kid": "test"}, claims, key)
-
-
-@dataclass
-class Service:
-    """One colour: answers with its name and the headers it was given; can fail, be slow, unwell, or away."""
-
-    name: str
-    port: int
-    healthy: bool = True
-    server: ThreadingHTTPServer | None = None
-    open: set[socket.socket] = field(default_factory=set)
-
-    def start(self) -> None:
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def setup(self) -> None:
-                super().setup()
-                service.open.add(self.connection)
-
-            def do_GET(self) -> None:
-                status = 200
-                if self.path == "/jwks":
-                    body = json.dumps({"keys": [KEY.as_dict(private=False)]})
-                elif self.path == "/ready":
-                    status, body = (200 if service.healthy else 503), ""
-                else:
-                    if self.path.startswith("/slow"):
-                        time.sleep(0.13)
-                    status = 500 if self.path.startswith("/fail") else 200
-                    given = {key.lower(): value for key, value in self.headers.items()}
-                    body = json.dumps({"served_by": service.name, "given": given})
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 256
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """A connection that was cut is what some tests are about."""
-
-        self.server = Server(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        """As when a process is killed: nothing listens, and connections are cut."""
-        if self.server is None:
-            return
-        self.server.shutdown()
-        self.server.server_close()
-        self.server = None
-        for connection in list(self.open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.open.clear()
-
-
-@dataclass
-class Answer:
-    status: int
-    arm: str
-    served_by: str
-    given: dict[str, str]
-    cookie: str | None
-
-
-@dataclass
-class Bench:
-    """A running Envoy in front of a blue and a green."""
-
-    site: TrafficSite
-    blue: Service
-    green: Service
-    traffic: EnvoyTraffic
-    signals: EnvoySignals
-    pool: urllib3.PoolManager
-    envoy: "subprocess.Popen[bytes] | None" = None
-    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 10_000)))
-
-    def ask(self, path: str = "/", **headers: str) -> Answer:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        got = self.pool.request("GET", f"http://{self.site.listen}{path}", headers=sent, retries=False)
-        body = json.loads(got.data) if got.data.startswith(b"{") else {"served_by": "envoy", "given": {}}
-        arm = got.headers.get("x-tranche-arm", "")
-        return Answer(got.status, arm, body["served_by"], body["given"], got.headers.get("set-cookie"))
-
-    def ask_as(self, user: str, path: str = "/", *, internal: bool = False) -> Answer:
-        return self.ask(path, authorization=f"Bearer {token(user, internal=internal)}")
-
-    def everybody(self, users: list[str], path: str = "/") -> dict[str, Answer]:
-        with ThreadPoolExecutor(8) as threads:
-            return dict(zip(users, threads.map(lambda user: self.ask_as(user, path), users), strict=True))
-
-    def set(self, green_weight: int, *, internal: bool = True) -> Split:
-        made = split(f"test/{next(self.numbers)}", green_weight, internal=internal)
-        self.traffic.apply(made)
-        return made
-
-    def healthy(self, colour: Colour) -> int:
-        return self.signals.scrape().healthy_hosts[colour]
-
-
-def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    folder: Path = tmp_path_factory.mktemp("envoy")
-    ports = dict(zip(("blue", "green", "listen", "admin"), free_ports(4), strict=True))
-    at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-    site = TrafficSite(
-        kind="envoy",
-        directory=folder,
-        admin=f"http://{at['admin']}",
-        listen=at["listen"],
-        identity=Identity(issuer=ISSUER, audience="tranche", jwks=f"http://{at['blue']}/jwks"),
-        colours={Colour.BLUE: at["blue"], Colour.GREEN: at["green"]},
-        health_path="/ready",
-        passthrough=(Passthrough(prefix="/beside/", address=at["blue"]),),
-        access_log=folder / "access.log",
-    )
-    blue, green = Service("blue", ports["blue"]), Service("green", ports["green"])
-    blue.start()
-    green.start()
-    write_all(site, split("test/0", 0, internal=False))
-    pool = urllib3.PoolManager(maxsize=16, timeout=10)
-    bench = Bench(site, blue, green, EnvoyTraffic(site), EnvoySignals(site), pool)
-    with (folder / "envoy.log").open("wb") as log:
-        command = [str(binaries.envoy()), "-c", str(folder / "bootstrap.json"), "--disable-hot-restart"]
-        bench.envoy = subprocess.Popen([*command, "--concurrency", "2"], stdout=log, stderr=log)
-    try:
-        until(lambda: serves(bench), "Envoy serves and knows its hosts", 30)
-        yield bench
-    finally:
-        bench.envoy.terminate()
-        bench.envoy.wait()
-        blue.stop()
-        green.stop()
-        pool.clear()
-
-
-def serves(bench: Bench) -> bool:
-    try:
-        return bench.traffic.serving() == "test/0" and bench.healthy(Colour.GREEN) == 1
-    except (TrafficFault, SignalsFault):
-        return False
+    with standing(tmp_path_factory.mktemp("envoy")) as made:
+        yield made
 
 
 @pytest.fixture
 def bench(running: Bench) -> Bench:
-    """The same Envoy for every test, with both colours up and everybody on blue."""
-    for service in (running.blue, running.green):
-        service.healthy = True
-        if service.server is None:
-            service.start()
-    running.set(0, internal=False)
-    for colour in Colour:
-        until(lambda colour=colour: running.healthy(colour) == 1, f"{colour} is healthy")
-    return running
+    return at_rest(running)
 
 
 USERS = [f"user-{number}" for number in range(1500)]
@@ -427,6 +242,43 @@ def test_envoys_own_answers_are_errors_of_the_arm_that_was_asked(bench: Bench) -
     found = counted(bench, lambda: [bench.ask_as(user) for user in USERS[:10]])
     requests, errors = found[Arm.GREEN]
     assert (requests, errors) == (10, 10)
+
+
+@pytest.mark.parametrize(("colour", "weight"), [(Colour.GREEN, 10_000), (Colour.BLUE, 0)])
+def test_a_colour_is_drained_when_the_last_of_its_requests_was_answered(
+    bench: Bench, colour: Colour, weight: int
+) -> None:
+    service, drain = bench.green if colour is Colour.GREEN else bench.blue, EnvoyDrain(bench.site)
+    service.held.clear()
+    bench.set(weight)
+    users = USERS[:20]
+    until(
+        lambda: {answer.served_by for answer in bench.everybody(users).values()} == {service.name},
+        "every thread of Envoy knows the hosts",
+    )
+    assert drain.wait(colour) == "", "nobody asks"
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(bench.ask_as, user, "/held") for user in ("anna", "ben")]
+        until(lambda: drain.under_way(colour) == 2, "two requests are under way")
+        bench.set(10_000 - weight)
+        hasty = EnvoyDrain(replace(bench.site, drain_s=0.2)).wait(colour)
+        waited = threads.submit(drain.wait, colour)
+        bench.ask_as("cem")  # the others go on meanwhile
+        was_done = waited.done()
+        service.held.set()
+        assert waited.result(10) == ""
+        assert [answer.result(10).status for answer in asked] == [200, 200]
+    assert not was_done
+    assert hasty == "2 requests were still under way after 0.2 s"
+
+
+def test_what_is_under_way_cannot_be_told_without_envoy_and_that_is_said(bench: Bench) -> None:
+    away = replace(bench.site, admin="http://127.0.0.1:9", drain_s=0.1)
+    assert (
+        EnvoyDrain(away)
+        .wait(Colour.GREEN)
+        .startswith("whether requests were under way cannot be told (Envoy")
+    )
 
 
 def test_an_update_that_envoy_refuses_is_a_fault_and_the_old_split_stands(bench: Bench) -> None:

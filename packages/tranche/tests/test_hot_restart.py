@@ -7,7 +7,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from data_plane import USERS, Place, Stretch, envoy_command, misplaced, standing, thrown_back, until
+from data_plane import misplaced, thrown_back
+from place import USERS, Place, Stretch, envoy_command, standing, until
 
 from tranche import cli
 from tranche.adapters.envoy import EnvoySignals

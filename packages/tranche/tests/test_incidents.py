@@ -15,10 +15,10 @@ from tranche.gate_kinds import NotPromql
 from tranche.language import parse
 from tranche.plan import PlannedGate
 from tranche.ports import GateAnswer, Verdict
-from tranche.routes import Webhook
 from tranche.secret import Secret
 from tranche.shape import FileRefused
 from tranche.site import PrometheusSite
+from tranche.webhook import Webhook
 
 SUBJECT = {"rollout": "small-1", "version": "1.1.0", "phase": "few", "gate": "incidents"}
 

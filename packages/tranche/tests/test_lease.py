@@ -241,7 +241,7 @@ def test_a_split_is_not_moved_and_a_version_not_stopped_without_the_lease(bed: B
         environment.ensure(Colour.GREEN, "1.1.0")
     with pytest.raises(LeaseLost):
         environment.retire(Colour.GREEN)
-    stopped = stop_green(environment)
+    stopped = stop_green(environment, "1.1.0")
     assert stopped.trouble is not None
     assert "another controller may act" in stopped.trouble, "a job beside the loop never raises"
     assert bed.environment.versions == {}

@@ -56,6 +56,7 @@ CASES = [
      "step-back-is-rollback", 6, "'step_backs' is 0"),
     ("name: good", "name: good\nwarm_up: 1h", "warning", "within-warm-up", 9, "not judged for 1h"),
     ("    dwell: 1h\n    req", "    dwell: 0s\n    req", "warning", "no-dwell", 8, "give it time"),
+    ("phases:", "staging: {mirror: 10 %}\nphases:", "warning", "mirror-sees-nothing", 7, "may end before green"),
     ("    dwell: 1h\n    req", "    dwell: 1h\n    point_of_no_return: dropped\n    req", "warning", "return-is-barred",
      8, "blue still serves 90 %"),
     ("    weight: 100 %", f"    weight: 100 %\n    point_of_no_return: x\n    gates: [{ROLLS_BACK}]", "warning",
@@ -177,6 +178,19 @@ def here(gate: str, tmp_path: Path, lends: str = "") -> list[Finding]:
     path = tmp_path / "site.yaml"
     path.write_text(SITE + lends.replace("TOOL", sys.executable))
     return findings(plan, sites.load(path))
+
+
+def test_a_mirror_needs_paths_that_the_site_calls_read_only(tmp_path: Path) -> None:
+    plan = language.parse(
+        PLAN.replace("phases:", "staging: {dwell: 1h, mirror: 10 %}\nphases:"), file="p.yaml"
+    )
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    (finding,) = findings(plan, sites.load(path))
+    assert (finding.severity, finding.code, finding.line) == (Severity.REFUSED, "not-here", 7)
+    assert "add 'traffic.read_only', or drop 'mirror'" in finding.message
+    path.write_text(SITE.replace("  health_path", "  read_only: [/reports/]\n  health_path"))
+    assert findings(plan, sites.load(path)) == []
 
 
 @pytest.mark.parametrize(("gate", "told"), NEEDS)

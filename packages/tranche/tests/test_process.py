@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from laptop.ports import free_ports
-from tranche.adapters.keeper import started_at
-from tranche.adapters.process import ProcessEnvironment, is_zombie
+from tranche.adapters.pids import is_zombie, started_at
+from tranche.adapters.process import ProcessEnvironment
 from tranche.ports import Artifact, Colour, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 
@@ -77,7 +77,14 @@ class Bench:
                 ),
             },
         )
-        self.environment = ProcessEnvironment(self.site)
+        self.left = ""
+        self.drained: list[tuple[Colour, bool]] = []
+        self.environment = ProcessEnvironment(self.site, self.drain)
+
+    def drain(self, colour: Colour) -> str:
+        """Notes whether the version still served when it was asked for."""
+        self.drained.append((colour, self.listening()))
+        return self.left
 
     def ready(self) -> bool:
         return self.environment.state(Colour.GREEN).stage is Stage.READY
@@ -129,6 +136,18 @@ def test_a_version_is_started_shown_and_retired(bench: Bench) -> None:
     assert bench.beside.read_text() == "finished\n", "requests under way were let finish"
 
 
+def test_a_version_is_told_to_end_when_what_is_under_way_was_waited_for_and_what_was_left_is_said(
+    bench: Bench,
+) -> None:
+    assert bench.environment.retire(Colour.GREEN) == "", "nothing runs, so nothing is waited for"
+    bench.start("1.0.0")
+    bench.left = "2 requests were still under way after 20 s"
+    assert bench.environment.retire(Colour.GREEN) == bench.left
+    assert bench.environment.retire(Colour.BLUE) == "", "somebody else's is not waited for"
+    assert bench.drained == [(Colour.GREEN, True)]
+    assert not bench.listening()
+
+
 def test_starting_the_same_version_again_changes_nothing(bench: Bench) -> None:
     bench.start("1.0.0")
     before = bench.kept()
@@ -144,7 +163,7 @@ def test_another_version_takes_the_place(bench: Bench) -> None:
 
 def test_another_controller_sees_what_the_first_started(bench: Bench) -> None:
     bench.start("1.0.0")
-    other = ProcessEnvironment(bench.site)
+    other = ProcessEnvironment(bench.site, bench.drain)
     assert other.state(Colour.GREEN).stage is Stage.READY
     other.retire(Colour.GREEN)
     assert not bench.listening()
@@ -178,7 +197,7 @@ def test_a_program_that_is_missing_is_failed_and_said_in_its_log(tmp_path: Path)
     made = Bench(tmp_path)
     colours = {Colour.GREEN: ColourSite(ready="http://127.0.0.1:1/", command=("/nowhere/at/all",))}
     site = EnvironmentSite(kind="process", directory=made.site.directory, colours=colours)
-    environment = ProcessEnvironment(site)
+    environment = ProcessEnvironment(site, made.drain)
     environment.ensure(Colour.GREEN, "1.0.0")
     until(lambda: environment.state(Colour.GREEN).stage is Stage.FAILED, "it is given up")
     assert "No such file" in (site.directory / "green-1.0.0.log").read_text()

@@ -36,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         if self.path == "/slow":
-            time.sleep(0.15)
+            time.sleep(1.0)
         body = jwks if self.path == "/jwks" else json.dumps({"version": version})
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -48,7 +48,8 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 256
 server = Server(("127.0.0.1", port), Handler)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+finish = lambda *_: threading.Thread(target=server.shutdown).start()
+signal.signal(signal.SIGTERM, {"v1": signal.SIG_DFL, "v2": signal.SIG_IGN}.get(version, finish))
 server.serve_forever(0.02)
 server.server_close()  # waits for the requests under way
 """
@@ -128,7 +129,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
                 "green": {
                     "ready": f"http://127.0.0.1:{green}/ready",
                     "command": [*program, "{version}", str(green), "{}"],
-                    "grace_s": 5,
+                    "grace_s": 1,
                 },
             },
         },
@@ -163,6 +164,7 @@ def serving(here: Installation) -> bool:
 def test_builds_are_replaced_under_their_users_and_none_of_them_meets_a_failure(
     place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """Although v1 ends at once when it is told to, and v2 does not listen and is killed."""
     site = ["--site", str(place.folder / "site.yaml")]
     start = [sys.executable, "-m", "tranche.cli", "start", str(place.folder / "plan.yaml"), "--version", "v0"]
     with (place.folder / "controller.log").open("wb") as log:

@@ -23,6 +23,7 @@ from tranche.events import (
     Attested,
     PhaseEntered,
     Retargeted,
+    Stopped,
     VersionIdentified,
     WeightRequested,
     decode,
@@ -30,6 +31,7 @@ from tranche.events import (
 from tranche.ports import Arm, Colour, EnvironmentFault, LogFault, Stage, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.status import status
+from tranche.story import title_and_text
 
 if TYPE_CHECKING:
     from conftest import Bed
@@ -229,6 +231,28 @@ def test_an_old_green_that_does_not_stop_is_said_and_nothing_goes_on(half: tuple
     bed.until(controller, serves("1.2.0"))
 
 
+def test_what_was_cut_off_when_green_was_replaced_is_in_the_record_and_told(
+    half: tuple[Bed, Controller],
+) -> None:
+    bed, controller = half
+    bed.environment.left = "3 requests were still under way after 20 s"
+    retarget(bed)
+    bed.until(controller, serves("1.2.0"))
+    (stopped,) = [decode(event) for event in bed.log.read("small-1") if event.type == "stopped/1"]
+
+    assert stopped == Stopped(colour="green", version="1.1.0", left=bed.environment.left)
+    assert title_and_text(stopped) == ("stopped", f"green (1.1.0); {bed.environment.left}")
+    assert ("warning", "small-1: requests were cut off", bed.environment.left) in bed.notifier.told
+
+
+def test_what_was_cut_off_by_a_rollback_is_in_the_record(half: tuple[Bed, Controller]) -> None:
+    bed, controller = half
+    bed.environment.left = "1 requests were still under way after 20 s"
+    bed.errors[Arm.GREEN] = 0.3
+    bed.until(controller, lambda progress: progress.is_finished)
+    assert bed.log.read("small-1")[-1].data == {"green": f"stopped; {bed.environment.left}"}
+
+
 def test_a_person_takes_users_back_while_green_is_replaced(half: tuple[Bed, Controller]) -> None:
     bed, controller = half
     retarget(bed)
@@ -376,7 +400,9 @@ def test_a_blue_that_does_not_stop_is_a_fault_and_may_be_told_again(bed: Bed) ->
     assert bed.progress.retired == {"blue"}, (
         "recorded before it is done: nobody goes back to a blue that stops"
     )
+    assert not bed.progress.is_over
     bed.environment.fault = None
+    assert retire(bed).is_over
     retire(bed)
-    assert len(bed.log.read("small-1")) == recorded
+    assert len(bed.log.read("small-1")) == recorded + 1, "that it has stopped is recorded once"
     assert Colour.BLUE in bed.environment.retired

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tranche.desk import PastReturn
 from tranche.page import text_of_status
 from tranche.ports import Arm, GateAnswer, Stage, Verdict
 from tranche.progress import Progress, State
 from tranche.record import markdown
+from tranche.way_back import PastReturn
 
 if TYPE_CHECKING:
     from conftest import Bed

@@ -36,11 +36,11 @@ from tranche.routes import (
     SlackTo,
     Topic,
     UnknownRoute,
-    Webhook,
     chosen,
 )
 from tranche.secret import Secret, SecretMissing
 from tranche.shape import FileRefused
+from tranche.webhook import Webhook
 
 if TYPE_CHECKING:
     from conftest import Bed

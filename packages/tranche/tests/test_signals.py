@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tranche.ports import Arm, ArmCounters, Colour, Scrape
-from tranche.signals import Counts, increase, observed_share_percent, pooled, wilson
+from tranche.signals import Counts, Interval, increase, observed_share_percent, pooled, wilson
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -63,6 +63,34 @@ def test_time_that_does_not_move_adds_nothing() -> None:
     found = increase(scrape(5, green=counters(10)), scrape(5, green=counters(500)))
 
     assert not found.arms
+
+
+any_counts = st.builds(
+    Counts,
+    requests=st.integers(0, 99),
+    errors=st.integers(0, 9),
+    faster=st.one_of(
+        st.fixed_dictionaries({100: st.integers(0, 99), 300: st.integers(0, 99)}),
+        st.dictionaries(st.sampled_from([500, 100, 300]), st.integers(0, 99)),
+    ),
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from([Arm.GREEN, Arm.INTERNAL, Arm.BLUE]), any_counts), max_size=5)
+)
+def test_what_is_pooled_is_what_is_added_one_by_one_whatever_edges_there_were(
+    many: list[dict[Arm, Counts]],
+) -> None:
+    intervals = [Interval(start=NOON, end=NOON, arms=arms, healthy_hosts={}) for arms in many]
+    one_by_one = Counts()
+    for arms in many:
+        for arm in (Arm.GREEN, Arm.INTERNAL):
+            one_by_one += arms.get(arm, Counts())
+
+    found = pooled(intervals, (Arm.GREEN, Arm.INTERNAL))
+    assert found == one_by_one
+    assert list(found.faster) == sorted(found.faster)
 
 
 numbers = st.integers(min_value=-5, max_value=10**9)

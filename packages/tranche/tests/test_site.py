@@ -65,6 +65,8 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
         ('green: "127.0.0.1:18102"}', 'red: "127.0.0.1:18102"}', 8, "unknown key 'red'"),
         ("listen: 127.0.0.1:18080", "listen: everywhere", 6, "an address such as 127.0.0.1:8080"),
         ("admin: http://127.0.0.1:19000", "admin: 127.0.0.1:19000", 5, "http://"),
+        ("  health_path: /h", "  read_only: [reports]\n  health_path: /h", 9, "a path such as /health/ready"),
+        ("  health_path: /h", "  drain_s: 1h\n  health_path: /h", 9, "expected a whole number, found '1h'"),
         ('      command: [serve, "{version}"]\n', "", 18, "write 'managed: false'"),
         ("lifeline_pid: 4711", "lifeline_pid: 0", 14, "at least 1"),
         ("lifeline_pid: 4711", "artifact: a.tar", 14, "expected a file with {version} in its path"),

@@ -17,8 +17,8 @@ from tranche.adapters.webhook import WebhookGate
 from tranche.beside import run_gate
 from tranche.plan import PlannedGate
 from tranche.ports import GateAnswer, Verdict
-from tranche.routes import Webhook
 from tranche.secret import Secret
+from tranche.webhook import Webhook
 
 SECRET = "both-sides-know"
 SUBJECT = {"rollout": "small-1", "version": "1.1.0", "phase": "few", "gate": "board"}

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from tranche.access import Person
 from tranche.asks import Asker, written
 from tranche.canonical import plain
-from tranche.decide import RollBack
-from tranche.moves import roll_back
+from tranche.decision import RollBack, roll_back
+from tranche.person import Person
 from tranche.ports import Clock, Colour, EventLog, LogFault, Signals, Signer, Split, Traffic
 from tranche.progress import Progress, fold
 from tranche.reconcile import Lock

@@ -12,20 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
+from tranche.person import RESERVED, KnownBy, Person, Role
 from tranche.refusal import Refused
-
-
-class Role(StrEnum):
-    """What somebody is here for."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
-    ADMIN = "admin"
-
 
 ANYBODY: Final = frozenset(Role)
 OPERATE: Final = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -60,8 +50,6 @@ NEEDS: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Every verb, and the roles that may. To look at what waits for an approval is 'status'."""
 
-RESERVED: Final = frozenset({"controller"})
-"""Names that the log has for others than people."""
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 PREFIX: Final = "tranche_"
 LENGTH_BYTES: Final = 32
@@ -126,25 +114,6 @@ class Token:
 
 
 Tokens = tuple[Token, ...]
-
-
-class KnownBy(StrEnum):
-    """By what somebody is known. Only a token is more than their own word."""
-
-    TOKEN = "token"  # noqa: S105 - a way of being known, no secret
-    ENVIRONMENT = "TRANCHE_ACTOR"
-    USER = "the user of the operating system"
-    FILE = "a file that said so, and could not be read"
-    SERVER = "the user that serves the API: who asked it was not asked for a token"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Who asks, and by what that is known. Who was not asked for a token has no role."""
-
-    name: str
-    known_by: KnownBy
-    role: Role | None = None
 
 
 def written(random: bytes) -> str:

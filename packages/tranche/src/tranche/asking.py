@@ -1,15 +1,13 @@
 """What every command shares: its options, the site, and who asks."""
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from tranche import plan as plans
-from tranche import settings
+from tranche import settings, wiring
+from tranche.text import plain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,7 +32,7 @@ class OneLine(click.ParamType[str]):
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002 - the type's signature
-        return plans.plain(value)
+        return plain(value)
 
 
 def reason_option(command: Command) -> Command:
@@ -48,34 +46,24 @@ def why_option(command: Command) -> Command:
 def site_of(site_file: Path | None) -> Any:
     from tranche import site
 
+    return site.load(path_of(site_file))
+
+
+def path_of(site_file: Path | None) -> Path:
     path = site_file or settings.from_environment().site
     if path is None:
         raise click.UsageError("which site? Give --site FILE or set TRANCHE_SITE")
-    return site.load(path)
+    return path
 
 
 def asked_by(site: Any, *verbs: str) -> Any:
-    """Who asks: the holder of the token where the site asks for one, and only if they may.
-
-    The verb is the command's own, unless others are named. Programs that are started later do not inherit the token.
-    """
-    from tranche import wiring
-
-    asked, door = settings.from_environment(), wiring.door(site)
-    own = click.get_current_context().command_path.partition(" ")[2]
-    token = asked.token.read() if asked.token is not None and site.access is not None else None
-    os.environ.pop("TRANCHE_TOKEN", None)
-    people = [door.admit(verb, token=token, otherwise=asked.asker) for verb in verbs or (own,)]
-    return people[0]
+    """Who asks, as `wiring.admitted` says. The verb is the command's own, unless others are named."""
+    return wiring.admitted(site, *(verbs or _own()))
 
 
 def here_of(site_file: Path | None, *verbs: str) -> Any:
-    from tranche import wiring
-
-    site = site_of(site_file)
-    asker = asked_by(site, *verbs)
-    return wiring.installation(site).asked_by(asker)
+    return wiring.asked(site_of(site_file), *(verbs or _own()))
 
 
-def print_json(document: object) -> None:
-    click.echo(json.dumps(document, indent=1))
+def _own() -> tuple[str]:
+    return (click.get_current_context().command_path.partition(" ")[2],)

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tranche.access import Person
 from tranche.attestation import ASKED, NO_KEY, USERS_FIRST, Ask, Basis, MadeBy, attested
-from tranche.decide import RollBack
+from tranche.decision import RollBack
 from tranche.events import (
     Event,
     HotfixDeclared,
@@ -20,6 +19,7 @@ from tranche.events import (
     VersionIdentified,
     encode,
 )
+from tranche.person import Person
 from tranche.ports import Artifact, NewEvent, Recorded, Signer
 from tranche.progress import Progress, whole
 

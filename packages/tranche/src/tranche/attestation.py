@@ -20,12 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from tranche import __version__
-from tranche.access import Person
 from tranche.canonical import canonical, digest, event_json, plain, written
-from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack
+from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack
 from tranche.events import (
     NAMES,
     AdvanceRequested,
@@ -43,9 +42,12 @@ from tranche.events import (
     VersionIdentified,
     encode,
 )
-from tranche.evidence import Evidence
+from tranche.person import Person
 from tranche.ports import KeyFault, NewEvent, Signer, Verdict
 from tranche.progress import Progress
+
+if TYPE_CHECKING:
+    from tranche.evidence import Evidence  # a person's rollback rests on none
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -95,7 +97,7 @@ class Basis:
     made_by: MadeBy
     after: int
     at: datetime
-    evidence: Evidence | None = None
+    evidence: "Evidence | None" = None
     person: Person | None = None
 
 

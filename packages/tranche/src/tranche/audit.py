@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from tranche.access import RESERVED
 from tranche.attestation import (
     ASK,
     ASKED,
@@ -30,12 +29,14 @@ from tranche.attestation import (
     version_told,
 )
 from tranche.canonical import canonical, digest, event_json, plain, typed, written
-from tranche.decide import Decision, decide
+from tranche.decide import decide
+from tranche.decision import Decision
 from tranche.dossier import dossier
 from tranche.events import NAMES, Attested, Countersigned, decode, encode
 from tranche.evidence import Evidence
 from tranche.language import parse
 from tranche.moves import events_of
+from tranche.person import RESERVED
 from tranche.plan import Plan
 from tranche.ports import LogFault, Recorded, Signer, Verdict
 from tranche.progress import Progress, evolve, whole

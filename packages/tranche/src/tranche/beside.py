@@ -108,18 +108,23 @@ def look_at_green(environment: Environment, clock: Clock) -> object:
 
 @dataclass(frozen=True, slots=True)
 class GreenStopped:
-    """Green was told to stop, to make room; `trouble` says why it did not."""
+    """Green was told to stop, to make room: `trouble` says why it did not, `left` what was still under way.
 
-    trouble: str | None
+    `version` is the one that was to go.
+    """
+
+    version: str | None
+    trouble: str | None = None
+    left: str = ""
 
 
-def stop_green(environment: Environment) -> GreenStopped:
-    """Let the old green finish what is under way, and stop; not by who has lost the lease meanwhile."""
+def stop_green(environment: Environment, version: str | None) -> GreenStopped:
+    """Let the old green, of this version, finish what is under way, and stop; not by who has lost the lease."""
     try:
-        environment.retire(Colour.GREEN)
+        left = environment.retire(Colour.GREEN)
     except (EnvironmentFault, LeaseLost) as fault:
-        return GreenStopped(str(fault))
-    return GreenStopped(None)
+        return GreenStopped(version, trouble=str(fault))
+    return GreenStopped(version, left=left)
 
 
 def run_gate(gates: Mapping[str, Gate], gate: PlannedGate, variables: Mapping[str, str]) -> GateAnswer:

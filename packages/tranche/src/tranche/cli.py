@@ -1,4 +1,4 @@
-"""The command line. Exit 0 done, 1 refused, 2 usage, 3 fault - decided here, in `main`, and nowhere else."""
+"""The command line: every command and its words. `entry.py` is the program, and reads the urgent one itself."""
 
 import json
 import math
@@ -10,60 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tranche import cli_evidence, cli_site, language, settings
+from tranche import answer, cli_evidence, cli_site, language, settings
 from tranche import plan as plans
+from tranche.answer import show_json
 from tranche.asking import (
     OneLine,
-    asked_by,
     json_option,
+    path_of,
     reason_option,
     rollout_option,
-    site_of,
     site_option,
     why_option,
 )
 from tranche.asking import here_of as _here
-from tranche.asking import print_json as _print
 from tranche.cli_simulate import simulate
-from tranche.ports import Fault, LogFault, Recorded
+from tranche.ports import Recorded
 from tranche.progress import Progress, State
-from tranche.refusal import Refused
 from tranche.shape import FileRefused
 from tranche.story import line, told
 
 if TYPE_CHECKING:
     from tranche.lint import Finding
 
-EXIT_REFUSED, EXIT_USAGE, EXIT_FAULT = 1, 2, 3
-
-
-def main() -> None:
-    """The program."""
-    sys.exit(run(sys.argv[1:]))
-
 
 def run(arguments: list[str]) -> int:
     """One command; its exit code. Errors are one line on standard error."""
     try:
-        code = cli.main(args=arguments, prog_name="tranche", standalone_mode=False)
-    except (FileRefused, settings.UnknownSetting) as refusal:
-        return _say(str(refusal), EXIT_USAGE)
-    except Refused as refusal:
-        return _say(f"refused ({refusal.code}): {refusal}", EXIT_REFUSED)
-    except Fault as fault:
-        return _say(f"fault: {fault}", EXIT_FAULT)
+        return answer.code_of(lambda: cli.main(args=arguments, prog_name="tranche", standalone_mode=False))
     except click.ClickException as error:
-        return _say(f"usage: {error.format_message()}", EXIT_USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted; traffic stays as it is", EXIT_REFUSED)
-    except BrokenPipeError:
-        return 0
-    return code if isinstance(code, int) else 0
-
-
-def _say(text: str, code: int) -> int:
-    click.echo(f"tranche: {text}", err=True)
-    return code
+        return answer.say(f"usage: {error.format_message()}", answer.USAGE)
+    except click.Abort:
+        return answer.say(answer.INTERRUPTED, answer.REFUSED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -96,14 +73,14 @@ def plan_check(file: Path, site_file: Path | None, as_json: bool) -> int:
     except FileRefused as refusal:
         if not as_json:
             raise
-        _print(checked(str(file), None, [], refusal))
-        return EXIT_USAGE
+        show_json(checked(str(file), None, [], refusal))
+        return answer.USAGE
     found = _findings(read, site_file)
     if as_json:
-        _print(checked(str(file), read, found))
+        show_json(checked(str(file), read, found))
     else:
         click.echo(text_of_check(str(file), read, found))
-    return EXIT_USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
+    return answer.USAGE if any(each.severity is Severity.REFUSED for each in found) else 0
 
 
 def _findings(read: plans.Plan, site_file: Path | None) -> "list[Finding]":
@@ -122,7 +99,7 @@ def _findings(read: plans.Plan, site_file: Path | None) -> "list[Finding]":
 @plan.command("schema")
 def plan_schema() -> None:
     """Print the plan language as JSON Schema, for editors."""
-    _print(language.json_schema())
+    show_json(language.json_schema())
 
 
 @cli.command()
@@ -165,9 +142,9 @@ def control(standby: bool, site_file: Path | None, as_json: bool) -> int:
     _take_control(here, wait_s=math.inf if standby else 0.2)
     try:
         progress = here.desk.caught_up()
-        if progress.is_finished and standby:
+        if progress.is_over and standby:
             return _ended(progress)
-        if progress.is_finished:
+        if progress.is_over:
             raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
         return _control(here, progress, as_json)
     finally:
@@ -195,17 +172,18 @@ def _control(here: Any, progress: Progress, as_json: bool) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    while not progress.is_finished:
+    while True:
         progress, has_lost_lease = wiring.run(here, progress, tell)
         if has_lost_lease:
             click.echo("tranche: the lease is lost; standing by", err=True)
             _take_control(here, wait_s=math.inf)
             progress = here.desk.progress(progress.rollout)
-    return _ended(progress)
+        if progress.is_over or not has_lost_lease:
+            return _ended(progress)
 
 
 def _ended(progress: Progress) -> int:
-    return 0 if progress.state is State.COMPLETED else EXIT_REFUSED
+    return 0 if progress.state is State.COMPLETED else answer.REFUSED
 
 
 @cli.command()
@@ -216,7 +194,7 @@ def status(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
     """Where the rollout stands."""
     document = _here(site_file).desk.status(rollout)
     if as_json:
-        _print(document)
+        show_json(document)
         return
     from tranche.page import text_of_status
 
@@ -243,7 +221,7 @@ def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
     )
     last = show(lambda: (desk.status(name), desk.events(name)), time.sleep, console=console)
     if as_json:
-        _print(last)
+        show_json(last)
 
 
 @cli.command()
@@ -253,7 +231,7 @@ def watch(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Stop the way forward; limits go on watching."""
     here = _here(site_file)
-    _report(here.desk.pause(reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.pause(reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -263,7 +241,7 @@ def pause(site_file: Path | None, reason: str, as_json: bool) -> None:
 def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Open the way forward again."""
     here = _here(site_file)
-    _report(here.desk.resume(reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.resume(reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -273,7 +251,7 @@ def resume(site_file: Path | None, reason: str, as_json: bool) -> None:
 def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
     """End the dwell of this phase early. Gates, requirements and missing data are not overridden."""
     here = _here(site_file)
-    _report(here.desk.advance(reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.advance(reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -283,7 +261,7 @@ def advance(site_file: Path | None, reason: str, as_json: bool) -> None:
 def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
     """Let this rollout go forward in times that its plan freezes. Everything else stands."""
     here = _here(site_file)
-    _report(here.desk.hotfix(reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.hotfix(reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -296,7 +274,7 @@ def hotfix(site_file: Path | None, reason: str, as_json: bool) -> None:
 def retarget(version: str, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Roll out another build from here: through staging, then this phase anew. Users are on blue meanwhile."""
     here = _here(site_file)
-    _report(here.desk.retarget(version=version, reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.retarget(version=version, reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -309,7 +287,7 @@ def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
 
     here = _here(site_file)
     news = wiring.telling(here)
-    _report(wiring.retire(here, reason=reason, tell=news.start), as_json)
+    answer.report(wiring.retire(here, reason=reason, tell=news.start), as_json=as_json)
     news.join()
 
 
@@ -330,11 +308,13 @@ def approve(
     if evidence is None:
         cases = desk.case(gate)
         if as_json:
-            _print(cases)
+            show_json(cases)
         else:
             click.echo(text_of_cases(desk.name(), cases))
         return
-    _report(desk.approve(gate=gate, evidence=evidence, reason=reason, actor=here.actor), as_json)
+    answer.report(
+        desk.approve(gate=gate, evidence=evidence, reason=reason, actor=here.actor), as_json=as_json
+    )
 
 
 @cli.command()
@@ -345,7 +325,7 @@ def approve(
 def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool) -> None:
     """Take every approval of a gate back, whoever gave it; the phase waits for a new one."""
     here = _here(site_file)
-    _report(here.desk.revoke(gate=gate, reason=reason, actor=here.actor), as_json)
+    answer.report(here.desk.revoke(gate=gate, reason=reason, actor=here.actor), as_json=as_json)
 
 
 @cli.command()
@@ -355,32 +335,9 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 @json_option
 def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
     """Take all users back to blue, now. Works with the controller dead, and where the event log cannot be used."""
-    from tranche import wiring
+    from tranche.rollback import roll_back
 
-    site = site_of(site_file)
-    asker = asked_by(site)
-    try:
-        here = wiring.installation(site).asked_by(asker)
-    except LogFault as fault:
-        _report(wiring.take_back(site, asker, reason=reason, force=force, because=fault), as_json)
-        return
-    news = wiring.telling(here)
-    _report(wiring.roll_back(here, reason=reason, force=force, tell=news.start), as_json)
-    if news.ident is not None:
-        news.join()
-
-
-def _report(progress: Progress | dict[str, Any], as_json: bool) -> None:
-    from tranche.page import report, text_of_abort
-
-    if as_json:
-        _print(report(progress) if isinstance(progress, Progress) else progress)
-        return
-    if not isinstance(progress, Progress):
-        click.echo(text_of_abort(progress))
-        return
-    told_state = progress.state.value.replace("_", " ")
-    click.echo(f"{progress.rollout}: {told_state}, {progress.stay.name}")
+    roll_back(path_of(site_file), reason=reason, force=force, as_json=as_json)
 
 
 @cli.command()
@@ -394,7 +351,7 @@ def history(site_file: Path | None, rollout: str | None, everything: bool, as_js
 
     events = _here(site_file).desk.events(rollout)
     if as_json:
-        _print([event_json(recorded) for recorded in events])
+        show_json([event_json(recorded) for recorded in events])
         return
     for recorded in events if everything else told(events):
         click.echo(line(recorded))
@@ -411,7 +368,7 @@ def why(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
     desk = _here(site_file).desk
     document = explanation(desk.status(rollout), desk.observed(), desk.events(rollout))
     if as_json:
-        _print(document)
+        show_json(document)
     else:
         click.echo(text_of_explanation(document))
 
@@ -428,7 +385,7 @@ def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, 
 
     document = who_is(_here(site_file).desk.progress(rollout), user=user, internal=internal)
     if as_json:
-        _print(document)
+        show_json(document)
     else:
         click.echo(text_of_who(document))
 
@@ -445,4 +402,4 @@ for command in (
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(sys.argv[1:]))

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from tranche.asking import here_of, json_option, print_json, site_option
+from tranche.answer import show_json
+from tranche.asking import here_of, json_option, site_option
 from tranche.ports import Fault
 
 
@@ -58,7 +59,7 @@ def evidence_replay(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
 
     agreement = audit.replayed(_evidence(file, keys))
     if as_json:
-        print_json(asdict(agreement))
+        show_json(asdict(agreement))
         return
     click.echo(f"{file}: {agreement.agreed} decisions made again, all as recorded")
     click.echo(f"  by people: {agreement.by_people}; holds of ticks that failed: {agreement.by_faults}")
@@ -81,6 +82,6 @@ def _report_evidence(file: Path, exported: Any, as_json: bool) -> None:
 
     document = evidence_document(exported)
     if as_json:
-        print_json(document)
+        show_json(document)
     else:
         click.echo(text_of_evidence(str(file), document))

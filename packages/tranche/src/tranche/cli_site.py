@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
-from tranche import access, settings
-from tranche.asking import asked_by, here_of, json_option, print_json, site_of, site_option
+from tranche import settings
+from tranche.answer import show_json
+from tranche.asking import asked_by, here_of, json_option, site_of, site_option
+from tranche.person import Role
 from tranche.ports import Colour
 
 
@@ -17,9 +19,7 @@ def token() -> None:
 
 @token.command("create")
 @click.argument("name")
-@click.option(
-    "--role", type=click.Choice([role.value for role in access.Role]), required=True, help="What for."
-)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What for.")
 @click.option(
     "--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How long it counts."
 )
@@ -34,9 +34,9 @@ def token_create(name: str, role: str, days: int, site_file: Path | None, as_jso
     site = site_of(site_file)
     by = asked_by(site).name
     lasts = timedelta(days=days)
-    made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
+    made = wiring.door(site).create(name=name, role=Role(role), lasts=lasts, by=by)
     if as_json:
-        print_json({"name": name, "role": role, "token": made})
+        show_json({"name": name, "role": role, "token": made})
         return
     click.echo(made)
     click.echo(f"for '{name}' as {role}, for {days} days; it is not shown again", err=True)
@@ -54,7 +54,7 @@ def token_list(site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     tokens = tokens_json(wiring.door(site).tokens())
     if as_json:
-        print_json(tokens)
+        show_json(tokens)
     else:
         click.echo(text_of_tokens(tokens))
 
@@ -71,7 +71,7 @@ def token_revoke(name: str, site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     wiring.door(site).revoke(name)
     if as_json:
-        print_json({"name": name, "counts": False})
+        show_json({"name": name, "counts": False})
     else:
         click.echo(f"the token of '{name}' counts no longer")
 
@@ -93,7 +93,7 @@ def notify_test(route: str, site_file: Path | None, as_json: bool) -> None:
     asked_by(site)
     sent = wiring.send_test(site, route)
     if as_json:
-        print_json({"route": route, "sent": [news.key for news in sent]})
+        show_json({"route": route, "sent": [news.key for news in sent]})
     else:
         click.echo(f"sent to '{route}'; look whether it has arrived")
 
@@ -147,7 +147,7 @@ def traffic_config(keep_routes: bool, site_file: Path | None, as_json: bool) -> 
     asked_by(site)
     wiring.write_traffic_config(site, keep_routes=keep_routes)
     if as_json:
-        print_json({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
+        show_json({"directory": str(site.traffic.directory), "listen": site.traffic.listen})
     else:
         told = "the routes stay as they are" if keep_routes else f"everybody is on {Colour.BLUE.value}"
         click.echo(f"written to {site.traffic.directory}; {told}")

@@ -17,19 +17,12 @@ from tranche.abort import NOBODY_ABORTS, Aborts, honoured
 from tranche.approval import is_all_that_lacks
 from tranche.attestation import Basis, MadeBy, attested, countersigned
 from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
-from tranche.decide import (
-    Complete,
-    Decision,
-    Hold,
-    RollBack,
-    StepBack,
-    checks,
-    decide,
-)
-from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, TakenOver, encode
+from tranche.decide import checks, decide
+from tranche.decision import Complete, Decision, Hold, RollBack, StepBack
+from tranche.events import Event, GateAnswered, GreenReady, Retired, RolledBack, Stopped, TakenOver, encode
 from tranche.evidence import Evidence
 from tranche.limits import KEPT, Reading
-from tranche.moves import events_of, measured
+from tranche.moves import events_of, measured, mirror
 from tranche.observe import (
     Observations,
     begin_stay,
@@ -136,6 +129,7 @@ class Controller:
             gates=world.gates, variables=world.variables, clock=world.clock, workers=world.workers
         )
         self._answers: list[GateRun] = []
+        self._cut: list[Stopped] = []
         self._unrecorded: tuple[RollBack, Evidence, Basis] | None = None
         self._announced = False
         self._trouble: str | None = None
@@ -242,6 +236,9 @@ class Controller:
                     self._is_stopping = False
                     if result.trouble is not None:
                         self.seen = miss_green(self.seen, result.trouble)
+                    if result.left:
+                        stopped = Stopped(colour=Colour.GREEN.value, version=result.version, left=result.left)
+                        self._cut.append(stopped)
 
     # Record.
 
@@ -403,8 +400,8 @@ class Controller:
             self._append(measured(self.plan, self.progress, evidence, now))
         self._publish_now()
         try:
-            self.world.environment.retire(Colour.GREEN)
-            told = "stopped"
+            left = self.world.environment.retire(Colour.GREEN)
+            told = f"stopped; {left}" if left else "stopped"
         except EnvironmentFault as fault:
             told = f"not stopped: {fault}"
         self._countersign()
@@ -416,17 +413,27 @@ class Controller:
         if wants and Colour.BLUE not in self.progress.retired:
             # Recorded first: whoever took users back meanwhile makes it a conflict, and blue runs on.
             self._append(Retired(colour=Colour.BLUE.value, detail="the plan says so"))
-            try:
-                self.world.environment.retire(Colour.BLUE)
-            except EnvironmentFault as fault:
-                self._tell("blue could not be retired", f"{fault}; run: tranche retire", "warning")
+        if Colour.BLUE in self.progress.retired - self.progress.stopped:
+            self._stop_blue()
         self._publish_now()
         self.is_done = True
+
+    def _stop_blue(self) -> None:
+        """What was retired stops; also when the controller that recorded it was killed before it came to that."""
+        try:
+            left = self.world.environment.retire(Colour.BLUE)
+        except EnvironmentFault as fault:
+            self._tell("blue could not be retired", f"{fault}; run: tranche retire", "warning")
+            return
+        self._append(Stopped(colour=Colour.BLUE.value, version=None, left=left))
 
     # Beside the loop.
 
     def _note_answers(self) -> None:
-        """Record what gates answered, where it is news."""
+        """Record what gates answered, where it is news, and what was cut off when green was replaced."""
+        while self._cut:
+            self._append(self._cut[0])
+            self._tell("requests were cut off", self._cut.pop(0).left, "warning")
         while self._answers:
             ran = self._answers[0]
             known = self.progress.stay.gates.get(ran.gate.name)
@@ -454,7 +461,7 @@ class Controller:
             self._ensure_green()
         elif green is not None and green.version != version and self._may_replace():
             self._is_stopping = True
-            self.world.workers.start("stop green", lambda: stop_green(environment))
+            self.world.workers.start("stop green", lambda: stop_green(environment, green.version))
         self.world.workers.start("green", lambda: look_at_green(environment, clock))
         is_ready = green is not None and green.stage is Stage.READY and green.version == version
         if not is_ready:
@@ -462,6 +469,9 @@ class Controller:
         healthy = self.seen.last is not None and self.seen.last.healthy_hosts.get(Colour.GREEN, 0) > 0
         if self.progress.green_ready_at is None and healthy:
             self._append(GreenReady(version=version))
+        if healthy:
+            for event in mirror(self.plan, self.progress):
+                self._append(event)
         if healthy and not self.progress.is_finished:
             self._bench.start_due(self.plan, self.progress)
 

@@ -13,73 +13,20 @@ In this order, and the order is the point:
    called, or users go back.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from tranche import approval
+from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack
 from tranche.evidence import Evidence
 from tranche.freeze import covering
 from tranche.limits import LimitReading, Reading, bad, breached
 from tranche.plan import Answer, Phase, Plan, duration
-from tranche.ports import Stage, Verdict
+from tranche.ports import Arm, Stage, Verdict
 from tranche.progress import Progress, Stay
 from tranche.signals import GREEN_ARMS, NOTHING
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Stay. `verdict` is the worst of what is lacking, `key` stays the same while only numbers change.
-
-    `page` calls somebody; `stops` pauses the rollout besides, so that nothing goes forward until a person resumes it.
-    """
-
-    verdict: Verdict
-    reason: str
-    key: str
-    page: bool = False
-    stops: bool = False
-    lacking: tuple[Reading, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """Go on: to the next phase, or from internal users to the phase's whole weight."""
-
-    phase: int
-    internal_only: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBack:
-    """Give green the weight of the phase before."""
-
-    phase: int
-    cause: str
-    reason: str
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollBack:
-    """Give blue everybody."""
-
-    cause: str
-    reason: str
-    first_bad_at: datetime | None = None
-    numbers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Complete:
-    """Green has everybody and has shown everything."""
-
-    reason: str
-
-
-Decision = Hold | Advance | StepBack | RollBack | Complete
 
 FREEZE: Final = "freeze"
 """The name of the check that a freeze fails."""
@@ -170,7 +117,9 @@ def situation(progress: Progress, evidence: Evidence) -> str:
     """`week-2 at 30 %, 2 errors in 512 requests, p95 84 ms`."""
     stay = progress.stay
     if stay.phase == 0:
-        return "staging"
+        copies = evidence.arms.get(Arm.MIRROR, NOTHING)
+        told = f", {copies.errors} errors in {copies.requests} copied requests" if copies.requests else ""
+        return f"staging{told}"
     where = ", internal users only" if stay.internal_only else f" at {stay.weight_percent:g} %"
     green = sum((evidence.arms.get(arm, NOTHING) for arm in GREEN_ARMS), NOTHING)
     latency = green.latency_ms(0.95)

@@ -1,24 +1,20 @@
 """What people may ask of a rollout, with or without a living controller.
 
 A request is an event, appended on the condition that the rules still allow it. Only `roll_back` also acts:
-it must work when nothing else does.
+it must work when nothing else does, and it waits for nothing: what only other requests need is imported where they are.
 """
 
 import contextlib
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tranche import approval
 from tranche.abort import NOBODY_ABORTS, Aborts, honoured
-from tranche.access import Person
 from tranche.asks import Asker, begun, identified, written
 from tranche.attestation import countersigned
-from tranche.beside import dwelt
-from tranche.decide import RollBack, past_return
+from tranche.decision import RollBack, roll_back
 from tranche.events import (
     AdvanceRequested,
     Event,
@@ -29,12 +25,11 @@ from tranche.events import (
     Retired,
     RolledBack,
     Started,
+    Stopped,
     WeightRequested,
 )
 from tranche.glance import check_advance, checks_of, measured_of
-from tranche.language import parse
-from tranche.moves import roll_back
-from tranche.plan import Phase, Plan
+from tranche.person import Person
 from tranche.ports import (
     Artifact,
     Clock,
@@ -51,7 +46,12 @@ from tranche.ports import (
 from tranche.progress import UNTOLD, Progress, State, fold, whole
 from tranche.reconcile import Lock, reconcile
 from tranche.refusal import Refused
-from tranche.status import Json, status
+from tranche.way_back import PastReturn, check_return
+
+if TYPE_CHECKING:
+    from tranche.plan import Phase, Plan
+
+Json = dict[str, Any]
 
 
 class NoRollout(Refused):
@@ -106,12 +106,6 @@ class BlueRetired(Refused):
     """Blue was retired; there is nothing to go back to. Roll out the older version as a new one."""
 
     code = "blue-retired"
-
-
-class PastReturn(Refused):
-    """The point of no return is passed; a rollback is no remedy any more. Only --force does it all the same."""
-
-    code = "past-return"
 
 
 class NothingFrozen(Refused):
@@ -229,12 +223,14 @@ class Desk:
                 )
         raise LogFault(BUSY)
 
-    def plan(self, progress: Progress) -> Plan:
+    def plan(self, progress: Progress) -> "Plan":
         """The plan the rollout was started with.
 
         Raises:
             PlanChanged: this release reads it differently.
         """
+        from tranche.language import parse
+
         plan = parse(progress.plan_text, file=progress.plan_file)
         if plan.digest != progress.plan_digest:
             told = f"the log says {progress.plan_digest}, this release reads {plan.digest}"
@@ -243,6 +239,8 @@ class Desk:
 
     def status(self, rollout: str | None = None) -> Json:
         """The document of `status.py`."""
+        from tranche.status import status
+
         progress = self.progress(rollout)
         alive = self.control.is_held_elsewhere()
         document = status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
@@ -256,7 +254,7 @@ class Desk:
         return {"by": abort.person.name, "at": abort.at.isoformat(), "reason": abort.reason}
 
     def start(
-        self, plan: Plan, *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
+        self, plan: "Plan", *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
     ) -> Progress:
         """Record a new rollout. The caller holds the control lock, and runs the controller.
 
@@ -267,6 +265,8 @@ class Desk:
             NothingFrozen: a hotfix by a plan that freezes nothing.
             VersionRefused, UnknownVersion: no version is called so, or there is none of this name.
         """
+        import secrets
+
         found = self._found(version)
         if hotfix is not None and not plan.freezes:
             raise NothingFrozen
@@ -347,6 +347,8 @@ class Desk:
             VersionRefused, UnknownVersion, SameVersion, CannotRetarget: as they say.
             PastReturn: users cannot be sent to blue meanwhile.
         """
+        from tranche.decide import past_return
+
         found = self._found(version)
 
         def ask(progress: Progress) -> list[Event]:
@@ -393,9 +395,14 @@ class Desk:
                 return []
             return [Retired(colour=Colour.BLUE.value, detail=reason or f"{actor} asked for it")]
 
-        progress = self._ask(ask, actor, also={State.COMPLETED})
-        environment.retire(Colour.BLUE)
-        return progress
+        self._ask(ask, actor, also={State.COMPLETED})
+        left = environment.retire(Colour.BLUE)
+
+        def note(progress: Progress) -> list[Event]:
+            is_known = Colour.BLUE.value in progress.stopped
+            return [] if is_known else [Stopped(colour=Colour.BLUE.value, version=None, left=left)]
+
+        return self._ask(note, actor, also={State.COMPLETED})
 
     def case(self, gate: str | None = None) -> list[Json]:
         """What people are asked to approve in the present phase, with its evidence and the digest of it.
@@ -403,6 +410,9 @@ class Desk:
         Raises:
             NotAskedFor: nothing, or nothing of this name.
         """
+        from tranche import approval
+        from tranche.beside import dwelt
+
         progress = self.progress()
         phase = self._phase(progress)
         now = self._now()
@@ -415,6 +425,8 @@ class Desk:
 
     def approve(self, *, gate: str | None, evidence: str, reason: str, actor: str) -> Progress:
         """Say yes to this evidence. Raises as `approval.give`, and NotAskedFor."""
+        from tranche import approval
+        from tranche.beside import dwelt
 
         def ask(progress: Progress) -> list[Event]:
             phase, now = self._phase(progress), self._now()
@@ -436,6 +448,7 @@ class Desk:
 
     def revoke(self, *, gate: str | None, reason: str, actor: str) -> Progress:
         """Take every yes to this gate back. Raises NotAskedFor, NothingToRevoke."""
+        from tranche import approval
 
         def ask(progress: Progress) -> list[Event]:
             planned = approval.gate_named(self._phase(progress), gate)
@@ -443,7 +456,7 @@ class Desk:
 
         return self._ask(ask, actor)
 
-    def _phase(self, progress: Progress) -> Phase:
+    def _phase(self, progress: Progress) -> "Phase":
         plan = self.plan(progress)
         return plan.phases[min(progress.stay.phase, plan.last)]
 
@@ -471,7 +484,7 @@ class Desk:
                 raise BlueRetired
             if progress.rollback is not None:
                 return []  # decided already; carrying it out once more does no harm
-            numbers = self._check_return(progress, force=force)
+            numbers = check_return(progress, force=force)
             return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
@@ -493,29 +506,11 @@ class Desk:
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
 
-    def _check_return(self, progress: Progress, *, force: bool) -> Json:
-        """What is kept beside a rollback that is forced; nothing where it is not needed."""
-        try:
-            plan = parse(progress.plan_text, file=progress.plan_file)
-        except Refused:
-            # A plan of another release must not keep users on green; unless it may hold such a point.
-            if "point_of_no_return" not in progress.plan_text or force:
-                return {}
-            told = "this release cannot read the plan, and it names a point of no return"
-            raise PastReturn(f"{told}; look whether it is passed, then use --force") from None
-        if not past_return(plan, progress):
-            return {}
-        phase = plan.phases[plan.point_of_no_return or 0]
-        if not force:
-            told = f"phase '{phase.name}' was the point of no return: {phase.point_of_no_return}"
-            raise PastReturn(f"{told}; mend it forward, or take users back all the same with --force")
-        return {"forced_past": phase.name, "point_of_no_return": phase.point_of_no_return}
-
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""
         try:
-            environment.retire(Colour.GREEN)
-            told = "stopped"
+            left = environment.retire(Colour.GREEN)
+            told = f"stopped; {left}" if left else "stopped"
         except EnvironmentFault as fault:
             told = f"not stopped: {fault}"
 
@@ -578,7 +573,7 @@ class Desk:
         return self.clock.now()
 
 
-def _unfinished(last: Progress, plan: Plan) -> str:
+def _unfinished(last: Progress, plan: "Plan") -> str:
     """Why nothing is begun beside it, and what can be done."""
     told = f"'{last.rollout}' is {last.state.value}"
     if plan.name in last.plan_text and plan.digest != last.plan_digest:

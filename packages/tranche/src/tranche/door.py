@@ -1,41 +1,28 @@
 """Lets people in, where a site asks for tokens: by the command line and by the API alike."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tranche.access import (
-    LENGTH_BYTES,
-    NotAllowed,
-    NoToken,
-    NoTokens,
-    Person,
-    Role,
-    Token,
-    Tokens,
-    check,
-    has_admin,
-    holder,
-    issued,
-    revoked,
-    written,
-)
 from tranche.ports import Clock
+
+if TYPE_CHECKING:
+    from tranche.access import Token, Tokens
+    from tranche.person import Person, Role
 
 
 class TokenStore(Protocol):
     """Where the hashes of tokens are kept."""
 
-    def read(self) -> Tokens:
+    def read(self) -> "Tokens":
         """All tokens ever made.
 
         Raises:
             TokensFault: they cannot be read; nobody is let in then.
         """
 
-    def change(self, by: Callable[[Tokens], Tokens]) -> None:
+    def change(self, by: "Callable[[Tokens], Tokens]") -> None:
         """Replace them, one process at a time; what `by` raises leaves them as they are.
 
         Raises:
@@ -50,7 +37,7 @@ class Door:
     store: TokenStore | None
     clock: Clock
 
-    def admit(self, verb: str, *, token: str | None, otherwise: Person) -> Person:
+    def admit(self, verb: str, *, token: str | None, otherwise: "Person") -> "Person":
         """Who asks for this verb: the holder of the token, or `otherwise` where none is asked for.
 
         While nobody may make tokens, whoever comes may make the first: they can write the file in any case.
@@ -61,6 +48,8 @@ class Door:
         """
         if self.store is None:
             return otherwise
+        from tranche.access import NoToken, check, has_admin, holder  # not where nobody is asked
+
         tokens, now = self.store.read(), self.clock.now()
         if token is None:
             if verb == "token create" and not has_admin(tokens, now):
@@ -70,15 +59,20 @@ class Door:
         check(person, verb)
         return person
 
-    def create(self, *, name: str, role: Role, lasts: timedelta, by: str) -> str:
+    def create(self, *, name: str, role: "Role", lasts: timedelta, by: str) -> str:
         """A new token, as it is shown this once.
 
         Raises:
             NoTokens, NotAllowed, TokenExists, TokensFault: it cannot be made.
         """
+        import secrets
+
+        from tranche.access import LENGTH_BYTES, NotAllowed, has_admin, issued, written
+        from tranche.person import Role
+
         now, token = self.clock.now(), written(secrets.token_bytes(LENGTH_BYTES))
 
-        def add(tokens: Tokens) -> Tokens:
+        def add(tokens: "Tokens") -> "Tokens":
             if not has_admin(tokens, now) and role is not Role.ADMIN:
                 raise NotAllowed("nobody may make tokens yet; make the first with --role admin")
             return issued(tokens, name=name, role=role, token=token, lasts=lasts, by=by, now=now)
@@ -92,10 +86,12 @@ class Door:
         Raises:
             NoTokens, NoSuchToken, TokensFault: it cannot be taken back.
         """
+        from tranche.access import revoked
+
         now = self.clock.now()
         self._store().change(lambda tokens: revoked(tokens, name=name, now=now))
 
-    def tokens(self) -> list[tuple[Token, bool]]:
+    def tokens(self) -> "list[tuple[Token, bool]]":
         """Every token there was, and whether it counts.
 
         Raises:
@@ -106,5 +102,7 @@ class Door:
 
     def _store(self) -> TokenStore:
         if self.store is None:
+            from tranche.access import NoTokens
+
             raise NoTokens
         return self.store

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from tranche.access import KnownBy
 from tranche.attestation import ASK, Foreign, MadeBy, said_in
 from tranche.canonical import plain
 from tranche.events import (
@@ -27,6 +26,7 @@ from tranche.events import (
     SteppedBack,
     decode,
 )
+from tranche.person import KnownBy
 from tranche.plan import Plan
 from tranche.ports import LogFault, Recorded, Verdict
 from tranche.progress import Progress

@@ -78,6 +78,14 @@ class WeightRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorRequested:
+    """From now on green, which has no users, is sent a copy of this share of blue's reads."""
+
+    identifier: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightApplied:
     """The data plane was seen to serve it. `took_ms` is None when it served it already."""
 
@@ -222,6 +230,18 @@ class Retired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A colour runs no more; `left` is what was still under way when the wait for it was over, or "".
+
+    Of blue, what was retired has come to its end with this; of green only recorded where something was left.
+    """
+
+    colour: str
+    version: str | None
+    left: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
     """An entry of the hash chain: it vouches for the events appended with it. `unsigned` is why it is not signed."""
 
@@ -246,6 +266,7 @@ Event = (
     | PhaseEntered
     | Measured
     | WeightRequested
+    | MirrorRequested
     | WeightApplied
     | WeightRestored
     | GateAnswered
@@ -262,6 +283,7 @@ Event = (
     | RolledBack
     | Completed
     | Retired
+    | Stopped
     | Attested
     | Countersigned
 )
@@ -274,6 +296,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "phase-entered/1": PhaseEntered,
     "measured/1": Measured,
     "weight-requested/1": WeightRequested,
+    "mirror-requested/1": MirrorRequested,
     "weight-applied/1": WeightApplied,
     "weight-restored/1": WeightRestored,
     "gate-answered/1": GateAnswered,
@@ -290,6 +313,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "rolled-back/1": RolledBack,
     "completed/1": Completed,
     "retired/1": Retired,
+    "stopped/1": Stopped,
     "attested/1": Attested,
     "countersigned/1": Countersigned,
 }

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from tranche.plan import PLACEHOLDER, plain
 from tranche.ports import GateAnswer
+from tranche.text import PLACEHOLDER, plain
 
 LONGEST_REASON: Final = 300
 LARGEST_EVIDENCE: Final = 4000

@@ -6,13 +6,15 @@ rollout only as long as it is about the present stay.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tranche.events import Measured
-from tranche.plan import Plan
 from tranche.ports import Verdict
 from tranche.progress import Progress
 from tranche.refusal import Refused
+
+if TYPE_CHECKING:
+    from tranche.plan import Plan
 
 Seen = Mapping[str, Any]
 
@@ -41,7 +43,7 @@ def measured_of(seen: Seen | None, progress: Progress) -> list[Measured]:
 
 
 def check_advance(
-    plan: Plan, progress: Progress, seen: Seen | None, *, is_controlled: bool, now: datetime
+    plan: "Plan", progress: Progress, seen: Seen | None, *, is_controlled: bool, now: datetime
 ) -> None:
     """Whether ending the dwell early would help.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tranche import judge
 from tranche.judge import Design, Floats, Look, Question, State
-from tranche.limits import Reading, bad, percent
+from tranche.limits import Reading, bad, figure, percent
 from tranche.plan import Bound, Metric, Phase, Plan, duration
 from tranche.ports import Arm, Verdict
 from tranche.signals import (
@@ -325,7 +325,9 @@ def _traced(case: Case, found: Judgement, at: datetime) -> Judgement:
     seconds = at.timestamp()
     if found.trace and seconds - found.trace[-1][0] < found.trace_every_s:
         return found
-    weighted = tuple(float(value) for value in _weighted(case, found))
+    weighted = tuple(
+        float(f"{value:.4g}") for value in _weighted(case, found)
+    )  # for the eye; written at each tick
     trace, every_s = (*found.trace, (seconds, weighted)), found.trace_every_s
     if len(trace) > MOST_TRACED:
         trace, every_s = trace[::2], max(2 * every_s, 2 * (seconds - found.trace[0][0]) / MOST_TRACED)
@@ -371,11 +373,6 @@ def harm(case: Case, found: Judgement) -> Reading:
         verdict = Verdict.NOT_YET
         told = f"{words(case, found, leading)}: {told}, and nothing goes forward above {SUSPICION * line:g}"
     return Reading(name=case.asked[leading].name, verdict=verdict, reason=told, numbers=numbers)
-
-
-def figure(evidence: float) -> str:
-    """Evidence as people read it: two figures below ten, whole numbers above."""
-    return f"{evidence:.2g}" if evidence < 10 else f"{evidence:,.0f}"
 
 
 def _ratio(tally: Tally, number: int) -> float | None:

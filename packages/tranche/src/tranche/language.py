@@ -246,13 +246,16 @@ def _phase(*, place: Place, **values: object) -> Phase:
     )
 
 
-def _staging(*, place: Place, dwell: float, at_most: float | None = None, **values: Any) -> Phase:
+def _staging(
+    *, place: Place, dwell: float, at_most: float | None = None, mirror: float = 0.0, **values: Any
+) -> Phase:
     return Phase(
         name=STAGING,
         weight_percent=0.0,
         dwell_s=dwell,
         at_most_s=at_most,
         minimum_requests=0,
+        mirror_percent=mirror,
         line=place.line,
         **values,
     )
@@ -309,6 +312,9 @@ STAGING_KEYS: Final = {
     "about": Key(WORDS, "what it is for", ""),
     **OVERDUE_KEYS,
     "dwell": Key(Duration(), "how long it lasts at least, while blue is measured against itself", 0.0),
+    "mirror": Key(
+        Percent(), "of how many of blue's reads green is sent a copy, which nobody gets answered", 0.0
+    ),
     "gates": Key(GATES, "what green must pass before it has users", ()),
 }
 PHASE_KEYS: Final = {

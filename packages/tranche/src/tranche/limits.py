@@ -20,8 +20,8 @@ from datetime import datetime
 from typing import Final
 
 from tranche.plan import Bound, Limit, Metric, Phase, duration
-from tranche.ports import Arm, Verdict
-from tranche.signals import BLUE_ARMS, GREEN_ARMS, Counts, Interval, pooled, wilson
+from tranche.ports import Verdict
+from tranche.signals import BLUE_ARMS, GREEN_ARMS, NOTHING, Counts, Interval, pooled, wilson
 
 EVALUATIONS: Final = 5
 
@@ -119,8 +119,11 @@ def window_of(limit: Limit, intervals: Sequence[Interval]) -> Window:
 
 def _counted(bound: Bound, interval: Interval) -> int:
     """Green's requests that this bound is about. Asked of many intervals at every tick of a quiet service."""
-    arms = [interval.arms[arm] for arm in GREEN_ARMS if arm in interval.arms]
-    return sum(counts.requests if bound.edge_ms is None else counts.timed for counts in arms)
+    total, is_timed, arms = 0, bound.edge_ms is not None, interval.arms
+    for arm in GREEN_ARMS:
+        if arm in arms:
+            total += arms[arm].timed if is_timed else arms[arm].requests
+    return total
 
 
 def read_limit(limit: Limit, intervals: Sequence[Interval]) -> LimitReading:
@@ -130,8 +133,8 @@ def read_limit(limit: Limit, intervals: Sequence[Interval]) -> LimitReading:
     if window.span_s < limit.sustained_s - 1e-6:
         told = f"watched for {duration(round(window.span_s))} of {duration(limit.sustained_s)}"
         return LimitReading(limit=limit, reading=Reading(name=name, verdict=Verdict.NOT_YET, reason=told))
-    seen = window.intervals if window.is_full else window.parts[0]
-    found = bad(limit.bound, pooled(seen, GREEN_ARMS))
+    parts = [pooled(part, GREEN_ARMS) for part in (window.parts if window.is_full else window.parts[:1])]
+    found = bad(limit.bound, sum(parts, NOTHING))
     if found is None:
         told = f"the data plane does not count requests at {limit.bound.edge_ms} ms"
         return LimitReading(limit=limit, reading=Reading(name=name, verdict=Verdict.CANNOT_TELL, reason=told))
@@ -141,19 +144,19 @@ def read_limit(limit: Limit, intervals: Sequence[Interval]) -> LimitReading:
         numbers = {"requests": requests}
         reading = Reading(name=name, verdict=Verdict.NOT_YET, reason=told, numbers=numbers)
         return LimitReading(limit=limit, reading=reading)
-    return _sustained(limit, intervals, window, *found)
-
-
-def _evaluated(bound: Bound, window: Window, arms: Sequence[Arm]) -> list[tuple[int, int]]:
-    """Bad requests and all of these arms, by evaluation."""
-    return [bad(bound, pooled(part, arms)) or (0, 0) for part in window.parts]
+    return _sustained(limit, intervals, window, [bad(limit.bound, part) or (0, 0) for part in parts], *found)
 
 
 def _sustained(
-    limit: Limit, intervals: Sequence[Interval], window: Window, many: int, requests: int
+    limit: Limit,
+    intervals: Sequence[Interval],
+    window: Window,
+    parts: Sequence[tuple[int, int]],
+    many: int,
+    requests: int,
 ) -> LimitReading:
+    """With `parts`, bad requests and all of them, by evaluation; `many` and `requests` over all of them."""
     lower, upper = wilson(many, requests)
-    parts = _evaluated(limit.bound, window, GREEN_ARMS)
     breaches = sum(breached(limit.bound, part) for part in parts)
     broken = breaches == len(parts) and lower > limit.bound.bad_share
     seen = window.intervals
@@ -185,6 +188,11 @@ def _sustained(
     )
     first = first_bad(limit.bound, intervals, len(seen)) if broken else None
     return LimitReading(limit=limit, reading=reading, blue_too=blue_too, first_bad_at=first)
+
+
+def figure(evidence: float) -> str:
+    """Evidence as people read it: two figures below ten, whole numbers above."""
+    return f"{evidence:.2g}" if evidence < 10 else f"{evidence:,.0f}"
 
 
 def percent(share: float) -> str:

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from tranche.freeze import Freeze
 from tranche.gate_kinds import strings_of
-from tranche.plan import PLACEHOLDER, Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
+from tranche.plan import Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
 from tranche.ports import Colour
 from tranche.secret import Secret, SecretMissing
 from tranche.shape import FileRefused, Place, nearest
 from tranche.site import Site
+from tranche.text import PLACEHOLDER
 
 Json = dict[str, Any]
 
@@ -34,6 +35,7 @@ CODES: Final = {
     "step-back-is-rollback": "a limit that steps back where there is nowhere to step back to",
     "budget-within-chance": "a harm budget that chance alone may spend",
     "return-is-barred": "something whose meaning a point of no return changes",
+    "mirror-sees-nothing": "copies of requests in a staging that lasts no time",
     "freeze-is-over": "a dated freeze in the past",
     "secret-missing": "a secret that whoever checks cannot read",
 }
@@ -77,7 +79,8 @@ def lint_here(
     """
     gates = [(phase, gate) for phase in plan.phases for gate in phase.gates]
     found = [finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find)]
-    return _sorted(iter([*found, *_routes(plan, site), *_internal(plan, site), *_green(site)]))
+    here = (*_routes(plan, site), *_internal(plan, site), *_read_only(plan, site), *_green(site))
+    return _sorted(iter([*found, *here]))
 
 
 def _green(site: Site) -> Iterator[Finding]:
@@ -85,6 +88,14 @@ def _green(site: Site) -> Iterator[Finding]:
     if not site.environment.colours[Colour.GREEN].managed:
         told = "green is not managed by this site, so nobody can tell which version runs as green"
         yield _refused("not-here", 1, f"{told}; give 'environment.colours.green' the command that starts it")
+
+
+def _read_only(plan: Plan, site: Site) -> Iterator[Finding]:
+    """Only who runs the service knows what changes nothing."""
+    staging = plan.phases[0]
+    if staging.mirror_percent and not site.traffic.read_only:
+        told = "staging mirrors requests, and this site names no path whose reads change nothing"
+        yield _refused("not-here", staging.line, f"{told}; add 'traffic.read_only', or drop 'mirror'")
 
 
 def _internal(plan: Plan, site: Site) -> Iterator[Finding]:
@@ -251,6 +262,13 @@ def _dwells(plan: Plan) -> Iterator[Finding]:
             yield _warning("no-dwell", phase.line, f"{told}; give it time to show it")
 
 
+def _mirror(plan: Plan) -> Iterator[Finding]:
+    staging = plan.phases[0]
+    if staging.mirror_percent and not staging.dwell_s:
+        told = "staging mirrors requests and has no dwell, so it may end before green has answered any"
+        yield _warning("mirror-sees-nothing", staging.line, f"{told}; give it time")
+
+
 def _return(plan: Plan) -> Iterator[Finding]:
     number = plan.point_of_no_return
     if number is None:
@@ -315,7 +333,7 @@ def _is_over(freeze: Freeze, now: datetime) -> bool:
     return (freeze.ends.date or "") < now.date().isoformat()
 
 
-RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _budget, _return, _frozen)
+RULES: Final = (_requirements, _limits, _overtaken, _step_backs, _dwells, _mirror, _budget, _return, _frozen)
 
 
 # On one site.

@@ -6,21 +6,22 @@ What was measured in the stay that ends stands beside the decision that ended it
 from datetime import datetime
 from typing import assert_never
 
-from tranche.decide import Advance, Complete, Decision, Hold, RollBack, StepBack, checks
+from tranche.decide import checks
+from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack, roll_back
 from tranche.events import (
     Completed,
     Event,
     Held,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
-    RollbackDecided,
     SteppedBack,
     WeightRequested,
 )
 from tranche.evidence import Evidence
 from tranche.plan import Plan
-from tranche.progress import Progress
+from tranche.progress import Progress, State
 from tranche.signals import arms_json
 
 
@@ -71,18 +72,6 @@ def _hold(decision: Hold, progress: Progress) -> list[Event]:
     return [held]
 
 
-def roll_back(decision: RollBack, progress: Progress) -> list[Event]:
-    """The decision, and the weight it asks for: the two that must never be apart."""
-    decided = RollbackDecided(
-        cause=decision.cause,
-        reason=decision.reason,
-        first_bad_at=decision.first_bad_at.isoformat() if decision.first_bad_at else None,
-        numbers=decision.numbers,
-    )
-    request = WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False)
-    return [decided, request]
-
-
 def _request(plan: Plan, progress: Progress, green_weight: int) -> WeightRequested:
     """A weight of the way forward; once internal users are on green, they stay there."""
     return WeightRequested(
@@ -90,6 +79,18 @@ def _request(plan: Plan, progress: Progress, green_weight: int) -> WeightRequest
         green_weight=green_weight,
         internal_to_green=plan.phases[1].internal_users_first_s > 0,
     )
+
+
+def mirror(plan: Plan, progress: Progress) -> list[Event]:
+    """Copies of reads, from when green is ready in staging; nothing where they are on, or the plan asks for none."""
+    percent = plan.phases[0].mirror_percent
+    is_on = progress.requested.mirror_percent > 0
+    may_be = (
+        progress.state is State.STAGING and progress.green_ready_at is not None and not progress.has_users
+    )
+    if not percent or is_on or not may_be:
+        return []
+    return [MirrorRequested(identifier=progress.next_identifier, percent=percent)]
 
 
 def measured(plan: Plan, progress: Progress, evidence: Evidence, now: datetime) -> Measured:

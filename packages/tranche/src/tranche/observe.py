@@ -93,7 +93,7 @@ def see(seen: Observations, scrape: Scrape, *, has_users: bool, span_s: float) -
 
 def _count(seen: Observations, interval: Interval, *, has_users: bool, span_s: float) -> Observations:
     if not has_users:
-        return replace(seen, intervals=())
+        return replace(seen, intervals=(), arms=_with_copies(seen.arms, interval))
     oldest = interval.end.timestamp() - span_s
     kept = [earlier for earlier in seen.intervals if earlier.end.timestamp() > oldest]
     lasted_s = max(0.0, (interval.end - interval.start).total_seconds())
@@ -104,11 +104,17 @@ def _count(seen: Observations, interval: Interval, *, has_users: bool, span_s: f
         arms={
             arm: seen.arms.get(arm, NOTHING) + interval.arms.get(arm, NOTHING)
             for arm in Arm
-            if arm in seen.arms or arm in interval.arms
+            if arm is not Arm.MIRROR and (arm in seen.arms or arm in interval.arms)
         },
         watched_s=seen.watched_s + lasted_s,
         healthy_s=seen.healthy_s + (lasted_s if was_healthy else 0.0),
     )
+
+
+def _with_copies(arms: Mapping[Arm, Counts], interval: Interval) -> Mapping[Arm, Counts]:
+    """What green has answered of the reads it was sent copies of: all it is asked before it has users."""
+    copies = interval.arms.get(Arm.MIRROR, NOTHING)
+    return {**arms, Arm.MIRROR: arms.get(Arm.MIRROR, NOTHING) + copies} if copies.requests else arms
 
 
 def miss(seen: Observations, trouble: str) -> Observations:

@@ -3,16 +3,18 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tranche.access import Token
-from tranche.audit import Export
 from tranche.events import Held, Measured, PhaseEntered, RollbackDecided, SteppedBack, decode
-from tranche.judgement import figure
+from tranche.limits import figure
 from tranche.plan import duration
 from tranche.ports import Recorded, Split
 from tranche.progress import Progress, percent_of
 from tranche.story import title_and_text
+
+if TYPE_CHECKING:
+    from tranche.access import Token
+    from tranche.audit import Export
 
 WIDTH = 100
 MARKS = {"pass": "✓", "fail": "✗", "not yet": "…", "cannot tell": "?"}
@@ -37,6 +39,8 @@ def text_of_status(status: Mapping[str, Any]) -> str:
     for number, row in enumerate(status["phases"], start=1):
         lines.append(_phase_line(row, here=number == phase["index"]))
     here = status["phases"][phase["index"] - 1] if phase["index"] else status["staging"]
+    if here.get("mirror"):
+        lines += ["", f"  {_copies(here['mirror'])}"]
     checks = [(f"gate {gate['name']}", gate) for gate in here["gates"]]
     checks += [(metric["name"], metric) for metric in here.get("metrics", [])]
     if checks:
@@ -48,6 +52,14 @@ def text_of_status(status: Mapping[str, Any]) -> str:
         told = f"  {MARKS[status['judge']['verdict']]} {'judge':<24} {status['judge']['reason']}"
         lines.append(textwrap.shorten(told, WIDTH, placeholder=" …") if len(told) > WIDTH else told)
     return "\n".join([*lines, "", _controller_line(status)])
+
+
+def _copies(mirror: Mapping[str, Any]) -> str:
+    latency = mirror["latency_ms_p95"]
+    told = (
+        f"copies of {mirror['percent']:g} % of the reads: {mirror['errors']} errors in {mirror['requests']}"
+    )
+    return told if latency is None else f"{told}, p95 {latency:.0f} ms"
 
 
 def _notices(status: Mapping[str, Any]) -> list[str]:
@@ -253,7 +265,7 @@ def text_of_who(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def evidence_document(exported: Export) -> Json:
+def evidence_document(exported: "Export") -> Json:
     """What was found in exported evidence."""
     progress = exported.cases[-1].before if exported.cases else None
     return {
@@ -301,7 +313,7 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def tokens_json(tokens: Sequence[tuple[Token, bool]]) -> list[Json]:
+def tokens_json(tokens: "Sequence[tuple[Token, bool]]") -> list[Json]:
     """Every token, without its hash."""
     return [
         {

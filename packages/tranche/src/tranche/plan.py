@@ -6,7 +6,6 @@ plan.
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -22,9 +21,6 @@ STAGING: Final = "staging"
 
 OWN_VARIABLES: Final = ("rollout", "version", "phase", "gate")
 """What every gate may be told of what it is run for, on any site."""
-
-PLACEHOLDER: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-"""A variable in a gate's settings, filled in before the gate is run."""
 
 
 class Metric(StrEnum):
@@ -151,7 +147,7 @@ class Phase:
 
     With `internal_users_first_s` the phase begins with nobody but the people of the company on green.
     `point_of_no_return` says why going back is no remedy any more once the phase has begun.
-    A stay longer than `at_most_s` is overdue; None lets it last.
+    A stay longer than `at_most_s` is overdue; None lets it last. `mirror_percent` is of staging alone.
     """
 
     name: str
@@ -165,6 +161,7 @@ class Phase:
     point_of_no_return: str = ""
     at_most_s: float | None = None
     overdue: Literal["hold", "roll_back"] = "hold"
+    mirror_percent: float = 0.0
     line: int = field(default=0, compare=False)
 
     @property
@@ -201,7 +198,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """sha256 of what the plan means, whatever its comments, order of keys and line breaks."""
-        meaning = json.dumps(_without_lines(asdict(self)), sort_keys=True, separators=(",", ":"))
+        meaning = json.dumps(_meant(asdict(self)), sort_keys=True, separators=(",", ":"))
         return "sha256:" + hashlib.sha256(meaning.encode()).hexdigest()
 
     @property
@@ -215,12 +212,14 @@ class Plan:
         return next((number for number, phase in enumerate(self.phases) if phase.point_of_no_return), None)
 
 
-def _without_lines(value: object) -> object:
+def _meant(value: object) -> object:
+    """Without lines; and without a mirror that is not asked for: releases before knew none, and meant the same."""
     match value:
         case dict():
-            return {key: _without_lines(item) for key, item in value.items() if key != "line"}
+            skipped = {"line"} if value.get("mirror_percent") else {"line", "mirror_percent"}
+            return {key: _meant(item) for key, item in value.items() if key not in skipped}
         case list() | tuple():
-            return [_without_lines(item) for item in value]
+            return [_meant(item) for item in value]
         case _:
             return value
 
@@ -237,8 +236,3 @@ def duration(seconds: float) -> str:
     if round(seconds, 1) or not parts:
         parts.append(f"{round(seconds, 1):g}s")
     return " ".join(parts)
-
-
-def plain(text: str) -> str:
-    """One line that a terminal, a file and a database take as it is: no control characters, no half characters."""
-    return "".join(each if each.isprintable() else " " for each in text).strip()

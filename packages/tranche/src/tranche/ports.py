@@ -83,6 +83,8 @@ class Arm(StrEnum):
     BLUE = "blue"
     CONTROL = "blue_control"
     INTERNAL = "green_internal"
+    MIRROR = "green_mirror"
+    """Where copies of reads are sent, whose answers nobody gets."""
 
 
 class Colour(StrEnum):
@@ -98,6 +100,7 @@ class Split:
 
     `green_weight` counts of TOTAL_WEIGHT. The control arm gets as much as green while there is room, from the
     other end of the hash line, and never less than LEAST_CONTROL: without green, blue is measured against itself.
+    Of `mirror_percent` of blue's reads green is sent a copy, whose answer nobody gets; only while it has no users.
     `identifier` is unique per change (`<rollout>/<number>`), and is what the data plane shows when it has taken the
     split over.
     """
@@ -106,6 +109,7 @@ class Split:
     salt: str
     green_weight: int
     internal_to_green: bool
+    mirror_percent: float = 0.0
 
     @property
     def control_weight(self) -> int:
@@ -214,8 +218,10 @@ class Environment(Protocol):
             EnvironmentFault: it cannot be told.
         """
 
-    def retire(self, colour: Colour) -> None:
+    def retire(self, colour: Colour) -> str:
         """Stop what runs there, letting requests under way finish. Idempotent.
+
+        Answers what must not go unsaid: that the bound on waiting was reached, and what was under way then; or "".
 
         Raises:
             EnvironmentFault: it would not stop.

@@ -25,6 +25,7 @@ from tranche.events import (
     HotfixDeclared,
     Json,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -34,6 +35,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     VersionIdentified,
     WeightApplied,
@@ -163,6 +165,7 @@ class Progress:
     returns_to: int = 1
     brought_by: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
+    stopped: frozenset[str] = frozenset()
     requests: int = 1
     log_digest: str = ""
     entries: int = 0
@@ -190,6 +193,11 @@ class Progress:
     @property
     def is_finished(self) -> bool:
         return self.state in {State.ROLLED_BACK, State.COMPLETED}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be done: it is finished, and what was retired has stopped."""
+        return self.is_finished and self.retired <= self.stopped
 
     @property
     def has_users(self) -> bool:
@@ -307,6 +315,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return _with_stay(progress, measured=event)
         case WeightRequested():
             return _request(progress, event)
+        case MirrorRequested():
+            return _mirror(progress, event)
         case WeightApplied():
             return _apply(progress, event, at)
         case GateAnswered():
@@ -338,6 +348,8 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return replace(_with_stay(progress, left_at=at), completed_at=at, held=None)
         case Retired():
             return replace(progress, retired=progress.retired | {event.colour})
+        case Stopped():
+            return replace(progress, stopped=progress.stopped | {event.colour})
         case Attested() | Countersigned():
             return _chain(progress, event)
         case _:
@@ -406,6 +418,17 @@ def _request(progress: Progress, event: WeightRequested) -> Progress:
         salt=progress.salt,
         green_weight=event.green_weight,
         internal_to_green=event.internal_to_green,
+    )
+    return replace(progress, requested=split, requests=progress.requests + 1)
+
+
+def _mirror(progress: Progress, event: MirrorRequested) -> Progress:
+    split = Split(
+        identifier=event.identifier,
+        salt=progress.salt,
+        green_weight=0,
+        internal_to_green=False,
+        mirror_percent=event.percent,
     )
     return replace(progress, requested=split, requests=progress.requests + 1)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import promql_parser
 
-from tranche.plan import PLACEHOLDER
+from tranche.text import PLACEHOLDER
 
 COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
 SIGNS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tranche.events import decode
-from tranche.judgement import figure
-from tranche.ports import Recorded
+from tranche.limits import figure
+from tranche.ports import Arm, Recorded
 from tranche.story import title_and_text, told
 
 MARKS = {"pass": "✓ pass", "fail": "✗ fail", "not yet": "… not yet", "cannot tell": "? cannot tell"}
@@ -30,7 +30,7 @@ def markdown(status: Mapping[str, Any], events: Sequence[Recorded]) -> str:
         "## Gates and requirements",
         _checks(status),
         "## Evidence",
-        _evidence(status["phases"]),
+        _evidence(status),
     ]
     if status["judge"]:
         parts += ["## The judge", f"{status['judge']['reason']}.", _judge(status["judge"])]
@@ -140,13 +140,17 @@ def _checks(status: Mapping[str, Any]) -> str:
     return table(("phase", "check", "verdict", "why"), rows)
 
 
-def _evidence(phases: Sequence[Mapping[str, Any]]) -> str:
+def _evidence(status: Mapping[str, Any]) -> str:
+    mirror = status["staging"]["mirror"]
+    arms = [("staging", Arm.MIRROR.value, mirror)] if mirror is not None else []
+    arms += [
+        (phase["name"], arm, counts) for phase in status["phases"] for arm, counts in phase["arms"].items()
+    ]
     return table(
         ("phase", "arm", "requests", "errors", "p95"),
         (
-            (phase["name"], arm, counts["requests"], counts["errors"], milliseconds(counts["latency_ms_p95"]))
-            for phase in phases
-            for arm, counts in phase["arms"].items()
+            (phase, arm, counts["requests"], counts["errors"], milliseconds(counts["latency_ms_p95"]))
+            for phase, arm, counts in arms
         ),
     )
 

@@ -13,6 +13,8 @@ from tranche.plan import Plan
 from tranche.refusal import Refused
 from tranche.secret import Secret, SecretKind
 from tranche.shape import (
+    ADDRESS,
+    URL,
     Choice,
     Key,
     ListOf,
@@ -25,6 +27,7 @@ from tranche.shape import (
     WrongValue,
     nearest,
 )
+from tranche.webhook import Webhook, webhook_keys
 
 
 class Severity(StrEnum):
@@ -82,14 +85,6 @@ class EmailTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhook:
-    """Another system, asked by gates or told the news, by POST that `secret` signs (docs/webhooks.md)."""
-
-    url: str
-    secret: Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Who is told what: news of at least this severity, about these topics (none named: about all)."""
 
@@ -98,8 +93,6 @@ class Route:
     topics: frozenset[Topic] = field(default_factory=frozenset)
 
 
-ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
-URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 MAILBOX: Final = Text(expected="an address such as team@example.test", pattern=r"[^\s@<>,;]+@[^\s@<>,;]+")
 PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 
@@ -111,14 +104,6 @@ def _email(*, place: Place, folder: Path, **values: Any) -> EmailTo:
         raise WrongValue(place, "a password is not sent in the clear; write 'tls: starttls'")
     ca = values.pop("ca")
     return EmailTo(sender=values.pop("from"), ca=folder / ca if ca else None, **values)
-
-
-def webhook_keys(folder: Path) -> dict[str, Key]:
-    """What a site says of another system; files are meant from `folder`."""
-    return {
-        "url": Key(URL, "where it is posted to"),
-        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
-    }
 
 
 def routes_of(folder: Path) -> MapOf[Route]:

@@ -1,17 +1,16 @@
 """What the command line takes from its environment. An unknown key is refused: somebody meant something."""
 
-import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tranche.access import RESERVED, KnownBy, Person
-from tranche.plan import plain
+from tranche.person import RESERVED, KnownBy, Person
 from tranche.refusal import Refused
 from tranche.secret import Secret
 from tranche.shape import nearest
+from tranche.text import plain
 
 PREFIX: Final = "TRANCHE_"
 KNOWN: Final = ("TRANCHE_SITE", "TRANCHE_ACTOR", "TRANCHE_TOKEN", "TRANCHE_TOKEN_FILE")
@@ -66,6 +65,8 @@ def _token(environment: Mapping[str, str]) -> Secret | None:
 
 
 def _user() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -5,7 +5,6 @@ file, the line, what was found and what to do. Nothing is guessed: an unknown ke
 a duration belongs is a refusal, a key given twice is a refusal.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -119,6 +118,8 @@ def found(node: yaml.Node) -> str:
 
 def nearest(word: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     """A hint for whoever mistyped: the closest known word, or all of them."""
+    import difflib  # who mistyped nothing waits for no hint
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else "use one of: " + ", ".join(sorted(known))
 
@@ -150,6 +151,10 @@ class Text:
         if self.pattern in {None, ANYTHING}:
             return {"type": ["string", "number", "boolean"]}
         return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+
+ADDRESS: Final = Text(expected="an address such as 127.0.0.1:8080", pattern=r"[^\s:/]+:\d{1,5}")
+URL: Final = Text(expected="an address such as http://127.0.0.1:8080/path", pattern=r"https?://[^\s/]+\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +466,19 @@ class Tagged(Generic[T]):
 
     def schema(self) -> dict[str, object]:
         return {"oneOf": [case.schema() for case in self.cases.values()]}
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[T]):
+    """A kind that is made when a file uses it: whoever needs none of its words does not wait for them."""
+
+    make: Callable[[], Kind[T]]
+
+    def read(self, node: yaml.Node, file: str) -> T:
+        return self.make().read(node, file)
+
+    def schema(self) -> dict[str, object]:
+        return self.make().schema()
 
 
 def read(kind: Kind[T], text: str, file: str) -> T:

@@ -6,7 +6,7 @@ away; an arm that is missing from a scrape was not there. What was never seen is
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,11 +26,12 @@ class Counts:
     faster: Mapping[int, int] = field(default_factory=dict)
 
     def __add__(self, other: "Counts") -> "Counts":
-        edges = sorted({*self.faster, *other.faster})
+        mine, others = self.faster, other.faster
+        edges = mine if mine.keys() == others.keys() else sorted({*mine, *others})
         return Counts(
             requests=self.requests + other.requests,
             errors=self.errors + other.errors,
-            faster={edge: self.faster.get(edge, 0) + other.faster.get(edge, 0) for edge in edges},
+            faster={edge: mine.get(edge, 0) + others.get(edge, 0) for edge in edges},
         )
 
     @property
@@ -137,20 +138,27 @@ def _positive(counters: ArmCounters) -> ArmCounters:
 
 
 def pooled(intervals: Iterable[Interval], arms: Iterable[Arm]) -> Counts:
-    """Everything these arms met in these intervals."""
+    """Everything these arms met in these intervals; added up by column, as many are asked of at every tick."""
     wanted = tuple(arms)
-    requests = errors = 0
-    faster: dict[int, int] = {}
-    for interval in intervals:
-        for arm in wanted:
-            counts = interval.arms.get(arm)
-            if counts is None:
-                continue
-            requests += counts.requests
-            errors += counts.errors
-            for edge, count in counts.faster.items():
-                faster[edge] = faster.get(edge, 0) + count
-    return Counts(requests=requests, errors=errors, faster=dict(sorted(faster.items())))
+    found = [interval.arms[arm] for interval in intervals for arm in wanted if arm in interval.arms]
+    return Counts(
+        requests=sum([counts.requests for counts in found]),
+        errors=sum([counts.errors for counts in found]),
+        faster=_summed([counts.faster for counts in found]),
+    )
+
+
+def _summed(many: Sequence[Mapping[int, int]]) -> dict[int, int]:
+    """By edge. Nearly always all of them have the same edges, in one order."""
+    edges = tuple(many[0]) if many else ()
+    if all(tuple(one) == edges for one in many):
+        columns = zip(*[one.values() for one in many], strict=True)
+        return dict(sorted(zip(edges, map(sum, columns), strict=True)))
+    total: dict[int, int] = {}
+    for one in many:
+        for edge, count in one.items():
+            total[edge] = total.get(edge, 0) + count
+    return dict(sorted(total.items()))
 
 
 def observed_share_percent(totals: Mapping[Arm, Counts]) -> float | None:

@@ -17,7 +17,8 @@ from typing import Final, Literal
 import numpy as np
 
 from tranche import judgements
-from tranche.decide import Complete, Decision, Hold, RollBack, decide
+from tranche.decide import decide
+from tranche.decision import Complete, Decision, Hold, RollBack
 from tranche.events import Event, GreenReady, Started, WeightApplied, WeightRequested, encode
 from tranche.evidence import Evidence
 from tranche.judgement import case_of

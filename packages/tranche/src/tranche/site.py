@@ -6,21 +6,20 @@ Relative directories are meant from the folder of the site file.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from tranche.gate_kinds import request, request_keys
-from tranche.plan import PLACEHOLDER
 from tranche.ports import Colour
-from tranche.routes import ADDRESS, URL, Route, Webhook, routes_of, webhook_keys
-from tranche.scan import FORMATS
-from tranche.secret import Secret, SecretKind, TextOrSecret
+from tranche.secret import Secret, SecretKind
 from tranche.shape import (
+    ADDRESS,
     ANYTHING,
+    URL,
     Choice,
     Flag,
     Key,
+    Later,
     ListOf,
     MapOf,
     MissingKey,
@@ -32,6 +31,12 @@ from tranche.shape import (
     WrongValue,
     read,
 )
+from tranche.text import PLACEHOLDER
+from tranche.webhook import Webhook, webhook_keys
+
+if TYPE_CHECKING:
+    from tranche.routes import Route
+    from tranche.shape import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,9 @@ class Passthrough:
 class TrafficSite:
     """The data plane. `admin` is a URL, `listen` and `colours` are host:port.
 
-    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie.
+    Without an `identity` nobody is known by a token: everybody is a visitor, told apart by a cookie. `drain_s` is how
+    long requests under way are waited for before the version that answers them is stopped. `read_only` are paths whose
+    GET and HEAD change nothing: copies of those may be sent to green.
     """
 
     kind: str
@@ -69,6 +76,8 @@ class TrafficSite:
     identity: Identity | None = None
     passthrough: tuple[Passthrough, ...] = ()
     access_log: Path | None = None
+    drain_s: float = 20.0
+    read_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +177,7 @@ class Site:
     gates: GateSite = field(default_factory=GateSite)
     signing_key: Secret | None = None
     event_log: EventLogSite = field(default_factory=EventLogSite)
-    notify: Mapping[str, Route] = field(default_factory=dict)
+    notify: "Mapping[str, Route]" = field(default_factory=dict)
     access: AccessSite | None = None
 
 
@@ -288,13 +297,13 @@ def _shape(folder: Path) -> Record[Site]:
             "state_directory": Key(DIRECTORY, "the engine's own folder: event log, record, status, locks"),
             "traffic": Key(Record(traffic, TRAFFIC), "the data plane"),
             "environment": Key(Record(environment, ENVIRONMENT), "where versions run"),
-            "gates": Key(Record(_gates, gates_of(folder)), "what gates are lent", GateSite()),
+            "gates": Key(Later(lambda: Record(_gates, gates_of(folder))), "what gates are lent", GateSite()),
             "event_log": Key(Record(_event_log, event_log), "where the event log is", EventLogSite()),
             "signing_key": Key(SecretKind(folder), "signs the evidence: an ed25519 private key, PEM", None),
             "access": Key(
                 Record(access, ACCESS), "asks whoever comes for a token; else nobody is asked", None
             ),
-            "notify": Key(routes_of(folder), "who is told the news, and how, by name", {}),
+            "notify": Key(Later(lambda: _routes(folder)), "who is told the news, and how, by name", {}),
         },
     )
 
@@ -317,10 +326,16 @@ TRAFFIC: Final = {
     "admin": Key(URL, "the data plane's administration address"),
     "listen": Key(ADDRESS, "where users arrive"),
     "identity": Key(Record(_identity, IDENTITY), "whose tokens tell users apart; else a cookie does", None),
+    "read_only": Key(
+        ListOf(URL_PATH), "paths whose GET and HEAD change nothing: green may be sent copies", ()
+    ),
     "colours": Key(MapOf(ADDRESS, keys=COLOURS), "where each colour listens"),
     "health_path": Key(URL_PATH, "asked on each colour, twice a second"),
     "passthrough": Key(ListOf(Record(_passthrough, PASSTHROUGH)), "routed before the split", ()),
     "access_log": Key(Text(expected="a file"), "one JSON line a request, when given", None),
+    "drain_s": Key(
+        Whole(most=3600), "seconds requests under way may take before their version is stopped", 20
+    ),
 }
 COLOUR: Final = {
     "ready": Key(URL, "answers 200 when the colour can take users"),
@@ -340,34 +355,50 @@ ENVIRONMENT: Final = {
 }
 
 
+def _routes(folder: Path) -> "Kind[dict[str, Route]]":
+    from tranche.routes import routes_of
+
+    return routes_of(folder)
+
+
+def _targets(folder: Path) -> "Kind[tuple[Any, ...]]":
+    from tranche.gate_kinds import request, request_keys
+    from tranche.secret import TextOrSecret
+
+    return ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
+
+
+def _scanners() -> "Kind[ScannerSite]":
+    from tranche.scan import FORMATS
+
+    keys = {
+        "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words"),
+        "format": Key(Choice(FORMATS), "what its report is written in"),
+        "exits": Key(ListOf(Whole(most=255)), "the codes it ends with when it has looked", (0, 1)),
+    }
+    return Record(_scanner, keys)
+
+
 def gates_of(folder: Path) -> dict[str, Key]:
     """What gates are lent; files of secrets are meant from `folder`."""
     prometheus = {
         "url": Key(URL, "the address, with its path prefix if it has one"),
         "token": Key(SecretKind(folder), "sent as a bearer token", None),
     }
-    scanner = {
-        "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words"),
-        "format": Key(Choice(FORMATS), "what its report is written in"),
-        "exits": Key(ListOf(Whole(most=255)), "the codes it ends with when it has looked", (0, 1)),
-    }
     proof = {
         "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words")
     }
-    target = ListOf(Record(request, request_keys(TextOrSecret(folder))), empty="a target needs a request")
     return {
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
-        "webhooks": Key(
-            MapOf(Record(_webhook, webhook_keys(folder))), "other systems that gates may ask, by name", {}
-        ),
-        "scanners": Key(MapOf(Record(_scanner, scanner)), "security scanners, by name", {}),
+        "webhooks": Key(MapOf(Record(_webhook, webhook_keys(folder))), "other systems, by name", {}),
+        "scanners": Key(MapOf(Later(_scanners)), "security scanners, by name", {}),
         "proofs": Key(
             MapOf(Record(_proof, proof)), "test programs that prove properties of green, by name", {}
         ),
         "rehearsals": Key(MapOf(FolderKind(folder)), "state folders of sites that rehearse, by name", {}),
-        "targets": Key(MapOf(target), "requests of load tests, by name", {}),
+        "targets": Key(MapOf(Later(lambda: _targets(folder))), "requests of load tests, by name", {}),
     }
 
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tranche import budget
-from tranche.decide import Hold, approval_readings, dwell_of
+from tranche.decide import approval_readings, dwell_of
+from tranche.decision import Hold
 from tranche.freeze import covering
 from tranche.plan import Phase, Plan
 from tranche.ports import Arm, Verdict
@@ -60,12 +61,11 @@ def seen_document(snapshot: "Snapshot", *, pid: int) -> Json:
 
 
 def _judge(snapshot: "Snapshot") -> Json | None:
-    """What the judge has against green, and had: `trace` is a list of [ISO time, evidence by question]."""
-    found, judgement = snapshot.evidence.harm, snapshot.seen.judgement
-    if found is None or judgement is None:
+    """What the judge has against green. What it had stands under `judgement`, and is not written twice."""
+    found = snapshot.evidence.harm
+    if found is None or snapshot.seen.judgement is None:
         return None
-    trace = [[datetime.fromtimestamp(at, UTC).isoformat(), list(values)] for at, values in judgement.trace]
-    return {"verdict": found.verdict.value, "reason": found.reason, **found.numbers, "trace": trace}
+    return {"verdict": found.verdict.value, "reason": found.reason, **found.numbers}
 
 
 def status(
@@ -95,7 +95,10 @@ def status(
             "elapsed_s": elapsed_s(stay, now),
         },
         "done_percent": done_percent(plan, progress, now),
-        "staging": {"gates": _gates(plan.phases[0], progress, 0, now)},
+        "staging": {
+            "gates": _gates(plan.phases[0], progress, 0, now),
+            "mirror": _mirror(plan, progress, seen),
+        },
         "phases": [_row(plan, progress, number, seen, now) for number in range(1, plan.last + 1)],
         "freeze": _freeze(plan, progress, now),
         "point_of_no_return": _point_of_no_return(plan, progress),
@@ -157,9 +160,14 @@ def _last_checks(progress: Progress, seen: Mapping[str, Any] | None) -> Mapping[
 
 
 def _last_judge(progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
-    """What the controller last wrote; without it what was measured when the last stay ended."""
+    """What the controller last wrote; without it what was measured when the last stay ended.
+
+    `trace` is what the evidence was before: a list of [ISO time, evidence by question].
+    """
     if seen is not None and seen.get("judge"):
-        return dict(seen["judge"])
+        past = (seen.get("judgement") or {}).get("trace", [])
+        trace = [[datetime.fromtimestamp(at, UTC).isoformat(), values] for at, values in past]
+        return {**seen["judge"], "trace": trace}
     for stay in reversed(progress.stays):
         check = stay.measured.checks.get("judge") if stay.measured is not None else None
         if check:
@@ -245,6 +253,15 @@ def _row(plan: Plan, progress: Progress, number: int, seen: Mapping[str, Any] | 
         "gates": _gates(phase, progress, number, now),
         "metrics": _metrics(phase, stays, seen),
     }
+
+
+def _mirror(plan: Plan, progress: Progress, seen: Mapping[str, Any] | None) -> Json | None:
+    """What green has answered of the copied reads; None where the plan asks for no copies."""
+    percent = plan.phases[0].mirror_percent
+    if not percent:
+        return None
+    counts = (_arms(stay, seen).get(Arm.MIRROR, NOTHING) for stay in _stays(progress, 0))
+    return {"percent": percent, **_counts(sum(counts, NOTHING))}
 
 
 def _gates(phase: Phase, progress: Progress, number: int, now: datetime) -> list[Json]:

@@ -16,6 +16,7 @@ from tranche.events import (
     Held,
     HotfixDeclared,
     Measured,
+    MirrorRequested,
     Paused,
     PhaseEntered,
     Resumed,
@@ -25,6 +26,7 @@ from tranche.events import (
     RolledBack,
     Started,
     SteppedBack,
+    Stopped,
     TakenOver,
     VersionIdentified,
     WeightApplied,
@@ -42,8 +44,7 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case Started():
             return "started", f"version {event.version} by {event.plan_file} ({event.plan_digest[:19]})"
         case VersionIdentified():
-            told = event.digest or f"unknown: {event.unknown_because}"
-            return "version", f"{event.version} is {told}"
+            return "version", f"{event.version} is {event.digest or f'unknown: {event.unknown_because}'}"
         case TakenOver():
             return "taken over", f"a controller (pid {event.pid}) works on it"
         case GreenReady():
@@ -56,6 +57,11 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case WeightRequested():
             internal = ", internal users on green" if event.internal_to_green else ""
             return "weight asked", f"{percent_of(event.green_weight):g} %{internal} ({event.identifier})"
+        case MirrorRequested():
+            return (
+                "mirror asked",
+                f"copies of {event.percent:g} % of the reads go to green ({event.identifier})",
+            )
         case WeightApplied():
             took = "was served already" if event.took_ms is None else f"in {event.took_ms:.1f} ms"
             return "weight applied", f"{event.identifier} {took}"
@@ -83,10 +89,8 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "hotfix", event.reason
         case Retargeted():
             because = f" - {event.reason}" if event.reason else ""
-            return (
-                "retargeted",
-                f"to version {event.version}, by way of staging to phase {event.phase}{because}",
-            )
+            told = f"to version {event.version}, by way of staging to phase {event.phase}{because}"
+            return "retargeted", told
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():
@@ -97,13 +101,20 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "completed", event.reason
         case Retired():
             return "retired", f"{event.colour}: {event.detail}"
-        case Attested():
-            how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
-            return "attested", f"entry {event.entry} of the evidence, {how}"
-        case Countersigned():
-            return "countersigned", f"entry {event.entry} of the evidence signs those before it that were not"
+        case Stopped():
+            which = event.colour if event.version is None else f"{event.colour} ({event.version})"
+            return "stopped", f"{which}; {event.left}" if event.left else which
+        case Attested() | Countersigned():
+            return _entry(event)
         case _:
             assert_never(event)
+
+
+def _entry(event: Attested | Countersigned) -> tuple[str, str]:
+    told = f"entry {event.entry} of the evidence"
+    if isinstance(event, Countersigned):
+        return "countersigned", f"{told} signs those before it that were not"
+    return "attested", f"{told}, unsigned: {event.unsigned}" if event.unsigned else f"{told}, signed"
 
 
 def _measured(event: Measured) -> str:

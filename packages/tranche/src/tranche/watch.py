@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tranche.events import decode
-from tranche.judgement import figure
+from tranche.limits import figure
 from tranche.plan import duration
 from tranche.ports import Recorded, Verdict
 from tranche.story import title_and_text, told

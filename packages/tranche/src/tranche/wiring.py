@@ -5,35 +5,28 @@ rollback must not wait for what it does not need.
 """
 
 import os
-import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tranche import language
+from tranche import settings
 from tranche.abort import Aborts
-from tranche.access import KnownBy, Person
 from tranche.adapters.abort_file import AbortFile
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.folder import FileLock, Folder, read_json
 from tranche.adapters.late import LateSigner
 from tranche.adapters.sqlite import SqliteLog
-from tranche.adapters.threads import ThreadWorkers
-from tranche.adapters.tokens import TokenFile
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
-from tranche.news import News, Sender
-from tranche.plan import OWN_VARIABLES, Plan
+from tranche.person import KnownBy, Person
 from tranche.ports import (
     Colour,
     Environment,
     EventLog,
     Fault,
-    Gate,
     LogFault,
     Notifier,
     NotTold,
@@ -46,7 +39,6 @@ from tranche.progress import Progress
 from tranche.publisher import OBSERVED_FILE, STATUS_FILE, write_record
 from tranche.reconcile import Lock
 from tranche.refusal import Refused
-from tranche.routes import EmailTo, PagerDutyTo, Route, SlackTo, Topic, Webhook, chosen, named
 from tranche.secret import Secret
 from tranche.site import Site
 
@@ -55,6 +47,9 @@ if TYPE_CHECKING:
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
     from tranche.controller import Controller
     from tranche.lint import Finding
+    from tranche.news import News, Sender
+    from tranche.plan import Plan
+    from tranche.routes import Route
 
 Json = dict[str, Any]
 
@@ -179,9 +174,10 @@ def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
 
 def environment(site: Site) -> Environment:
     """Where versions run."""
+    from tranche.adapters.envoy import EnvoyDrain
     from tranche.adapters.process import ProcessEnvironment
 
-    return ProcessEnvironment(site.environment)
+    return ProcessEnvironment(site.environment, EnvoyDrain(site.traffic).wait)
 
 
 def aborts(site: Site) -> Aborts:
@@ -202,7 +198,10 @@ def controller(
 ) -> "Controller":
     """A controller of this rollout. The caller holds the control lock."""
     from tranche.adapters.envoy import EnvoySignals
+    from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
+    from tranche.adapters.threads import ThreadWorkers
     from tranche.controller import Controller, World
+    from tranche.lending import gates
     from tranche.publisher import Publisher
 
     plan, shared = here.desk.plan(progress), here.shared
@@ -217,7 +216,7 @@ def controller(
         traffic=traffic,
         signals=EnvoySignals(here.site.traffic),
         environment=environment,
-        gates=gates(here.site),
+        gates=gates(here.site, LOG_FILE),
         variables=variables(here.site),
         clock=WallClock(),
         notifier=notifier or ConsoleNotifier(),
@@ -248,6 +247,7 @@ def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courie
     from stamina.instrumentation import set_on_retry_hooks
 
     from tranche.adapters.courier import Courier
+    from tranche.routes import chosen
 
     plan = here.desk.plan(progress)
     routes = chosen(here.site.notify, plan)
@@ -262,8 +262,11 @@ def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courie
     )
 
 
-def sender(route: Route) -> Sender:
+def sender(route: "Route") -> "Sender":
     """What a route sends by."""
+    from tranche.routes import EmailTo, PagerDutyTo, SlackTo
+    from tranche.webhook import Webhook
+
     match route.to:
         case SlackTo():
             from tranche.adapters.slack import SlackSender
@@ -283,13 +286,16 @@ def sender(route: Route) -> Sender:
             return WebhookSender(route.to)
 
 
-def send_test(site: Site, name: str) -> list[News]:
+def send_test(site: Site, name: str) -> "list[News]":
     """Send a test message on this route, and what was sent. An incident is also ended.
 
     Raises:
         UnknownRoute: there is none of this name.
         NotTold, SecretMissing: it was not sent.
     """
+    from tranche.news import News
+    from tranche.routes import PagerDutyTo, Topic, named
+
     route = named(site.notify, name)
     at = WallClock().now()
     key = f"test/{int(at.timestamp())}"
@@ -427,6 +433,7 @@ def start(
         NotAllowed: a hotfix, by who may not declare one.
         ControllerFault: it is recorded, and its controller did not come up.
     """
+    from tranche import language
     from tranche.lint import lint, refuse
 
     read = language.parse(plan, file="plan")
@@ -453,7 +460,7 @@ def control(here: Installation, site_file: str, *, token: str | None) -> Progres
         ControllerFault: it did not come up.
     """
     progress = here.desk.caught_up()
-    if progress.is_finished:
+    if progress.is_over:
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
         raise ControllerRunning
@@ -514,40 +521,34 @@ def tell_news(here: Installation) -> None:
         lock.release()
 
 
+def admitted(site: Site, *verbs: str) -> Person:
+    """Who asks for these verbs: the holder of the token where the site asks for one, and only if they may.
+
+    Programs that are started later do not inherit the token.
+
+    Raises:
+        NoToken, TokenRefused, NotAllowed, TokensFault: as `Door.admit`.
+    """
+    asked, asks = settings.from_environment(), door(site)
+    token = asked.token.read() if asked.token is not None and site.access is not None else None
+    os.environ.pop("TRANCHE_TOKEN", None)
+    people = [asks.admit(verb, token=token, otherwise=asked.asker) for verb in verbs]
+    return people[0]
+
+
+def asked(site: Site, *verbs: str) -> Installation:
+    """The installation, for who asks for these verbs. Raises as `admitted` and `installation`."""
+    asker = admitted(site, *verbs)
+    return installation(site).asked_by(asker)
+
+
 def door(site: Site) -> Door:
     """Who is let in."""
-    return Door(store=TokenFile(site.access.tokens) if site.access else None, clock=WallClock())
+    if site.access is None:
+        return Door(store=None, clock=WallClock())
+    from tranche.adapters.tokens import TokenFile
 
-
-def gates(site: Site) -> Mapping[str, Gate]:
-    """Every kind of gate a plan may name, but for what people answer."""
-    from tranche.adapters.command import CommandGate
-    from tranche.adapters.drill import DrillGate
-    from tranche.adapters.http import HttpGate
-    from tranche.adapters.incidents import IncidentGate
-    from tranche.adapters.load_test import LoadGate
-    from tranche.adapters.prometheus import QueryGate
-    from tranche.adapters.proof import ProofGate
-    from tranche.adapters.scanner import ScanGate
-    from tranche.adapters.smoke import SmokeGate
-    from tranche.adapters.webhook import WebhookGate
-
-    green_url = f"http://{site.traffic.colours[Colour.GREEN]}"
-    working: dict[str, Gate] = {
-        "command": CommandGate(site.gates.environment),
-        "drill": DrillGate(
-            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
-        ),
-        "http": HttpGate(),
-        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
-        "load_test": LoadGate(green_url, site.gates.targets),
-        "proof": ProofGate(green_url, site.gates.proofs, site.gates.environment),
-        "query": QueryGate(site.gates.prometheus),
-        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
-        "smoke": SmokeGate(green_url, site.gates.targets),
-        "webhook": WebhookGate(site.gates.webhooks),
-    }
-    return working
+    return Door(store=TokenFile(site.access.tokens), clock=WallClock())
 
 
 def variables(site: Site) -> dict[str, str]:
@@ -560,9 +561,12 @@ def variables(site: Site) -> dict[str, str]:
     }
 
 
-def findings(plan: Plan, site: Site) -> "list[Finding]":
+def findings(plan: "Plan", site: Site) -> "list[Finding]":
     """What the plan needs and this installation lacks."""
+    import shutil
+
     from tranche.lint import lint_here
+    from tranche.plan import OWN_VARIABLES
 
     lent = frozenset({*variables(site), *OWN_VARIABLES})
     paths = site.gates.environment.get("PATH")

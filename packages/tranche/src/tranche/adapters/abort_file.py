@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from tranche.abort import Abort
-from tranche.access import KnownBy, Person
 from tranche.adapters.durable import write_atomically
 from tranche.canonical import canonical, typed
+from tranche.person import KnownBy, Person
 from tranche.ports import LogFault
 
 FILE: Final = "abort.json"

@@ -23,11 +23,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tranche.access import NotAllowed, NoToken, Person, TokenRefused
+from tranche.access import NotAllowed, NoToken, TokenRefused
 from tranche.desk import Desk, Ended, NoRollout
 from tranche.door import Door
 from tranche.operations import LATEST, OPERATIONS, PROBLEM, BodyRefused, Operation, document, read
 from tranche.page import event_json, explanation, report, who_is
+from tranche.person import Person
 from tranche.ports import Fault, LogFault, Recorded
 from tranche.progress import Progress
 from tranche.record import markdown

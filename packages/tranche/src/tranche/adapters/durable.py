@@ -1,24 +1,29 @@
 """Files that are replaced whole: a reader sees the old text or the new one, and a crash leaves one of them."""
 
 import os
-import tempfile
 from pathlib import Path
+from typing import Final
+
+FOR_ALL: Final = 0o644
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by renaming a finished one into its place.
+def write_atomically(path: Path, text: str, *, mode: int = FOR_ALL, is_durable: bool = True) -> None:
+    """Replace a file by renaming a finished one into its place; `is_durable`: it is on the disk before that.
 
     Raises:
         OSError: it could not be written; what was there stands.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # As `tempfile` makes one; but that takes longer to import than a rollback by hand may wait.
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tranche.adapters.envoy_config import (
+    FALLBACK,
     FASTER_THAN_MS,
     GREEN_HOSTS,
     ROUTES,
@@ -26,6 +27,7 @@ from tranche.site import TrafficSite
 
 CONFIRM_WITHIN_S: Final = 5.0
 POLL_S: Final = 0.002
+SETTLE_S: Final = 0.05
 TIMEOUT_S: Final = 2.0
 FOR_EVER_MS: Final = 3_600_000
 """Stands for no upper edge, in the buckets that are handed on."""
@@ -38,6 +40,11 @@ COUNTED: Final = "|".join(sorted({*(arm.value for arm in Arm), *HOSTS.values()})
 FILTER: Final = (
     rf"^cluster\.({COUNTED})\.(upstream_rq_completed|upstream_rq_5xx|upstream_rq_time|membership_healthy)$"
 )
+SERVED_BY: Final = {
+    Colour.BLUE: (Arm.BLUE.value, Arm.CONTROL.value, FALLBACK),
+    Colour.GREEN: tuple(GREEN_HOSTS.values()),
+}
+"""The clusters on which a request is under way to a colour: those of its hosts, whichever arm it came by."""
 SAMPLE: Final = re.compile(r"(envoy_cluster_\w+)\{([^}]*)\} (\d+)")
 LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 MEANING: Final = {str(edge): meant for meant, edge in FASTER_THAN_MS.items()} | {"+Inf": FOR_EVER_MS}
@@ -148,6 +155,46 @@ class EnvoySignals:
         except OSError as error:
             raise SignalsFault(str(error)) from error
         return parse(text, at=datetime.now(UTC))
+
+
+class EnvoyDrain:
+    """Waits for what is under way to a colour, once nobody is sent there any more."""
+
+    def __init__(self, site: TrafficSite) -> None:
+        self._within_s = site.drain_s
+        self._admin = Admin(site.admin)
+
+    def under_way(self, colour: Colour) -> int:
+        """Requests that the colour's hosts are answering, or that wait for a connection to them.
+
+        Raises:
+            OSError: Envoy does not answer, or does not know the colour.
+        """
+        names = "|".join(SERVED_BY[colour])
+        text = self._admin.get(f"/stats?filter=^cluster\\.({names})\\.upstream_rq_(pending_)?active$")
+        found = [int(line.rpartition(": ")[2]) for line in text.splitlines() if ": " in line]
+        if not found:
+            raise OSError(f"Envoy's counters do not name {colour}; is this the Envoy of this site?")
+        return sum(found)
+
+    def wait(self, colour: Colour) -> str:
+        """Until nothing is under way, twice in a row: Envoy's threads follow a new split one after the other.
+
+        At most `drain_s`; then what is left, in words. "" when everything was answered.
+        """
+        deadline, idle = time.monotonic() + self._within_s, 0
+        while True:
+            try:
+                number = self.under_way(colour)
+                left = f"{number} requests were still under way after {self._within_s:g} s"
+            except OSError as error:
+                number, left = 1, f"whether requests were under way cannot be told ({error})"
+            idle = idle + 1 if number == 0 else 0
+            if idle == 2:
+                return ""
+            if time.monotonic() > deadline:
+                return left
+            time.sleep(SETTLE_S)
 
 
 def parse(text: str, *, at: datetime) -> Scrape:

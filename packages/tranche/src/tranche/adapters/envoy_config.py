@@ -30,6 +30,8 @@ SALT_HEADER = "x-tranche-salt"
 USER_HEADER = "x-tranche-user"
 INTERNAL_HEADER = "x-tranche-internal"
 ARM_HEADER = "x-tranche-arm"
+MIRROR_HEADER = "x-tranche-mirrored"
+"""Says to a service that this is a copy, whose answer nobody gets."""
 VISITOR_COOKIE = "tranche-visitor"
 VISITOR_DAYS = 30
 
@@ -55,6 +57,18 @@ UNHEALTHY_AFTER = 2
 FLUSH_S = 0.5
 API = "type.googleapis.com/envoy"
 Json = dict[str, Any]
+
+READS: Final[list[Json]] = [
+    {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}},
+    {"name": "x-http-method-override", "present_match": False},
+    {"name": "x-http-method", "present_match": False},
+    {"name": "x-method-override", "present_match": False},
+]
+"""What may be copied at all: methods that are safe by RFC 9110 (9.2.1), and that no header makes another of. What a
+client says of a POST is not believed: a copy of one that changes something would change it twice."""
+
+COPIES_AT_ONCE: Final = 64
+"""A green that hangs must not tie up the data plane: more copies than this are not sent, and count as failed."""
 
 GREEN_HOSTS = {Arm.GREEN: "green_hosts", Arm.INTERNAL: "green_internal_hosts"}
 FALLBACK = "blue_fallback"
@@ -132,6 +146,8 @@ def clusters(site: TrafficSite) -> list[Json]:
     for arm, hosts in GREEN_HOSTS.items():
         found.append(cluster(hosts, green, health_checks=check, common_lb_config=no_panic))
         found.append(aggregate(arm.value, hosts))
+    room = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), COPIES_AT_ONCE)
+    found.append(cluster(Arm.MIRROR.value, green, circuit_breakers={"thresholds": [room]}))
     found += [cluster(f"passthrough_{n}", one.address) for n, one in enumerate(site.passthrough)]
     return found
 
@@ -221,7 +237,7 @@ def routes(site: TrafficSite, split: Split) -> list[Json]:
     returning = {"name": "cookie", "string_match": {"contains": f"{VISITOR_COOKIE}="}}
     attributes = f"Path=/; Max-Age={VISITOR_DAYS * 86400}; HttpOnly; SameSite=Lax"
     cookie = f"{VISITOR_COOKIE}=%REQ(x-request-id)%; {attributes}"
-    found += [
+    for route in (
         {
             "match": {"prefix": "/", "headers": [known]},
             "route": action(split, {"header": {"header_name": USER_HEADER}}),
@@ -235,8 +251,39 @@ def routes(site: TrafficSite, split: Split) -> list[Json]:
             "route": action(split, {"header": {"header_name": "x-request-id"}}),
             "response_headers_to_add": [{"header": {"key": "set-cookie", "value": cookie}}],
         },
-    ]
+    ):
+        found += [*copied(site, split, route), route]
     return found
+
+
+def copied(site: TrafficSite, split: Split, route: Json) -> list[Json]:
+    """The same route for reads that green is sent copies of; nothing where none are to be sent."""
+    if not split.mirror_percent:
+        return []
+    headers = [*route["match"].get("headers", []), *READS]
+    return [
+        {
+            **route,
+            "match": {"prefix": prefix, "headers": headers},
+            "route": {**route["route"], "request_mirror_policies": [mirror_policy(split)]},
+        }
+        for prefix in site.read_only
+    ]
+
+
+def mirror_policy(split: Split) -> Json:
+    """Fire and forget: a user's answer is blue's, and waits for nothing of this."""
+    mark = {
+        "header": {"key": MIRROR_HEADER, "value": "true"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    }
+    share = {"numerator": round(split.mirror_percent * 100), "denominator": "TEN_THOUSAND"}
+    return {
+        "cluster": Arm.MIRROR.value,
+        "runtime_fraction": {"default_value": share},
+        "disable_shadow_host_suffix_append": True,
+        "request_headers_mutations": [{"append": mark}],
+    }
 
 
 def route_configuration(site: TrafficSite, split: Split) -> Json:
@@ -315,7 +362,7 @@ def checks_of_tokens(site: TrafficSite) -> list[Json]:
 
 def unforged() -> Json:
     """Takes our headers off what comes in, before anything looks at them."""
-    ours = (SALT_HEADER, USER_HEADER, INTERNAL_HEADER)
+    ours = (SALT_HEADER, USER_HEADER, INTERNAL_HEADER, MIRROR_HEADER)
     return typed(
         "extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
         mutations=[{"remove": name} for name in ours],

@@ -33,6 +33,6 @@ class FencedEnvironment:
     def state(self, colour: Colour) -> ColourState:
         return self._environment.state(colour)
 
-    def retire(self, colour: Colour) -> None:
+    def retire(self, colour: Colour) -> str:
         self._lease.demand()
-        self._environment.retire(colour)
+        return self._environment.retire(colour)

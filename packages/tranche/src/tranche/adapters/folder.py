@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tranche.adapters.durable import write_atomically
 from tranche.ports import LogFault
 
 RETRY_S = 0.005
@@ -38,15 +38,7 @@ class Folder:
             LogFault: the disk is full, or the folder is gone.
         """
         try:
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text)
-                Path(temporary).chmod(0o644)
-                Path(temporary).replace(self.path / name)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            write_atomically(self.path / name, text, is_durable=False)
         except OSError as error:
             told = f"{self.path / name} cannot be written ({error}); look at the disk"
             raise LogFault(told) from error

@@ -8,9 +8,9 @@ from tranche.adapters.prometheus import QueryGate
 from tranche.adapters.webhook import post
 from tranche.gate_kinds import Threshold
 from tranche.ports import GateAnswer, Verdict, cannot_tell
-from tranche.routes import Webhook
 from tranche.secret import SecretMissing
 from tranche.site import PrometheusSite
+from tranche.webhook import Webhook
 
 
 class IncidentGate:

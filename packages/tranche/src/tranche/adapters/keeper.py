@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tranche.adapters.durable import write_atomically
+from tranche.adapters.pids import started_at
 
 PR_SET_PDEATHSIG = 1
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
@@ -119,15 +120,6 @@ class Keeper:
         self._state |= {"running": running, "detail": detail}
         with contextlib.suppress(OSError):  # a folder that is gone has nobody to read it
             write_atomically(self._state_file, json.dumps(self._state))
-
-
-def started_at(pid: int) -> int | None:
-    """When a process was started, in ticks since boot: with the pid it names one process for ever."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return None
-    return int(text.rpartition(")")[2].split()[19])
 
 
 def main() -> None:

@@ -147,6 +147,8 @@ class MemoryEnvironment:
         self.detail = ""
         self.fault: str | None = None
         self.retired: list[Colour] = []
+        self.left = ""
+        """What was under way when the wait for it was over."""
         self.artifacts: dict[str, str] = {}
 
     def identify(self, version: str) -> Artifact:
@@ -166,10 +168,11 @@ class MemoryEnvironment:
             stage=self.stage, version=self.versions[colour], restarts=self.restarts, detail=self.detail
         )
 
-    def retire(self, colour: Colour) -> None:
+    def retire(self, colour: Colour) -> str:
         self._answer()
         self.versions.pop(colour, None)
         self.retired.append(colour)
+        return self.left
 
     def _answer(self) -> None:
         if self.fault:

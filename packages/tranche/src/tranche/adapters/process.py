@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tranche.adapters.keeper import started_at
+from tranche.adapters.pids import is_zombie, started_at
 from tranche.ports import Artifact, Colour, ColourState, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 
@@ -28,10 +28,13 @@ MOST_SAID: Final = 200
 
 
 class ProcessEnvironment:
-    """Starts, shows and retires versions by keepers."""
+    """Starts, shows and retires versions by keepers.
 
-    def __init__(self, site: EnvironmentSite) -> None:
-        self._site = site
+    `drain` waits until nobody is answered by a colour any more, at most so long; it answers as `retire` does.
+    """
+
+    def __init__(self, site: EnvironmentSite, drain: Callable[[Colour], str]) -> None:
+        self._site, self._drain = site, drain
 
     def identify(self, version: str) -> Artifact:
         """As the port says: the digest of the file that the site names as the artifact of this version."""
@@ -72,11 +75,12 @@ class ProcessEnvironment:
             stage = Stage.FAILED
         return ColourState(stage=stage, version=kept["version"], restarts=kept["restarts"], detail=why or "")
 
-    def retire(self, colour: Colour) -> None:
-        """As the port says. Waits until the version has finished, at most its grace."""
+    def retire(self, colour: Colour) -> str:
+        """As the port says. Tells the version to end when nothing is under way, and then waits at most its grace."""
         kept = self._kept(colour)
         if kept is None or not self._site.colours[colour].managed:
-            return
+            return ""
+        left = self._drain(colour)
         with contextlib.suppress(ProcessLookupError):
             os.kill(kept["pid"], signal.SIGTERM)
         deadline = time.monotonic() + self._site.colours[colour].grace_s + STARTED_WITHIN_S
@@ -87,6 +91,7 @@ class ProcessEnvironment:
                 )
             time.sleep(POLL_S)
         self._state_file(colour).unlink(missing_ok=True)
+        return left
 
     def _state_file(self, colour: Colour) -> Path:
         return self._site.directory / f"{colour}.json"
@@ -116,6 +121,8 @@ class ProcessEnvironment:
         return f"{found.ready} answers {answer.status}" + (f": {said}" if said else "")
 
     def _start(self, colour: Colour, version: str, found: ColourSite) -> None:
+        import subprocess  # who only stops a version waits for no such thing
+
         directory = self._site.directory
         names = {"{version}": version, "{colour}": colour.value}
         log = directory / f"{colour}-{version}.log"
@@ -153,12 +160,3 @@ def put(text: str, names: dict[str, str]) -> str:
     for name, value in names.items():
         text = text.replace(name, value)
     return text
-
-
-def is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits for its parent to notice."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return True
-    return text.rpartition(")")[2].split()[0] == "Z"

@@ -1,15 +1,15 @@
 """The file of tokens: their hashes, for its owner's eyes, replaced whole, changed by one process at a time."""
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tranche.access import Role, Token, Tokens
+from tranche.access import Token, Tokens
+from tranche.adapters.durable import write_atomically
 from tranche.adapters.folder import FileLock
+from tranche.person import Role
 from tranche.ports import Fault
 
 FORMAT: Final = 1
@@ -53,26 +53,12 @@ class TokenFile:
         if not lock.acquire(wait_s=WAIT_S):
             raise TokensFault(f"somebody else is changing {self._path}; try again")
         try:
-            self._write(
-                json.dumps({"format": FORMAT, "tokens": [_kept(one) for one in by(self.read())]}, indent=1)
-            )
+            kept = {"format": FORMAT, "tokens": [_kept(one) for one in by(self.read())]}
+            write_atomically(self._path, json.dumps(kept, indent=1), mode=OWNER_ONLY)
         except OSError as error:
             raise TokensFault(f"{self._path} cannot be written ({error}); look at the disk") from error
         finally:
             lock.release()
-
-    def _write(self, text: str) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(OWNER_ONLY)
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 def _token(kept: dict[str, Any]) -> Token:

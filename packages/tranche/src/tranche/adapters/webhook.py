@@ -10,8 +10,8 @@ from tranche.adapters.post import deliver
 from tranche.adapters.signature import signed
 from tranche.news import News
 from tranche.ports import GateAnswer, Verdict, cannot_tell
-from tranche.routes import Webhook
 from tranche.secret import SecretMissing
+from tranche.webhook import Webhook
 
 LARGEST_ANSWER: Final = 65_536
 WORDS: Final = ", ".join(f"'{verdict}'" for verdict in Verdict)

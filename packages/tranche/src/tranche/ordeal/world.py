@@ -398,14 +398,15 @@ class FaultyEnvironment:
         self._world.witness.seen_green = (self._world.witness.elapsed_s, state)
         return state
 
-    def retire(self, colour: Colour) -> None:
-        def act() -> None:
+    def retire(self, colour: Colour) -> str:
+        def act() -> str:
             self._fail()
             self._on_retire(colour)
-            self._world.environment.retire(colour)
+            left = self._world.environment.retire(colour)
             self._world.witness.tell(f"{colour} stopped")
+            return left
 
-        self._world.call(f"retire {colour}", act, deadly=True, acts=True)
+        return self._world.call(f"retire {colour}", act, deadly=True, acts=True)
 
     def _fail(self) -> None:
         if self._world.strikes("environment_fault"):
