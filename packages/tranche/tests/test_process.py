@@ -104,7 +104,7 @@ class Bench:
 def test_what_a_version_is_is_told_by_the_digest_of_its_artifact(tmp_path: Path) -> None:
     site = Bench(tmp_path).site
     (tmp_path / "1.0.0.tar").write_bytes(b"abc")
-    told = ProcessEnvironment(replace(site, artifact=tmp_path / "{version}.tar"))
+    told = ProcessEnvironment(replace(site, artifact=tmp_path / "{version}.tar"), lambda _: "")
 
     # FIPS 180-4, the example of one block.
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -113,7 +113,7 @@ def test_what_a_version_is_is_told_by_the_digest_of_its_artifact(tmp_path: Path)
         "1.1.0.tar cannot be read (No such file or directory)"
     )
     assert (
-        ProcessEnvironment(site).identify("1.0.0").unknown_because
+        ProcessEnvironment(site, lambda _: "").identify("1.0.0").unknown_because
         == "the site names no artifact of a version"
     )
 
