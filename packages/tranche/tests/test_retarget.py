@@ -19,7 +19,15 @@ from tranche.desk import (
     SameVersion,
     VersionRefused,
 )
-from tranche.events import PhaseEntered, Retargeted, Stopped, WeightRequested, decode
+from tranche.events import (
+    Attested,
+    PhaseEntered,
+    Retargeted,
+    Stopped,
+    VersionIdentified,
+    WeightRequested,
+    decode,
+)
 from tranche.ports import Arm, Colour, EnvironmentFault, LogFault, Stage, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.status import status
@@ -339,10 +347,15 @@ def test_the_log_says_what_was_seen_of_the_old_build_and_asks_for_blue_in_one_br
     bed, _ = half
     before = len(bed.log.read("small-1"))
     retarget(bed)
-    measured, retargeted, asked_for = (decode(each) for each in bed.log.read("small-1", after=before))
+    entry, measured, retargeted, identified, asked_for = (
+        decode(each) for each in bed.log.read("small-1", after=before)
+    )
 
     assert measured.arms["green"]["requests"] > 0  # type: ignore[union-attr]
     assert retargeted == Retargeted(version="1.2.0", phase=2, reason="the fix")
+    assert isinstance(entry, Attested)
+    assert isinstance(identified, VersionIdentified)
+    assert identified.version == "1.2.0"
     assert isinstance(asked_for, WeightRequested)
     assert (asked_for.green_weight, asked_for.internal_to_green) == (0, False)
 

@@ -15,6 +15,7 @@ from tranche.adapters.memory import MemoryEnvironment, MemoryLog, MemorySignals,
 from tranche.ports import (
     TOTAL_WEIGHT,
     Arm,
+    Artifact,
     Clock,
     Colour,
     ColourState,
@@ -378,6 +379,9 @@ class FaultyEnvironment:
 
     def __init__(self, world: FaultyWorld, on_retire: Callable[[Colour], None]) -> None:
         self._world, self._on_retire = world, on_retire
+
+    def identify(self, version: str) -> Artifact:
+        return self._world.environment.identify(version)
 
     def ensure(self, colour: Colour, version: str) -> None:
         def act() -> None:
