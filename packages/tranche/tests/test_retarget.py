@@ -180,6 +180,24 @@ def test_a_new_build_warms_up_before_it_is_judged(make_bed: Callable[..., Bed]) 
     assert ended.state is State.ROLLED_BACK
 
 
+def test_a_build_that_is_back_before_anybody_looked_begins_anew(half: tuple[Bed, Controller]) -> None:
+    """Its name is the same: what was seen of it, and how long it had to get ready, was before it was replaced."""
+    bed, controller = half
+    bed.desk.pause(reason="", actor="ann")
+    bed.step(controller, 31)
+    retarget(bed)
+    retarget(bed, "1.1.0")
+    waiting = bed.controller()
+    bed.environment.stage = Stage.STARTING
+    bed.step(controller, 5)
+
+    assert bed.progress.rollback is None, "it had five seconds to get ready, of thirty"
+    assert (waiting.seen.judgement, waiting.seen.arms) == (None, {}), "nor does one that takes over know it"
+    bed.environment.stage = Stage.READY
+    bed.desk.resume(reason="", actor="ann")
+    bed.until(controller, serves("1.1.0"))
+
+
 def test_in_staging_a_new_build_takes_the_place_at_once(bed: Bed) -> None:
     controller = bed.controller()
     bed.step(controller, 2)

@@ -28,6 +28,7 @@ from tranche.observe import (
     begin_stay,
     begin_version,
     gather,
+    is_about,
     judged,
     miss,
     miss_green,
@@ -334,7 +335,7 @@ class Controller:
 
     def _is_overtaken(self) -> bool:
         """Whether another version was brought in since this controller has looked: it is not to blame for the older."""
-        return self.seen.version != self.progress.version
+        return not is_about(self.seen, self.progress)
 
     def _announce_decision(self, decision: Decision) -> None:
         """Tell people what they would want to be told at night, and what ends a rollout."""
@@ -374,8 +375,8 @@ class Controller:
 
     def _begin_version(self) -> None:
         """What was seen of a version that is replaced says nothing of the next one."""
-        if self.seen.version != self.progress.version:
-            self.seen = begin_version(self.seen, self.progress.version, self.world.clock.now())
+        if not is_about(self.seen, self.progress):
+            self.seen = begin_version(self.seen, self.progress, self.world.clock.now())
 
     def _begin_stay(self) -> None:
         if self.progress.stay.entered_at is None:
