@@ -11,9 +11,10 @@ from typing import Any
 from tranche import approval, beside, controller, desk, moves, observe
 from tranche import decide as deciding
 from tranche import progress as progresses
+from tranche.abort import NOBODY_ABORTS
 from tranche.controller import Controller
 from tranche.decide import Decision, Hold, RollBack, decide
-from tranche.events import ApprovalRevoked, Event, Paused, WeightRequested
+from tranche.events import ApprovalRevoked, Event, Paused, WeightRequested, encode
 from tranche.evidence import Evidence
 from tranche.freeze import covering
 from tranche.limits import Reading
@@ -309,6 +310,22 @@ def of_any_version(ran: beside.GateRun, progress: Progress) -> bool:
     return True
 
 
+class HasNotHeardOfAborts(Controller):
+    def __init__(self, **parts: Any) -> None:
+        world = parts.pop("world")
+        super().__init__(world=replace(world, aborts=NOBODY_ABORTS), **parts)
+
+
+def forgotten(*, aborts: Any, progress: Progress, **_: Any) -> Progress:
+    """The abort is let go, and the log is not told."""
+    aborts.settle(aborts.pending())
+    return progress
+
+
+def without_entries(asked: Sequence[Event], progress: Progress, by: Any) -> list[NewEvent]:
+    return [encode(event, at=by.at, actor=by.actor) for event in asked]
+
+
 def pause_again(self: desk.Desk, *, reason: str, actor: str) -> Progress:
     return self._ask(lambda _: [Paused(reason=reason)], actor)
 
@@ -323,6 +340,7 @@ QUIET: dict[str, Any] = {
     "asked": None,
     "frozen": None,
     "paused_at_s": None,
+    "taken_back_at_s": None,
     "replaced_at_s": None,
     "no_return": None,
 }
@@ -441,6 +459,12 @@ ENGINES = {
         (deciding, "past_return", going_back_helps),
         where=turns("errors", 18.0, no_return=2),
     ),
+    "an abort that a controller does not look for": controlled(
+        "abort-holds", HasNotHeardOfAborts, where=turns("good", 0.0, taken_back_at_s=9.0)
+    ),
+    "an abort that the log is not told of": patched(
+        "abort-holds", (controller, "honoured", forgotten), where=turns("good", 0.0, taken_back_at_s=15.0)
+    ),
     "internal users forgotten": patched("users-stay", (moves, "_request", internal_users_leave)),
     "green stopped under its users": controlled(
         "stop-after-act", StopsGreenFirst, where=turns("errors", 9.0)
@@ -449,6 +473,9 @@ ENGINES = {
         "stop-after-act", ReplacesAtOnce, where=turns("good", 0.0, replaced_at_s=12.0)
     ),
     "entries left out": controlled("decision-has-entry", LeavesEntriesOut),
+    "entries of asks left out": patched(
+        "decision-has-entry", (desk, "written", without_entries), where=turns("good", 0.0, paused_at_s=9.0)
+    ),
     "another decision recorded": patched("evidence-agrees", (controller, "decide", hasty)),
     "a bug in a tick": controlled("tick-never-raises", Raises),
     "a log that goes on": controlled("log-folds", GoesOnAfterTheEnd),

@@ -12,11 +12,22 @@ from typing import Any, Final
 from tranche.ordeal.law import Broken
 from tranche.ordeal.ledger import Json, Ledger, said
 from tranche.ordeal.scene import Scene
-from tranche.ordeal.world import GREEN_ARMS, SLOWEST_S, STALLED_S, FaultyWorld
+from tranche.ordeal.world import GREEN_ARMS, SLOWEST_S, STALLED_S, FaultyWorld, artifact_of
 from tranche.plan import Plan
 from tranche.ports import Colour, Recorded, Split, Stage
 
 DECISIONS: Final = {"phase-entered/1", "stepped-back/1", "rollback-decided/1", "completed/1", "held/1"}
+ASKS: Final = {
+    "started/1",
+    "version-identified/1",
+    "paused/1",
+    "resumed/1",
+    "advance-requested/1",
+    "hotfix-declared/1",
+    "retargeted/1",
+    "approval-given/1",
+    "approval-revoked/1",
+}
 FORWARD: Final = {"phase-entered/1", "completed/1"}
 BLAMES: Final = ("judge", "limit", "harm budget", "restarts", "failed", "health")
 """Causes that say something of the version itself."""
@@ -53,7 +64,7 @@ class Court:
 
     def recorded(self, events: Sequence[Recorded]) -> None:
         """Every append, whoever made it."""
-        has_entry = False
+        has_entry, is_vouched_for = False, any(each.type == "attested/1" for each in events)
         for each in events:
             known = self.ledger
             where = f"{each.type} at {each.position}"
@@ -63,6 +74,8 @@ class Court:
                 self._counted((said(each).get("evidence") or {}).get("arms", {}))
             if each.type in DECISIONS:
                 self.must("decision-has-entry", has_entry, where)
+            if each.type in ASKS:
+                self.must("decision-has-entry", is_vouched_for, where)
             self._event(each)
             known.take(each)
             self._world.witness.tell(f"{each.position:4d} {each.actor}: {each.type}")
@@ -94,6 +107,12 @@ class Court:
                 self._counted(data["arms"])
             case "gate-answered" | "green-ready":
                 self._of_this_version(event)
+            case "version-identified":
+                found, is_it = (data["version"], data["digest"]), artifact_of(known.version)
+                self.must("only-this-version", found == (known.version, is_it), f"{found} is brought in")
+            case "stopped" if data["colour"] == Colour.BLUE.value:
+                self.must("stop-after-act", known.blue_retired, "blue stopped, and nobody decided it")
+                self._once(not known.blue_stopped, "blue stopped twice")
             case _:
                 self._asked(event)
 
@@ -261,6 +280,10 @@ class Court:
         if split.identifier == f"{known.rollout}/unrecorded" and is_back:
             self._served = split
             return
+        if split.identifier.endswith("/aborted"):
+            self.must("abort-holds", is_back, f"{split} is served by who wanted users back")
+            self.reset()
+            return
         number = int(split.identifier.rpartition("/")[2])
         self.must(law, number < known.requests, f"{split.identifier} is not in the log")
         if split.identifier == known.requested:
@@ -282,13 +305,13 @@ class Court:
 
     def stopped(self, colour: Colour) -> None:
         """A colour, right before it stops; green also before another version takes its place."""
-        law, known, is_used = "stop-after-act", self.ledger, self._is_used()
+        law, known, is_used = "stop-after-act", self.ledger, self.is_used()
         running = self._world.running
         if colour is Colour.GREEN:
             is_unwanted = known.rollback is not None or running != known.version
             self.must(law, is_unwanted and not is_used, f"{running} has users, or nobody decided it")
         else:
-            holds = known.completed and known.rollback is None
+            holds = known.completed and known.rollback is None and known.blue_retired
             self.must(law, holds, "blue may still be needed")
 
     def acts(self, *, holds_lease: bool, skew_s: float) -> None:
@@ -302,9 +325,21 @@ class Court:
         """Somebody else has changed what the data plane serves: from here on, compare with that."""
         self._served = None
 
-    def _is_used(self) -> bool:
+    def is_used(self) -> bool:
+        """Whether the data plane gives green users."""
         split = self._world.traffic.split
         return split is not None and (split.green_weight > 0 or split.internal_to_green)
+
+    def kept_back(self, *, was_used: bool, is_undisturbed: bool) -> None:
+        """After a tick that began when somebody had taken users back without the log."""
+        known = self.ledger
+        if known.blue_retired:
+            return  # there is nothing to go back to
+        self.must(
+            "abort-holds", was_used or not self.is_used(), f"{self._world.traffic.split} is served again"
+        )
+        if is_undisturbed:
+            self.must("abort-holds", known.rollback is not None, "the log was not told")
 
     def ticked(self, process: object, *, began_s: float, is_undisturbed: bool) -> None:
         """After a tick of this process, and whether anything failed or anybody interfered in it."""
@@ -314,7 +349,7 @@ class Court:
             return
         if bad_s > SEEN_BAD_S:
             self._answered(bad_s)
-        decided = known.rollback is not None and self._is_used()
+        decided = known.rollback is not None and self.is_used()
         self.must("bad-traffic-ends", not decided, f"{split} is served after a rollback was decided")
         served = split.identifier if split else "nothing"
         told = f"{served} is served, {known.requested} asked"
@@ -323,7 +358,7 @@ class Court:
     def _seen_bad_s(self, process: object, began_s: float) -> float:
         """For how long this process has read, tick by tick, what users met on a bad version."""
         known, world = self.ledger, self._world
-        is_bad = self._is_used() and world.running == known.version and world.bad_for_s(known.version) > 0
+        is_bad = self.is_used() and world.running == known.version and world.bad_for_s(known.version) > 0
         has_looked = (world.witness.scraped_at_s or -1.0) >= began_s
         if not is_bad or not has_looked:
             self._bad = None

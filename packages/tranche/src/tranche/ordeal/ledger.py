@@ -65,6 +65,7 @@ class Ledger:
     rolled_back: bool = False
     completed: bool = False
     blue_retired: bool = False
+    blue_stopped: bool = False
     _begins: bool = False
 
     @property
@@ -128,7 +129,7 @@ class Ledger:
                 self.is_hotfix = True
             case "held":
                 self.held, self.was_paged = data, self.was_paged or bool(data["page"])
-            case "rollback-decided" | "rolled-back" | "completed" | "retired":
+            case "rollback-decided" | "rolled-back" | "completed" | "retired" | "stopped":
                 self._end(kind, data)
 
     def _enter(self, kind: str, recorded: Recorded) -> None:
@@ -176,6 +177,8 @@ class Ledger:
                 self.rolled_back = True
             case "completed":
                 self.completed, self.held = True, None
+            case "stopped":
+                self.blue_stopped = self.blue_stopped or data["colour"] == "blue"
             case _:
                 self.blue_retired = self.blue_retired or data["colour"] == "blue"
 

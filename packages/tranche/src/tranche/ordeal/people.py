@@ -5,22 +5,25 @@ before, or to nothing. The desk must refuse that; the laws look at what came int
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tranche import abort
+from tranche.abort import Aborts
 from tranche.desk import Desk
 from tranche.ordeal.court import Court
 from tranche.ordeal.faulty import FaultyEnvironment, FaultyTraffic, LockHandle, OwnedLock
 from tranche.ordeal.scene import OTHERS, STARTER, Scene
 from tranche.ordeal.world import FIRST, FaultyWorld
-from tranche.ports import Fault, LogFault, Recorded
+from tranche.person import KnownBy, Person
+from tranche.ports import Colour, Fault, LogFault, Recorded
 from tranche.refusal import Refused
 
 VERBS: Final = (
     *("pause", "retarget", "hotfix") * 3,
     *("resume", "advance", "approve") * 5,
-    *("revoke", "roll_back"),
+    *("revoke", "roll_back", "take_back"),
 )
 EFFECTS: Final = {
     "pause": "paused/1",
@@ -32,7 +35,7 @@ EFFECTS: Final = {
     "retarget": "retargeted/1",
     "roll_back": "rollback-decided/1",
 }
-"""What each request leaves in the log."""
+"""What each request leaves in the log; who cannot reach it leaves nothing there."""
 
 Ask = Callable[[], object]
 
@@ -64,7 +67,9 @@ class DeskLog:
 
 
 class People:
-    """Everybody who may ask for something. `desk` makes them a desk that works on this log."""
+    """Everybody who may ask for something. `desk` makes them a desk that works on this log, `status` is the document
+    that a controller has left.
+    """
 
     def __init__(
         self,
@@ -74,11 +79,18 @@ class People:
         *,
         desk: Callable[[DeskLog], Desk],
         lock: OwnedLock,
+        aborts: Aborts,
+        status: Callable[[], Mapping[str, Any] | None],
     ) -> None:
         self._world, self._court, self._scene = world, court, scene
         self._desk, self._lock = desk, lock
+        self._aborts, self._status = aborts, status
         self._looks: list[tuple[str, str]] = []
-        due = {"retarget": scene.replaced_at_s, "pause": scene.paused_at_s}
+        due = {
+            "retarget": scene.replaced_at_s,
+            "pause": scene.paused_at_s,
+            "take_back": scene.taken_back_at_s,
+        }
         self._due = {verb: at_s for verb, at_s in due.items() if at_s is not None}
         self.told: Counter[tuple[str, str]] = Counter()
         """How often each verb was done, or refused and why."""
@@ -105,7 +117,7 @@ class People:
             log.may_lose = is_lost
             for _ in range(times):
                 self._send(verb, actor, asked)
-            done = log.recorded.count(EFFECTS[verb]) if log.recorded else 0
+            done = log.recorded.count(EFFECTS.get(verb, "")) if log.recorded else 0
             self._court.done(verb, times=times, events=done)
         except Refused as refusal:
             self._tell(verb, actor, refusal.code)
@@ -145,6 +157,9 @@ class People:
             case "roll_back":
                 force = dice.random() < 0.5
                 return lambda: self._roll_back(desk, actor, force=force)
+            case "take_back":
+                force = dice.random() < 0.5 and not self._court.ledger.blue_retired
+                return lambda: self._take_back(actor, force=force)
             case "pause":
                 return lambda: desk.pause(reason="", actor=actor)
             case "resume":
@@ -179,6 +194,24 @@ class People:
             lock=self._handle(),
             force=force,
         )
+
+    def _take_back(self, actor: str, *, force: bool) -> None:
+        """By whoever finds no log. That the machine's clock is right is what an abort rests on (`Abort.is_about`)."""
+        world = self._world
+        has_blue = not self._court.ledger.blue_retired
+        world.signals.healthy_hosts = {Colour.BLUE: int(has_blue), Colour.GREEN: world.healthy_green}
+        abort.take_back(
+            person=Person(name=actor, known_by=KnownBy.USER),
+            reason="",
+            force=force,
+            status=self._status(),
+            traffic=FaultyTraffic(world, self._court.applied),
+            signals=world.signals,
+            aborts=self._aborts,
+            lock=self._handle(),
+            clock=world.clock,
+        )
+        world.witness.taken_back = True
 
     # Those who look after it.
 

@@ -66,8 +66,8 @@ RUNS_OUT: Final = Asked(phase=2, people=1, approvers=(), at="start", expires_s=6
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """One trial's, by its dice. `replaced_at_s` is when somebody has built a newer version, `paused_at_s`
-    when somebody wants it to wait; where nobody looks after a
-    rollout any more in the end, it may come to rest for want of a person.
+    when somebody wants it to wait, `taken_back_at_s` when somebody who cannot reach the log wants users back; where
+    nobody looks after a rollout any more in the end, it may come to rest for want of a person.
     """
 
     starts_at: datetime
@@ -76,6 +76,7 @@ class Scene:
     no_return: int | None
     replaced_at_s: float | None
     paused_at_s: float | None
+    taken_back_at_s: float | None
     is_attended: bool
     retire: str
     slow: str
@@ -96,6 +97,7 @@ class Scene:
             no_return=dice.choice((None, None, 2, 3)),
             replaced_at_s=None if runs_out else dice.choice((None, None, None, 4.0, 9.0, 13.0, 18.0)),
             paused_at_s=None if runs_out else dice.choice((None, None, None, 9.0, 14.0)),
+            taken_back_at_s=None if runs_out else dice.choice((*(None,) * 14, 9.0, 15.0)),
             is_attended=dice.random() < 0.3 and not runs_out,
             retire=dice.choice(("never", "after")),
             slow=dice.choice(("roll_back", "step_back", "hold")),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tranche import audit
 from tranche.adapters.ed25519 import verify
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
-from tranche.adapters.memory import MemoryLease
+from tranche.adapters.memory import MemoryAborts, MemoryLease
 from tranche.controller import Controller, Snapshot, World
 from tranche.desk import ControlLock, Desk
 from tranche.gate_kinds import GATE_KINDS
@@ -38,7 +38,7 @@ from tranche.ordeal.scene import STARTER, Scene
 from tranche.ordeal.world import FIRST, LEASE_S, FaultyWorld, Killed
 from tranche.ports import Colour, Environment, Fault, KeyFault, LogFault, Recorded, Split, Traffic
 from tranche.refusal import Refused
-from tranche.status import seen_document
+from tranche.status import seen_document, status
 
 TROUBLED_STEPS: Final = 60
 HEALED_STEPS: Final = 150
@@ -108,6 +108,7 @@ class Process:
             workers=SlowWorkers(trial.world),
             lock=trial.traffic_lock.of(self),
             signer=trial,
+            aborts=trial.aborts,
             lease=lease,
         )
         self.controller = trial.controller_class(
@@ -169,7 +170,16 @@ class Trial:
         self.court = Court(self.world, self.scene, self.plan)
         self.lease = MemoryLease(lambda: self.world.witness.elapsed_s, length_s=LEASE_S)
         self.traffic_lock = OwnedLock()
-        self.people = People(self.world, self.court, self.scene, desk=self.desk, lock=self.traffic_lock)
+        self.aborts = MemoryAborts()
+        self.people = People(
+            self.world,
+            self.court,
+            self.scene,
+            desk=self.desk,
+            lock=self.traffic_lock,
+            aborts=self.aborts,
+            status=self._left_status,
+        )
         self.snapshot: Snapshot | None = None
         self.process: Process | None = None
         self.steps = self._moved_at = 0
@@ -195,7 +205,17 @@ class Trial:
             clock=ProcessClock(self.world),
             control=control,
             observed=lambda: seen_document(self.snapshot, pid=PID) if self.snapshot else None,
+            identify=self.world.environment.identify,
+            aborts=self.aborts,
         )
+
+    def _left_status(self) -> dict[str, Any] | None:
+        """The status as the last controller has left it."""
+        shown = self.snapshot
+        if shown is None:
+            return None
+        seen = seen_document(shown, pid=PID)
+        return status(shown.plan, shown.progress, seen, alive=True, now=shown.at)
 
     # The trial.
 
@@ -299,6 +319,7 @@ class Trial:
     def _tick_of(self, process: Process) -> None:
         witness = self.world.witness
         before, began_s, controller = witness.troubled, witness.elapsed_s, process.controller
+        was_taken_back, was_used = witness.taken_back, self.court.is_used()
         if controller is None:
             return
         witness.tell("tick")
@@ -318,6 +339,8 @@ class Trial:
         if controller.has_lost_lease:
             witness.tell("the lease is lost")
         is_undisturbed = witness.troubled == before and not controller.has_lost_lease
+        if was_taken_back:
+            self.court.kept_back(was_used=was_used, is_undisturbed=is_undisturbed)
         self.court.ticked(process, began_s=began_s, is_undisturbed=is_undisturbed)
 
     def _bury(self, process: Process) -> None:
@@ -329,13 +352,18 @@ class Trial:
 
     def _judge_end(self) -> str:
         """How it has ended, or why it rests; its evidence as an auditor would check it."""
-        known, events = self.court.ledger, self.world.log.read(self.world.log.rollouts()[0])
+        known = self.court.ledger
         state = "rolled back" if known.rolled_back else "completed"
         if not known.is_finished:
             rests = None if self.scene.is_attended else self.court.rests()
             self.court.must("it-ends", rests is not None, f"phase {known.phase}, held for {known.held}")
             state = rests or "held"
         self.court.asked["it-ends"] += 1
+        if self.aborts.abort is not None:
+            self.desk().caught_up()  # who comes next
+            told = self.aborts.abort is None and (known.rollback is not None or known.blue_retired)
+            self.court.must("abort-holds", told, "who came next did not tell the log")
+        events = self.world.log.read(self.world.log.rollouts()[0])
         try:
             text = audit.export(events, self.plan, at=self.world.clock.now(), by="ordeal", signer=None)
             checked = audit.verified(text.encode(), verify=verify)
@@ -345,5 +373,6 @@ class Trial:
         except Refused as refusal:
             raise Broken("evidence-agrees", str(refusal)) from refusal
         self.court.asked["evidence-agrees"] += 1
-        self.court.must("decision-has-entry", not checked.uncovered, f"positions {checked.uncovered}")
+        bare = (*checked.uncovered, *checked.unasked)
+        self.court.must("decision-has-entry", not bare, f"positions {bare}")
         return state

@@ -5,6 +5,7 @@ trial knows, and how often they come, is diced first ("swarm testing", A. Groce 
 of them at once would rarely get anywhere.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -30,6 +31,11 @@ Result = TypeVar("Result")
 
 class Killed(BaseException):
     """The controller's process is gone. Nothing may catch this but the trial."""
+
+
+def artifact_of(version: str) -> str:
+    """The digest of what this version is."""
+    return "sha256:" + hashlib.sha256(version.encode()).hexdigest()
 
 
 def often(probability: float, about: str) -> float:
@@ -120,13 +126,15 @@ class Witness:
     """What really happened, by time that never jumps; the laws are judged by it and not by what was believed.
 
     `looked_at_s` is when counters were last asked for, in vain or not: what is decided is decided right after.
-    `answered` holds requests and failed ones by version, split and arm.
+    `taken_back` is whether somebody took users back without the log. `answered` holds requests and failed ones by
+    version, split and arm.
     """
 
     elapsed_s: float = 0.0
     looked_at_s: float = -1e9
     scraped_at_s: float | None = None
     seen_green: tuple[float, ColourState] | None = None
+    taken_back: bool = False
     answered: dict[tuple[str, str, Arm], list[int]] = field(default_factory=dict)
     troubles: Counter[str] = field(default_factory=Counter)
     troubled: int = 0
@@ -152,6 +160,7 @@ class FaultyWorld:
         self.log = MemoryLog()
         self.traffic = MemoryTraffic()
         self.environment = MemoryEnvironment()
+        self.environment.artifacts[FIRST] = artifact_of(FIRST)
         self.started_at_s = 0.0
         self.skew_s = 0.0
         self.healed = False
@@ -255,6 +264,7 @@ class FaultyWorld:
         """Somebody has built another version; what it is really like is diced when it is first heard of."""
         if name not in self.versions:
             self.versions[name] = Version.diced(self.dice, at_s=self.witness.elapsed_s)
+            self.environment.artifacts[name] = artifact_of(name)
 
     @property
     def running(self) -> str:
