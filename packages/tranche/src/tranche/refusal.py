@@ -1,7 +1,7 @@
 """Refusals: the request was understood, and the rules say no.
 
 Nothing has changed when one is raised. One class per rule, each with a stable `code`; its docstring is the
-message unless a better one is given. Exit codes are chosen in `cli.py` and nowhere else.
+message unless a better one is given. Exit codes are chosen in `answer.py` and nowhere else.
 """
 
 import inspect
