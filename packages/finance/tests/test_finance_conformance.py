@@ -266,6 +266,14 @@ async def test_whoever_caused_an_event_of_a_stream_is_one_of_its_authors(shelf: 
     async with shelf.store.book(shelf.tenant) as book:
         await book.append([renamed(stream, 3)], actor="salma")
         assert await book.authors(stream) == {"rahim", "karim", "salma"}
+        assert await book.authors(stream, ["account.created/1"]) == {"rahim"}
+        assert await book.authors(stream, ["account.renamed/1"]) == {"karim", "salma"}
+        assert await book.authors(stream, ["account.created/1", "account.renamed/1"]) == {
+            "rahim",
+            "karim",
+            "salma",
+        }
+        assert await book.authors(stream, ["account.renamed/2"]) == frozenset()
 
 
 Work = Callable[[Book, str], Awaitable[object]]

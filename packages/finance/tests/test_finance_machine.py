@@ -4,6 +4,8 @@ A larger run, which also shrinks what it finds: `FINANCE_MACHINE_EXAMPLES=2000 p
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -16,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from finance import settlement
 from finance.ordeal.chance import USERS, WEIGHTED
 from finance.ordeal.law import Broken
-from finance.ordeal.trial import Trial
+from finance.ordeal.trial import IN_TURN, Trial
 from finance.ordeal.world import TENANTS
 
 ASKED_FOR = os.environ.get("FINANCE_MACHINE_EXAMPLES")
@@ -62,7 +64,8 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trial = Trial(0, in_turn=True)
+        self.trial = Trial(0, happenings=IN_TURN)
+        self.is_sound = True
 
     @initialize(
         rate=st.integers(1, 300_0000), minor=st.integers(1, 500_00), currency=st.sampled_from(("BDT", "EUR"))
@@ -80,7 +83,8 @@ class Machine(RuleBasedStateMachine):
                 self.ask(tenant, "complete", name=money, reference="TRX-1")
 
     def ask(self, tenant: str, verb: str, **given: Any) -> None:
-        self.trial.single(self.trial.asked(tenant, USERS[0], verb, given))
+        with self.judged():
+            self.trial.single(self.trial.asked(tenant, USERS[0], verb, given))
 
     @rule(days=st.integers(1, 40))
     def time_passes(self, days: int) -> None:
@@ -88,7 +92,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(dice=DICE)
     def somebody_asks_again(self, dice: Random) -> None:
-        self.trial.retry(dice)
+        with self.judged():
+            self.trial.retry(dice)
 
     @invariant()
     def the_laws_hold(self) -> None:
@@ -97,8 +102,16 @@ class Machine(RuleBasedStateMachine):
         for tenant, company in self.trial.companies.items():
             self.trial.court.agrees(tenant, company, self.trial.desk.ids, self.trial.desk.names)
 
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """What breaks a law here is what is told, and not what that leads to at the end."""
+        self.is_sound = False
+        yield
+        self.is_sound = True
+
     def teardown(self) -> None:
-        self.trial.end()
+        if self.is_sound:
+            self.trial.end()
 
 
 def asking(verb: str) -> Any:
@@ -109,7 +122,8 @@ def asking(verb: str) -> Any:
         given = self.trial.given(tenant, verb, dice)
         if given is not None:
             asked = self.trial.asked(tenant, who, verb, given)
-            self.trial.rehearse(asked) if dry else self.trial.single(asked)
+            with self.judged():
+                self.trial.rehearse(asked) if dry else self.trial.single(asked)
 
     return ask
 
@@ -137,4 +151,4 @@ def test_the_machine_finds_a_broken_service(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(settlement, "coverable", lambda *_: None)
     with pytest.raises(Broken) as told:
         run_state_machine_as_test(Machine, settings=SIZE)
-    assert told.value.law == "refusal"
+    assert told.value.law == "refusal", str(told.value)

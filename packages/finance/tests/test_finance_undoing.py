@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,8 +15,13 @@ from finance.refusal import (
     AllocationTooLarge,
     ApprovalBeyondAuthority,
     ApprovalGivenAlready,
+    DateMalformed,
+    InvoiceCorrected,
     MakerIsChecker,
     PaymentTooLarge,
+    PeriodClosed,
+    Refused,
+    TextMalformed,
 )
 from finance.settlement import WITHHOLDING, WRITE_OFF
 
@@ -187,6 +192,63 @@ async def test_nobody_is_asked_to_agree_to_what_is_refused(desk: Desk) -> None:
     with pytest.raises(PaymentTooLarge):
         await settled(desk, other(desk), one, 9000_01)
     assert await desk.types() == before
+
+
+async def test_nobody_is_asked_to_agree_to_an_undoing_that_the_last_one_would_be_refused(desk: Desk) -> None:
+    books, karim, early = desk.books, other(desk), TODAY - timedelta(days=1)
+    one, noted = await desk.invoice_approved(6000_00), await desk.invoice_approved(6000_00)
+    await desk.voucher_approved("CREDIT_NOTE", 100_00, corrects_id=noted.id)
+    sale = await books.create_journal(desk.caller, key(), desk.sale(6000_00), post=True)
+    money = await desk.paid(6000_00, customer_id=desk.customer)
+    given_up = await desk.settled(WRITE_OFF, await desk.invoice_approved(9000_00), 6000_00)
+    [part] = given_up.settlements
+    await ruled(desk, tiers=TIERS)
+    before = await desk.types()
+    refused: list[tuple[type[Refused], Undo]] = [
+        (DateMalformed, lambda who: books.reverse_journal(who, key(), sale.id, early, reason=REASON)),
+        (DateMalformed, lambda who: books.reverse_payment(who, key(), money.id, reason=REASON, on=early)),
+        (TextMalformed, lambda who: books.reverse_payment(who, key(), money.id, reason="no")),
+        (DateMalformed, lambda who: books.cancel_invoice(who, key(), one.id, reason=REASON, on=early)),
+        (TextMalformed, lambda who: books.cancel_invoice(who, key(), one.id, reason="no")),
+        (InvoiceCorrected, lambda who: books.cancel_invoice(who, key(), noted.id, reason=REASON)),
+        (
+            TextMalformed,
+            lambda who: books.settling.withdraw(who, key(), given_up.id, settlement_id=part.id, reason="no"),
+        ),
+    ]
+    for expected, undo in refused:
+        with pytest.raises(expected):
+            await undo(karim)
+    assert await desk.types() == before
+    await books.closing.close_period(desk.caller, key(), "FY2026-2027-P05", to="CLOSED")
+    with pytest.raises(PeriodClosed):
+        await settled(desk, karim, one, 6000_00)
+    assert (await desk.types())["approval.given"] == 0
+
+
+async def test_what_waits_for_others_draws_no_number(desk: Desk) -> None:
+    one, two = [await desk.invoice_approved(6000_00, vat="EXEMPT") for _ in range(2)]
+    await ruled(desk, tiers=TIERS)
+    await settled(desk, other(desk), one, 6000_00)
+    [part] = (await settled(desk, other(desk), two, 10_00)).settlements
+    entry = await desk.books.read(desk.caller, "journal", part.journal_id)
+    assert entry.number == "AJ-2026-11-000001"
+
+
+async def test_who_agreed_to_an_undoing_on_one_day_did_not_agree_to_it_on_another(desk: Desk) -> None:
+    books, later = desk.books, TODAY + timedelta(days=7)
+    one = await desk.invoice_approved(6000_00)
+    money = await desk.paid(6000_00, customer_id=desk.customer)
+    await ruled(desk, tiers=TIERS)
+    acts: list[Callable[[Any, date | None], Awaitable[Any]]] = [
+        lambda who, on: books.cancel_invoice(who, key(), one.id, reason=REASON, on=on),
+        lambda who, on: books.reverse_payment(who, key(), money.id, reason=REASON, on=on),
+    ]
+    karim, salma = other(desk), other(desk, "salma")
+    for undo in acts:
+        before = (await undo(karim, None)).status
+        assert (await undo(salma, later)).status == before
+        assert (await undo(karim, later)).status in {"CANCELLED", "REVERSED"}
 
 
 async def test_a_part_is_valued_as_a_part(desk: Desk) -> None:

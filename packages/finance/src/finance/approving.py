@@ -74,20 +74,22 @@ class About:
     act: str | None = None
 
 
-async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> bool:
-    """Whether the caller's word is enough to undo something binding, or to give up a part of it.
+async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
+    """Ask whether the caller may undo something binding, or give up a part of it.
 
     It takes what making it binding takes: not whoever drafted or changed it, and the tier of the amount. Whoever
-    approved it may. If others are needed, the yes is kept and counts, and the document stays as it is.
+    approved it may. If others are needed, the yes is kept and counts, and the document stays as it is; what is worked
+    after this is only asked whether it would be refused.
 
     Raises:
         MakerIsChecker, ApprovalBeyondAuthority, ApprovalGivenAlready: as `agreed`.
     """
     rule = await in_force(sheet, clerk.clock.now().date())
     if rule is None:
-        return True
+        return
     drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])
-    return await _enough(clerk, sheet, rule, about, makers=drafters)
+    if not await _enough(clerk, sheet, rule, about, makers=drafters):
+        sheet.wait(about.kind, about.id)
 
 
 async def _enough(
@@ -125,7 +127,6 @@ async def cancelled(
     found = await sheet.load(kind, document_id)
     if found.number is not None and not found.cancelled and found.open_minor == found.total_minor:
         amount = amount_of(kind, found)
-        about = About(kind=kind, id=document_id, amount=amount, day=found.dated, act="cancel")
-        if not await undoing(clerk, sheet, about):
-            return found
+        act = f"cancel on {on or found.dated}"
+        await undoing(clerk, sheet, About(kind=kind, id=document_id, amount=amount, day=found.dated, act=act))
     return await clerk.cancel(sheet, kind, document_id, reason=reason, on=on)

@@ -52,6 +52,8 @@ class Sheet:
     read: dict[str, tuple[str, int]] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     events: list[Append] = field(default_factory=list)
+    instead: tuple[str, Any] | None = None
+    kept: int = 0
 
     async def load(self, kind: str, stream_id: str) -> Any:
         """The present state of a stream.
@@ -123,6 +125,20 @@ class Sheet:
         self._keep(kind, {stream_id: state})
         return state
 
+    def wait(self, kind: str, stream_id: str) -> None:
+        """Others have to agree first: the answer is this as it is now, and only what was decided until here is kept.
+
+        The rest is worked all the same, for what refuses it: nobody is asked to agree to what cannot be done.
+        """
+        self.instead, self.kept = (kind, self.states[stream_id]), len(self.events)
+
+    def answer(self, kind: str, state: Any) -> tuple[str, Any]:
+        """What the work comes to, when it has come to this."""
+        if self.instead is None:
+            return kind, state
+        del self.events[self.kept :]
+        return self.instead
+
     def _note(self, kind: str, stream_id: str, found: Mapping[str, Any]) -> None:
         """Keep what was read, and at which version; 0 is none."""
         self.read[stream_id] = (kind, found[stream_id].version if stream_id in found else 0)
@@ -189,6 +205,8 @@ class Sheet:
 
     async def _draw(self, series: str, day: date) -> int:
         self.numbered = True
+        if self.instead is not None:
+            return 0  # nothing will bear it
         return await self.book.draw(series, fiscal.year(day))
 
 
@@ -229,7 +247,7 @@ class Clerk:
                         return answered[1]
                     sheet = Sheet(book, caller, careful=attempt > 0)
                     try:
-                        kind, state = await work(sheet)
+                        kind, state = sheet.answer(*await work(sheet))
                     except Refused:
                         await sheet.agree()
                         raise

@@ -231,8 +231,7 @@ class Books:
             told = explained(await in_force(sheet, self._clock.now().date()), reason)
             if before.status == "POSTED" and before.document_id is None:
                 about = self._whole("journal", before, before.journal_date, act=f"reverse on {on}")
-                if not await undoing(self._clerk, sheet, about):
-                    return "journal", before
+                await undoing(self._clerk, sheet, about)
             mirror = await self._clerk.reverse(sheet, journal_id, on, document_id=None, reason=told)
             return "journal", mirror
 
@@ -449,15 +448,14 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             completed: payment.Payment = await sheet.load("payment", payment_id)
-            if completed.status in {"COMPLETED", "RECONCILED"} and completed.match_id is None:
-                about = self._whole("payment", completed, completed.payment_date, act="reverse")
-                if not await undoing(self._clerk, sheet, about):
-                    return "payment", completed
             paid = completed.credit.allocations
             for one in sorted(paid, key=lambda allocation: allocation.document_id):
                 await sheet.load(one.document_kind, one.document_id)
             entries = [await sheet.load("journal", one) for one in completed.entries]
             day = on or max((entry.journal_date for entry in entries), default=completed.payment_date)
+            if completed.status in {"COMPLETED", "RECONCILED"} and completed.match_id is None:
+                about = self._whole("payment", completed, completed.payment_date, act=f"reverse on {day}")
+                await undoing(self._clerk, sheet, about)
             mirrors = [
                 await self._clerk.reverse(sheet, entry.id, day, document_id=payment_id) for entry in entries
             ]

@@ -194,8 +194,6 @@ class Settling:
                 told=told,
                 tax_code=tax_code,
             )
-            command = invoice.Settle(settlement=asked)
-            KINDS[document_kind].decide(document, command)  # nobody is asked to agree to what is refused
             about = About(
                 kind=document_kind,
                 id=document_id,
@@ -203,8 +201,8 @@ class Settling:
                 day=document.dated,
                 act=f"{kind} {minor} on {day}",
             )
-            if not await undoing(self.clerk, sheet, about):
-                return document_kind, document
+            await undoing(self.clerk, sheet, about)
+            command = invoice.Settle(settlement=asked)
             settled = sheet.decide(document_kind, document_id, command, effective=day)
             entry = posting.of_settlement(caller.tenant_id, settled, settled.settlements[-1])
             await self.clerk.enter(sheet, entry)
@@ -240,8 +238,7 @@ class Settling:
                 day=document.dated,
                 act=f"withdraw {settlement_id} on {day}",
             )
-            if not await undoing(self.clerk, sheet, about):
-                return document_kind, document
+            await undoing(self.clerk, sheet, about)
             mirror = await self.clerk.reverse(sheet, one.journal_id, day, document_id=document_id)
             command = invoice.WithdrawSettlement(
                 settlement_id=settlement_id, reason=reason, reversing_journal_id=mirror.id

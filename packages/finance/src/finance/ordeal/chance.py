@@ -135,6 +135,8 @@ class Chance:
                     for name, one in kept.items()
                     if one["status"] in waiting and name[0] == given["name"][0]
                 ]
+                notes = [name for name in alike if kept[name].get("corrects")]
+                alike = notes if len(notes) > 1 and given["name"] in notes else alike
                 if alike and self.dice.random() < 0.7:
                     return verb, {**given, "name": self.dice.choice(alike)}
                 day = kept[given["name"]]["day"] if given["name"] in kept else company.today
@@ -192,25 +194,31 @@ class Chance:
         return lines
 
     def _draft(self, company: Company) -> Given:
-        kind = self.dice.choice(("INVOICE", "INVOICE", "INVOICE", "BILL", "BILL", *KINDS))
+        kind = self.dice.choice(("INVOICE", "INVOICE", "INVOICE", "BILL", "CREDIT_NOTE", *KINDS))
         side, debt, *_ = KINDS[kind]
         day = self.day(company)
         corrects = None
-        if not debt and self.dice.random() < 0.4:
-            corrects = self.pick((n for n, one in company.documents.items() if one["side"] == side), "?")
+        if not debt and self.dice.random() < 0.8:
+            alike = [name for name, one in company.documents.items() if one["side"] == side]
+            binding = [name for name in alike if company.documents[name]["status"] == "APPROVED"]
+            corrects = self.pick(binding or alike, self.wrong(company, "documents"))
         partner = self.pick(CUSTOMERS if side > 0 else VENDORS, "C?" if side > 0 else "V?")
+        currency, lines = self.dice.choice(CURRENCIES), self._lines(company, kind)
         if corrects in company.documents and not self.errs():
-            partner = company.documents[corrects]["partner"]
+            one = company.documents[corrects]
+            partner, currency = one["partner"], one["currency"]
+            price = max(1, one["total"] // self.dice.choice((1, 2, 3)))
+            lines = [{"price": price, "quantity": 1000, "category": "EXEMPT", "codes": (), "account": None}]
         return {
             "name": self.new("I" if kind == "INVOICE" else "B"),
             "kind": kind,
             "partner": partner,
-            "currency": self.dice.choice(CURRENCIES),
+            "currency": currency,
             "day": day,
             "due": day - timedelta(days=1)
             if self.errs()
             else day + timedelta(days=self.dice.choice((0, 30))),
-            "lines": self._lines(company, kind),
+            "lines": lines,
             "prices": self.dice.choice(("EXCLUSIVE", "EXCLUSIVE", "INCLUSIVE")),
             "rounding": self.dice.choice(("LINE", "DOCUMENT")),
             "reference": f"R-{self.dice.randrange(12)}" if kind == "BILL" else None,
@@ -219,15 +227,19 @@ class Chance:
         }
 
     def _redraft(self, company: Company) -> Given | None:
-        drafts = [
-            n for n, one in company.documents.items() if one["kind"] == "INVOICE" and one["status"] == "DRAFT"
-        ]
+        drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
+        if not drafts:
+            return None
         name = self.pick(drafts, self.wrong(company, "documents"))
+        return self.redrafted(company, name)
+
+    def redrafted(self, company: Company, name: str) -> Given:
+        """A change of this draft."""
         one = company.documents.get(name)
         day = self.day(company)
         if one is not None:
             day = min(day, one["due"])
-        return {"name": name, "lines": self._lines(company, "INVOICE"), "day": day}
+        return {"name": name, "lines": self._lines(company, one["kind"] if one else "INVOICE"), "day": day}
 
     def _approve(self, company: Company) -> Given | None:
         drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
@@ -236,8 +248,11 @@ class Chance:
     def _cancel(self, company: Company) -> Given | None:
         if not company.documents:
             return None
+        notes = [one for one in company.documents.values() if one["corrects"] and one["status"] == "APPROVED"]
+        corrected = [one["corrects"] for one in notes if company.status(one["corrects"]) == "APPROVED"]
+        some = corrected if corrected and self.dice.random() < 0.5 else list(company.documents)
         return {
-            "name": self.pick(company.documents, self.wrong(company, "documents")),
+            "name": self.pick(some, self.wrong(company, "documents")),
             "reason": self.why(),
             "on": self.later(company),
         }
@@ -383,7 +398,7 @@ class Chance:
             return None
         others = [name for name in company.entries if name[0] in "JR"]
         return {
-            "entry": self.dice.choice(others) if self.dice.random() < 0.1 else self.pick(posted, "?"),
+            "entry": self.dice.choice(others) if self.dice.random() < 0.25 else self.pick(posted, "?"),
             "name": self.new("R"),
             "on": self.day(company) if self.dice.random() < 0.3 else company.today,
             "reason": None if self.dice.random() < 0.3 else self.why(),
@@ -428,10 +443,11 @@ class Chance:
 
     def rule(self, company: Company) -> Given:
         tiers = ((500_00, 2, False), (2_000_00, self.dice.choice((1, 2)), True))
+        always = ((0, 2, False),)
         return {
             "day": company.today + timedelta(days=-1 if self.errs() else self.dice.choice((0, 1, 1, 4))),
             "four_eyes": self.dice.random() < 0.7,
-            "tiers": self.dice.choice(((), tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
+            "tiers": self.dice.choice(((), always, tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
             "reason": self.why(),
         }
 
@@ -493,9 +509,9 @@ WEIGHTED: Final = {
     "open_account": 20,
     "close_account": 15,
     "draft": 150,
-    "redraft": 15,
+    "redraft": 25,
     "approve": 220,
-    "cancel": 30,
+    "cancel": 45,
     "pay": 90,
     "complete": 170,
     "fail": 4,

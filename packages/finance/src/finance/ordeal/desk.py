@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -79,7 +80,11 @@ class Desk:
     def made(self, ask: Ask, answer: Any) -> None:
         """Keep the id of what a request made."""
         name = ask.given.get("name")
-        if name is not None and name not in self.ids and hasattr(answer, "id"):
+        is_new = getattr(answer, "id", None) not in {
+            None,
+            *self.names,
+        }  # what waits for others is what it was
+        if name is not None and name not in self.ids and is_new:
             self.ids[name] = answer.id
             self.names[answer.id] = (ask.tenant, name)
         if ask.verb == "open_account":
@@ -155,15 +160,17 @@ class Desk:
     def redraft(
         self, caller: Caller, key: str, *, name: str, lines: list[dict[str, Any]], day: date
     ) -> Asked:
-        tenant = caller.tenant_id
+        tenant, one, asked = caller.tenant_id, self.ids.get(name, NOBODY), [str(lines), day]
 
-        def change(draft: invoice.Invoice) -> invoice.Terms:
+        def change(draft: Any, dated: str) -> Any:
             made = self._lines(tenant, lines, draft.currency)
-            return msgspec.structs.replace(draft.terms, lines=made, invoice_date=day)
+            return msgspec.structs.replace(draft.terms, lines=made, **{dated: day})
 
-        return self.books.update_invoice(
-            caller, key, self.ids.get(name, NOBODY), asked=[str(lines), day], change=change
-        )
+        if name.startswith("I"):
+            invoice_change = partial(change, dated="invoice_date")
+            return self.books.update_invoice(caller, key, one, asked=asked, change=invoice_change)
+        voucher_change = partial(change, dated="voucher_date")
+        return self.books.billing.update(caller, key, one, asked=asked, change=voucher_change)
 
     def approve(self, caller: Caller, key: str, *, name: str) -> Asked:
         one = self.ids.get(name, NOBODY)

@@ -6,7 +6,6 @@ from typing import Any
 from finance.ordeal.model import (
     BOOKS,
     CONTROLS,
-    ONE,
     ORDER,
     Company,
     Line,
@@ -72,9 +71,8 @@ def write(
         "owner": None,
         "status": "DRAFT",
         "makers": frozenset({who.name}),
-        "yes": frozenset(),
     }
-    c.touched[name] = None
+    c.change(name)
     return why | (book(c, who, name=name) if post else set())
 
 
@@ -93,8 +91,8 @@ def add_line(c: Company, who: Who, *, name: str, line: tuple[str, int]) -> Reaso
     if not line[1]:
         why.add("journal-line-one-sided")
     makers = one.get("makers", frozenset()) | {who.name}
-    c.entries[name] = {**one, "lines": tuple(lines), "makers": makers, "yes": frozenset()}
-    c.touched[name] = None
+    c.entries[name] = {**one, "lines": tuple(lines), "makers": makers}
+    c.change(name)
     return why
 
 
@@ -109,21 +107,22 @@ def book(c: Company, who: Who, *, name: str) -> Reasons:
     why = {"journal-too-short"} if len(lines) < 2 else set()
     if sum(minor for _, minor, *_ in lines):
         why.add("journal-unbalanced")
-    rate = c.rate(currency, day)
     if why:
         return why
-    if rate is None and any(day_ <= c.today for day_ in c.rules):
+    if c.rate(currency, day) is None and any(day_ <= c.today for day_ in c.rules):
         why.add("rate-missing")
-    debit = sum(minor for _, minor, *_ in lines if minor > 0)
-    more, one, last = c.agreed(who, one, debit, rate or ONE)
+    more, last = c.agreed(who, name, one, _debits(one))
     why |= more
-    c.entries[name] = one
-    c.touched[name] = None
     if not last:
         return why
+    c.change(name)
     del c.entries[name]
-    why |= _written(c, lines, currency) | c.post(who, "GJ", day, currency, lines, name=name)
-    return why
+    more = c.post(who, "GJ", day, currency, lines, name=name, makers=one["makers"])
+    return why | more | _written(c, lines, currency)
+
+
+def _debits(one: dict[str, Any]) -> int:
+    return sum(minor for _, minor, *_ in one["lines"] if minor > 0)
 
 
 def reverse(c: Company, who: Who, *, entry: str, name: str, on: date, reason: str | None) -> Reasons:
@@ -134,7 +133,9 @@ def reverse(c: Company, who: Who, *, entry: str, name: str, on: date, reason: st
         why.add("reason-missing")
     if reason is not None and not sized(reason, 10, 500):
         why.add("text-malformed")
-    c.touched[entry] = None
+    one = c.entries[entry]
+    why |= c.undo(who, entry, one, _debits(one), ("reverse", on))
+    c.change(entry)
     return why | c.turn(who, entry, on, owner=None, new=name)
 
 
@@ -309,9 +310,8 @@ def plan(
         "status": "DRAFT",
         "runs": 0,
         "makers": frozenset({who.name}),
-        "yes": frozenset(),
     }
-    c.touched[name] = None
+    c.change(name)
     return why
 
 
@@ -321,9 +321,10 @@ def adopt_plan(c: Company, who: Who, *, name: str) -> Reasons:
         return {"not-found"}
     if one["status"] != "DRAFT":
         return {"template-not-active"}
-    why, one, last = c.agreed(who, one, one["total"], ONE)
-    c.templates[name] = {**one, "status": "ACTIVE"} if last else one
-    c.touched[name] = None
+    why, last = c.agreed(who, name, {**one, "currency": BOOKS, "day": one["start"]}, one["total"])
+    if last:
+        c.templates[name] = {**one, "status": "ACTIVE"}
+        c.change(name)
     return why
 
 
@@ -351,7 +352,7 @@ def run(c: Company, who: Who, *, name: str, through: date) -> Reasons:
     if one["status"] != "ACTIVE":
         why.add("template-not-active")
     c.templates[name] = {**one, "runs": number}
-    c.touched[name] = None
+    c.change(name)
     return why
 
 
@@ -370,5 +371,5 @@ def end_plan(c: Company, _: Who, *, name: str, reason: str) -> Reasons:
     if one["status"] == "ENDED":
         why.add("template-not-active")
     c.templates[name] = {**one, "status": "ENDED"}
-    c.touched[name] = None
+    c.change(name)
     return why

@@ -28,8 +28,8 @@ from finance import (
 from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
-from finance.ordeal.model import CONTROLS, ONE, Company, year_of
-from finance.settlement import PURCHASE, SALES
+from finance.ordeal.model import BINDING, CONTROLS, ONE, Company, year_of
+from finance.settlement import PURCHASE, SALES, Allocation, Settlement
 
 LAWS: Final = {
     "balance": "debits equal credits: of every entry, of every company and currency, and in that of the books",
@@ -55,6 +55,7 @@ LAWS: Final = {
 NUMBER: Final = re.compile(r"([A-Z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?-(\d{6})")
 CONTROL_CODES: Final = {SALES: ("1200", "2300"), PURCHASE: ("2000", "1400")}
 Sums = tuple[int, int]
+Part = tuple[int, date, int, int]
 
 
 class Broken(Exception):
@@ -340,19 +341,19 @@ def said_of(state: Any) -> int:
 
 def seen(state: Any) -> Any:
     """Of a state, what the model knows of it."""
-    kept: list[tuple[int, date]]
+    kept: list[Part]
     match state:
         case None:
             return None
         case payment.Payment():
-            kept = [(one.amount_minor, one.allocated_on) for one in state.credit.allocations]
+            kept = [part(one, one.allocated_on, one.document_base_minor) for one in state.credit.allocations]
             return state.status, state.credit.minor, state.credit.base_minor, state.number is not None, kept
         case voucher.Voucher(is_credit=True):
-            kept = [(one.amount_minor, one.allocated_on) for one in state.credit.allocations]
+            kept = [part(one, one.allocated_on, one.document_base_minor) for one in state.credit.allocations]
             worth, numbered = state.credit.base_minor, state.number is not None
             return state.status, levied(state), state.open_minor, worth, numbered, kept
         case invoice.Invoice() | voucher.Voucher():
-            kept = [(one.amount_minor, one.settled_on) for one in state.settlements]
+            kept = [part(one, one.settled_on, one.base_minor) for one in state.settlements]
             numbered = state.number is not None
             worth = state.base_open_minor if numbered else 0
             return state.status, levied(state), state.open_minor, worth, numbered, kept
@@ -406,9 +407,18 @@ def expected(company: Company, name: str) -> Any:
     return None
 
 
-def in_order(kept: dict[tuple[str, int], dict[str, Any]], name: str) -> list[tuple[int, date]]:
+def part(one: Allocation | Settlement, day: date, other_base_minor: int | None) -> Part:
+    """A part as it is compared: what it is worth on both sides decides what later ones are worth."""
+    own, other = (
+        one.amount_minor if worth is None else worth for worth in (one.base_minor, other_base_minor)
+    )
+    return one.amount_minor, day, own, other
+
+
+def in_order(kept: dict[tuple[str, int], dict[str, Any]], name: str) -> list[Part]:
     """The allocations of a credit, or settlements of a debt, in the order they were made in."""
-    return [(kept[key]["minor"], kept[key]["day"]) for key in sorted(key for key in kept if key[0] == name)]
+    parts = [kept[key] for key in sorted(key for key in kept if key[0] == name)]
+    return [(one["minor"], one["day"], one["worth"], one.get("debt_worth", one["worth"])) for one in parts]
 
 
 def differing(found: dict[Any, Any], wanted: dict[Any, Any]) -> str:
@@ -463,11 +473,9 @@ def setting(
             return state.active, company.accounts[state.code][3]
         case approval.Approval() if state.document_id in names:
             _, name = names[state.document_id]
-            kept = (company.documents, company.money, company.entries, company.templates)
-            one = next(found[name] for found in kept if name in found)
-            if document is None or one["status"] not in {"DRAFT", "PENDING", "PROCESSING"}:
-                return None, None
-            counts = state.document_version == document.version
-            return set(state.approvers) if counts else set(), set(one["yes"])
+            counts = document is not None and state.document_version == document.version
+            act, people = company.yes.get(name, (None, frozenset()))
+            said = (state.act is None, frozenset(state.approvers)) if counts else None
+            return said, (act == BINDING, people) if people else None
         case _:
             return None, None

@@ -43,6 +43,7 @@ PLACES: Final = {  # by side: control, advances, ordinary, VAT, duty, advance ta
     -1: ("2000", "1400", "5900", "1410", "1410", "1430", "4800", "2210", "CP"),
 }
 MONEY: Final = {"CASH": "1000", "MOBILE_WALLET": "1020"}
+BINDING: Final = "make it binding"
 ORDER: Final = ("OPEN", "SOFT_CLOSED", "CLOSED", "LOCKED")
 Reasons = set[str]
 Line = tuple[str, int, int | None, bool]
@@ -106,6 +107,8 @@ class Company:
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     taxes_locked: date | None = None
     serials: bool = False  # whether invoices with tax codes get a serial of their own
+    yes: dict[str, tuple[object, frozenset[str]]] = field(default_factory=dict)  # to what, and whose
+    waits: tuple[str, tuple[object, frozenset[str]]] | None = None  # the yes that a deed comes down to
     touched: dict[str, None] = field(default_factory=dict)
     made: int = 0
 
@@ -161,6 +164,7 @@ class Company:
         owner: str | None = None,
         name: str | None = None,
         gains: bool = False,
+        makers: frozenset[str] | None = None,
     ) -> Reasons:
         """Enter it, under the name it is given or a new one; with `gains` the books' difference is one of exchange."""
         taxed = any(tagged or code in TAX_ACCOUNTS for code, _, _, tagged in lines)
@@ -190,6 +194,7 @@ class Company:
             "lines": tuple(valued),
             "owner": owner,
             "status": "POSTED",
+            "makers": makers or frozenset({who.name}),
         }
         return why
 
@@ -211,26 +216,43 @@ class Company:
         lines = [(code, -minor, -worth, tagged) for code, minor, worth, tagged in entry["lines"]]
         return why | self.post(who, "RJ", on, entry["currency"], lines, owner=owner, name=new)
 
+    def change(self, name: str) -> None:
+        """Something becomes of it, so that no yes to it as it was counts any more."""
+        self.touched[name] = None
+        self.yes.pop(name, None)
+
     def agreed(
-        self, who: Who, what: dict[str, Any], minor: int, rate: int
-    ) -> tuple[Reasons, dict[str, Any], bool]:
-        """Why somebody may not say yes, what it is after a yes that is kept, and whether it was the last one needed."""
+        self, who: Who, name: str, what: dict[str, Any], minor: int, act: object = BINDING
+    ) -> tuple[Reasons, bool]:
+        """Why somebody may not say yes to an act on something, and whether it was the last yes needed; kept if not."""
         days = [day for day in self.rules if day <= self.today]
         if not days:
-            return set(), what, True
+            return set(), True
         four_eyes, tiers = self.rules[max(days)]
         why = {"maker-is-checker"} if four_eyes and who.name in what["makers"] else set()
-        worth = half_even(minor * rate, ONE)
+        worth = half_even(minor * (self.rate(what["currency"], what["day"]) or ONE), ONE)
         over = [tier for tier in tiers if worth > tier[0]]
         _, people, senior = over[-1] if over else (0, 1, False)
         if senior and not who.senior:
             why.add("approval-beyond-authority")
         if people == 1:
-            return why, what, True
-        if who.name in what["yes"]:
+            return why, True
+        to, given = self.yes.get(name, (act, frozenset()))
+        given = given if to == act else frozenset()
+        if who.name in given:
             why.add("approval-given-already")
-        yes = what["yes"] | {who.name}
-        return why, {**what, "yes": yes}, len(yes) >= people
+        self.yes[name] = (act, given | {who.name})
+        self.touched[name] = None
+        return why, len(given) + 1 >= people
+
+    def undo(self, who: Who, name: str, what: dict[str, Any], minor: int, act: object) -> Reasons:
+        """Why somebody may not undo something binding, or give up so much of it.
+
+        Until enough people have asked for the same, the rest of the deed is only asked for reasons.
+        """
+        why, last = self.agreed(who, name, what, minor, act)
+        self.waits = None if last else (name, self.yes[name])
+        return why
 
     # What is open
 

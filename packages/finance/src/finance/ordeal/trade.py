@@ -30,8 +30,6 @@ def draft(c: Company, who: Who, *, name: str, kind: str, partner: str, **terms: 
     why = set()
     if c.partners.get(partner) != side:
         why.add("customer-unknown" if side > 0 else "vendor-unknown")
-    if kind != "INVOICE" and any(line["account"] in CONTROLS for line in terms["lines"]):
-        why.add("account-controlled")
     more, made = _terms(c, kind, side, terms)
     one = {
         **made,
@@ -42,11 +40,10 @@ def draft(c: Company, who: Who, *, name: str, kind: str, partner: str, **terms: 
         "status": "DRAFT",
         "worth": 0,
         "makers": frozenset({who.name}),
-        "yes": frozenset(),
         "entry": None,
     }
     c.documents[name] = one
-    c.touched[name] = None
+    c.change(name)
     return why | more | _corrects(c, name, one)
 
 
@@ -54,6 +51,8 @@ def _terms(c: Company, kind: str, side: int, terms: dict[str, Any]) -> tuple[Rea
     why, lines = taxed(c.taxes, side, terms["day"], terms["lines"], terms["prices"], terms["rounding"])
     if not lines:
         why.add("invoice-without-lines")
+    if kind != "INVOICE" and any(line["account"] in CONTROLS for line in lines):
+        why.add("account-controlled")
     if terms["due"] < terms["day"]:
         why.add("date-malformed")
     if kind == "BILL" and not sized(terms["reference"], 1, 100):
@@ -92,19 +91,18 @@ def _corrects(c: Company, name: str, one: dict[str, Any]) -> Reasons:
 
 
 def redraft(c: Company, who: Who, *, name: str, lines: list[dict[str, Any]], day: date) -> Reasons:
-    """Of an invoice, its lines and its day."""
+    """Of a draft, its lines and its day; partner, currency and what it corrects stay."""
     one = c.documents.get(name)
-    if one is None or one["kind"] != "INVOICE":
+    if one is None:
         return {"not-found"}
-    terms = {**one, "lines": lines, "day": day}
-    why, made = _terms(c, "INVOICE", 1, terms)
+    why, made = _terms(c, one["kind"], one["side"], {**one, "lines": lines, "day": day})
     if one["status"] == "APPROVED":
         why.add("invoice-not-draft")
     if one["status"] == "CANCELLED":
         why.add("invoice-cancelled")
-    c.documents[name] = {**one, **made, "makers": one["makers"] | {who.name}, "yes": frozenset()}
-    c.touched[name] = None
-    return why
+    c.documents[name] = {**one, **made, "makers": one["makers"] | {who.name}}
+    c.change(name)
+    return why | _corrects(c, name, c.documents[name])
 
 
 def approve(c: Company, who: Who, *, name: str) -> Reasons:
@@ -118,12 +116,11 @@ def approve(c: Company, who: Who, *, name: str) -> Reasons:
         why.add("rate-missing")
     if one["status"] != "DRAFT":
         return why | {"invoice-cancelled" if one["status"] == "CANCELLED" else "invoice-not-draft"}
-    more, one, last = c.agreed(who, one, one["total"], rate or ONE)
+    more, last = c.agreed(who, name, one, one["total"])
     why |= more
-    c.documents[name] = one
-    c.touched[name] = None
     if not last:
         return why
+    c.change(name)
     coded = [(code, found) for line in one["lines"] if line["codes"] for code, found, _ in line["taxes"]]
     for code, found in coded:
         more, now = levy(c.taxes, code, day)
@@ -182,13 +179,17 @@ def cancel(c: Company, who: Who, *, name: str, reason: str, on: date | None) -> 
     why = {"invoice-cancelled"} if one["status"] == "CANCELLED" else set()
     if not sized(reason, 3, 500):
         why.add("text-malformed")
-    c.touched[name] = None
     c.documents[name] = {**one, "status": "CANCELLED"}
     if one["status"] != "APPROVED":
+        c.change(name)
         return why
     if c.open(name)[0] != one["total"]:
         return why | {"invoice-has-payments"}
+    if any(each["corrects"] == name and each["status"] == "APPROVED" for each in c.documents.values()):
+        why.add("invoice-corrected")
     day = on or one["day"]
+    why |= c.undo(who, name, one, one["total"], ("cancel", day))
+    c.change(name)
     return why | c.admit(who, day, taxed=True) | c.turn(who, one["entry"], day, owner=name)
 
 
@@ -233,10 +234,9 @@ def pay(
         "excess": excess,
         "status": "PROCESSING" if method == "MOBILE_WALLET" else "PENDING",
         "makers": frozenset({who.name}),
-        "yes": frozenset(),
         "entries": (),
     }
-    c.touched[name] = None
+    c.change(name)
     return why
 
 
@@ -251,19 +251,18 @@ def complete(c: Company, who: Who, *, name: str, reference: str) -> Reasons:
         why.add("rate-missing")
     if one["status"] not in {"PENDING", "PROCESSING"}:
         return why | {"payment-not-pending"}
-    more, one, last = c.agreed(who, one, one["total"], rate or ONE)
+    more, last = c.agreed(who, name, one, one["total"])
     why |= more
-    c.money[name] = one
-    c.touched[name] = None
     if not last:
         return why
+    c.change(name)
     if not sized(reference, 5, 255):
         why.add("text-malformed")
     open_minor, open_worth = c.open(target) if target else (0, 0)
     paid = 0 if target is None else min(one["total"], open_minor) if one["excess"] else one["total"]
     if target and paid:
         why |= c.payable(target, currency, paid)
-        c.touched[target] = None
+        c.change(target)
     owed = part(open_worth, paid, open_minor)
     whole = half_even(one["total"] * (rate or ONE), ONE)
     left = one["total"] - paid
@@ -311,7 +310,7 @@ def fail(c: Company, _: Who, *, name: str, reason: str) -> Reasons:
     if not sized(reason, 10, 500):
         why.add("text-malformed")
     c.money[name] = {**one, "status": "FAILED"}
-    c.touched[name] = None
+    c.change(name)
     return why
 
 
@@ -324,13 +323,14 @@ def take_back(c: Company, who: Who, *, name: str, reason: str, on: date | None) 
         return {"payment-not-completed"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     day = on or max(c.entries[entry]["day"] for entry in one["entries"])
+    why |= c.undo(who, name, one, one["total"], ("take back", day))
     for entry in one["entries"]:
         why |= c.turn(who, entry, day, owner=name)
     for key in [key for key in c.allocated if key[0] == name]:
         was = c.allocated.pop(key)
-        c.touched[was["debt"]] = None
+        c.change(was["debt"])
     c.money[name] = {**one, "status": "REVERSED", "entries": ()}
-    c.touched[name] = None
+    c.change(name)
     return why
 
 
@@ -376,7 +376,8 @@ def allocate(c: Company, who: Who, *, credit: str, debt: str, minor: int, on: da
     if is_money:
         c.money[credit] = {**one, "entries": (*one["entries"], entry)}
     _allocated(c, credit, debt, minor, worth, debt_worth, day, entry)
-    c.touched |= {credit: None, debt: None}
+    c.change(credit)
+    c.change(debt)
     return why
 
 
@@ -404,7 +405,8 @@ def unallocate(c: Company, who: Who, *, credit: str, number: int, reason: str, o
         entries = (*one["entries"], c.last_entry)
     kept[credit] = {**one, "entries": entries}
     del c.allocated[credit, number]
-    c.touched |= {credit: None, gone["debt"]: None}
+    c.change(credit)
+    c.change(gone["debt"])
     return why
 
 
@@ -430,6 +432,7 @@ def settle(
         why.add("amount-not-positive")
     if not sized(told, *((10, 500) if kind == "WRITE_OFF" else (3, 100))):
         why.add("text-malformed")
+    why |= c.undo(who, debt, one, minor, ("settle", kind, minor, on))
     if why:
         return why
     open_minor, open_worth = c.open(debt)
@@ -444,7 +447,7 @@ def settle(
     number = one.get("settlements", 0)
     c.documents[debt] = {**one, "settlements": number + 1}
     c.settled[debt, number] = {"debt": debt, "minor": minor, "worth": worth, "day": on, "entry": c.last_entry}
-    c.touched[debt] = None
+    c.change(debt)
     return why
 
 
@@ -457,5 +460,7 @@ def withdraw(c: Company, who: Who, *, debt: str, number: int, reason: str, on: d
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     if on is not None and on < gone["day"]:
         why.add("date-malformed")
-    c.touched[debt] = None
-    return why | c.turn(who, gone["entry"], on or gone["day"], owner=debt)
+    day = on or gone["day"]
+    why |= c.undo(who, debt, c.documents[debt], gone["minor"], ("withdraw", number, day))
+    c.change(debt)
+    return why | c.turn(who, gone["entry"], day, owner=debt)

@@ -27,8 +27,20 @@ from finance.ordeal.world import (
 )
 
 STEPS: Final = 40
+AGREEING: Final = 0.35
+"""How often a step is somebody's yes to what another asked for, where that was not enough."""
+
+CHANGING: Final = 0.25
+"""How often somebody changes it instead."""
+
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
+
+HAPPENINGS: Final = {"single": 62, "rehearsal": 8, "retry": 7, "race": 15, "twice": 4, "crash": 4}
+"""What a step may be, and how likely."""
+
+IN_TURN: Final = ("single", "rehearsal", "retry")
+"""Those in which nothing is beside a request, and nothing dies."""
 
 JUDGED: list[Court] = []
 """Who has read the books as every history in memory begins with them."""
@@ -50,12 +62,17 @@ async def _pause(_: float) -> None:
 
 
 class Trial:
-    """A history of two companies; `in_turn` without crashes and without requests at once."""
+    """A history of two companies, of these happenings."""
 
     def __init__(
-        self, seed: int, *, steps: int = STEPS, in_turn: bool = False, world: World | None = None
+        self,
+        seed: int,
+        *,
+        steps: int = STEPS,
+        happenings: Sequence[str] = tuple(HAPPENINGS),
+        world: World | None = None,
     ) -> None:
-        self.seed, self._steps, self._in_turn = seed, steps, in_turn
+        self.seed, self._steps, self._happenings = seed, steps, happenings
         self.dice = Random(seed)  # noqa: S311 - dice, not secrets
         self.world = world or MemoryWorld()
         self.clock = SetClock(START)
@@ -81,6 +98,7 @@ class Trial:
         self.happened: Counter[str] = Counter()
         self._keys = 0
         self._done: list[tuple[Ask, Any]] = []
+        self._waiting: list[Ask] = []
 
     def _court(self, *, fresh: bool) -> Court:
         """One that has read how the books were opened; the same in every history in memory."""
@@ -127,8 +145,7 @@ class Trial:
     def step(self) -> None:
         """Something happens; then every law is held."""
         self.pass_time(timedelta(days=self.dice.choice((0, 0, 0, 1, 1, 3)), minutes=1))
-        known = HAPPENINGS[:3] if self._in_turn else HAPPENINGS
-        match self.dice.choices(known, (62, 8, 7, 15, 4, 4)[: len(known)])[0]:
+        match self.dice.choices(self._happenings, [HAPPENINGS[one] for one in self._happenings])[0]:
             case "rehearsal":
                 self.rehearse(self._any())
             case "retry":
@@ -144,9 +161,24 @@ class Trial:
 
     def _any(self, *, but: Ask | None = None) -> Ask:
         """Something that somebody may ask for; by another person of the same company, where there is one `but` this."""
+        yes = self._yes() if but is None else None
+        if yes is not None:
+            return yes
         tenant = (self.world.tenants[self.dice.random() < 0.15]) if but is None else but.tenant
         verb, given = self.chance.ask(self.companies[tenant], self._other(tenant))
         return self._asked(tenant, verb, given, but=but)
+
+    def _yes(self) -> Ask | None:
+        """Often, where something waited for others to agree: the same, asked for by one of them; or a change of it."""
+        if not self._waiting or self.dice.random() > AGREEING:
+            return None
+        one = self._waiting.pop(self.dice.randrange(len(self._waiting)))
+        verb, given = one.verb, one.given
+        if verb == "write":
+            verb, given = "book", {"name": given["name"]}
+        if verb == "approve" and self.dice.random() < CHANGING:
+            verb, given = "redraft", self.chance.redrafted(self.companies[one.tenant], given["name"])
+        return self._asked(one.tenant, verb, given, but=one)
 
     def _other(self, tenant: str) -> Company:
         return next(one for of, one in self.companies.items() if of != tenant)
@@ -196,6 +228,9 @@ class Trial:
         if outcome.code is not None:
             self.court.hold("untouched", self.world.tables.image() == before, lambda: str(ask))
             return
+        had = self.companies[ask.tenant].yes
+        if any(had.get(name) != yes for name, yes in after.yes.items()):
+            self._waiting += [ask, ask]
         self.companies[ask.tenant] = after
         self._answered(ask, outcome)
         self._judged(ask.tenant)
@@ -358,9 +393,6 @@ class Trial:
             kept = (company.documents, company.money, company.templates, company.entries)
             company.touched = dict.fromkeys(name for one in kept for name in one)
             self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
-
-
-HAPPENINGS: Final = ("single", "rehearsal", "retry", "race", "twice", "crash")
 
 
 def _amounts(entry: journal.Journal) -> list[int]:
