@@ -9,6 +9,7 @@ not, or could not be told.
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import statistics
@@ -450,10 +451,7 @@ def main() -> int:
             "documents": chosen.documents,
             "commands": commands,
             "idle_bytes": base.peak_bytes,
-            "steps": [
-                {"step": one.name, "seconds": one.seconds, "peak_bytes": one.peak_bytes}
-                for one in meter.steps
-            ],
+            "steps": [dataclasses.asdict(one) for one in meter.steps],
             "checks": [
                 {"books": told, "check": one.name, "looked": one.looked, "verdict": one.verdict}
                 for told, one in checks

@@ -18,13 +18,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from tranche import language, wiring
+from tranche import language
 from tranche.adapters.memory import (
     InlineWorkers,
     MemoryEnvironment,
@@ -43,6 +42,7 @@ from tranche.gate_kinds import GATE_KINDS
 from tranche.plan import Phase, Plan
 from tranche.ports import TOTAL_WEIGHT, Arm, Colour, Split
 from tranche.progress import Progress, State, fold
+from tranche.publisher import Publisher
 
 PLAN: Final = """
 name: many
@@ -160,10 +160,8 @@ def made(plan: Plan, number: int, clock: VirtualClock) -> Rollout:
         workers=InlineWorkers(),
         lock=MemoryLock(),
     )
-    here: Any = SimpleNamespace(folder=pages, log=log)
-    controller = Controller(
-        plan=plan, progress=progress, world=world, show=wiring.Publisher(here, lambda _: None)
-    )
+    show = Publisher(log, pages, lambda _: None)
+    controller = Controller(plan=plan, progress=progress, world=world, show=show)
     return Rollout(controller, clock, traffic, signals, pages, Random(number))  # noqa: S311 - users
 
 

@@ -209,18 +209,21 @@ class Desk:
         held = {one.account.code: one.debit_minor - one.credit_minor for one in found}
         return {code: minor for code, minor in held.items() if minor}
 
-    async def asked(self, query: str, **variables: Any) -> Any:
-        """The one root field's value of a query, from read models made anew; or the code of its error."""
-        views = Views(self.ledger.app, await self.ledger.replayed())
+    async def context(self) -> Context:
+        """What a request of somebody who may everything comes with, on read models made anew."""
         service = Service(
             books=self.books,
-            views=views,
+            views=Views(self.ledger.app, await self.ledger.replayed()),
             masterdata=self.neighbours,
             batching=True,
             now=self.clock.now,
         )
         reader = replace(self.caller, permissions=frozenset(NEEDED.values()))
-        context = Context(service=service, caller=reader, now=self.clock.now())
+        return Context(service=service, caller=reader, now=self.clock.now())
+
+    async def asked(self, query: str, **variables: Any) -> Any:
+        """The one root field's value of a query, from read models made anew; or the code of its error."""
+        context = await self.context()
         executor = Executor(build_schema(), introspection=False)
         _, body = await executor.run({"query": query, "variables": variables}, context)
         if "errors" in body:

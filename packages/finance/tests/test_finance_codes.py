@@ -28,9 +28,10 @@ from test_finance_mutations import (
     written,
 )
 
+from finance import inquiry
 from finance.authority import SENIOR
-from finance.graphql import reporting
-from finance.graphql.permission import NEEDED
+from finance.exports.route import Desk as Exports
+from finance.graphql.permission import EXPORT, NEEDED
 from finance.period import CLOSER
 from finance.ports import Caller
 from finance.refusal import Refused
@@ -155,6 +156,30 @@ async def _(desk: Desk) -> str | None:
 ENTITIES = "query ($all: [_Any!]!) { _entities(representations: $all) { ... on Account { id } } }"
 
 
+async def exported(desk: Desk, name: str, file_format: str, **asked: str) -> str | None:
+    """What a file is refused with."""
+    context = await desk.context()
+    whose = replace(context, caller=replace(context.caller, permissions=EVERYTHING | {EXPORT}))
+    with pytest.raises(Refused) as told:
+        await Exports().serve(name, file_format, list(asked.items()), whose)
+    return told.value.code
+
+
+@case("figure-malformed")
+async def _(desk: Desk) -> str | None:
+    return await queried(desk, '{ figureEntries(figure: "all of it", first: 1) { totalCount } }')
+
+
+@case("export-unknown")
+async def _(desk: Desk) -> str | None:
+    return await exported(desk, "trial-balance", "doc", fiscalYear="FY2026-2027", currency="BDT")
+
+
+@case("export-malformed")
+async def _(desk: Desk) -> str | None:
+    return await exported(desk, "trial-balance", "csv", fiscalYear="FY2026-2027", colour="red")
+
+
 @case("entities-too-many")
 async def _(desk: Desk) -> str | None:
     return await queried(desk, ENTITIES, all=[{"__typename": "Account", "id": str(uuid4())}] * 201)
@@ -170,7 +195,7 @@ async def _(desk: Desk) -> str | None:
     """The bound is lowered: ten thousand movements take longer to write than to refuse."""
     await desk.invoice_approved()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reporting, "MOST_MOVEMENTS", 0)
+        patch.setattr(inquiry, "MOST_MOVEMENTS", 0)
         asked = {"partnerId": desk.customer, "side": "SALES", "from": DAY, "to": DAY}
         query = "query ($input: StatementInput!) { statement(input: $input) { closingBalance { amount } } }"
         return await queried(desk, query, input=asked)

@@ -19,6 +19,7 @@ from finance.adapters.postgres.views import Views
 from finance.authority import Rule, Tier
 from finance.figure import Figure, decode, encode
 from finance.graphql.context import Context, Service
+from finance.graphql.cost import Limits
 from finance.graphql.execution import Executor
 from finance.graphql.permission import NEEDED
 from finance.graphql.schema import build as build_schema
@@ -113,7 +114,9 @@ class Reader:
         self._make = lambda: Context(
             service=service, caller=replace(desk.caller, permissions=permissions), now=desk.clock.now()
         )
-        self._executor = Executor(build_schema(), introspection=False)
+        self._executor = Executor(
+            build_schema(), introspection=False, limits=Limits(cost=20_000)
+        )  # every report at once
 
     @classmethod
     async def of(cls, desk: Desk, permissions: frozenset[str] = frozenset(NEEDED.values())) -> "Reader":

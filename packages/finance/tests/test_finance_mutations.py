@@ -3,6 +3,7 @@
 Each has a scenario here that makes what it needs and says what to send; one that has none fails the walk.
 """
 
+import asyncio
 import base64
 import copy
 from collections.abc import Awaitable, Callable, Iterator
@@ -52,6 +53,21 @@ OTHERWISE = {
 }
 """What another value looks like, where it cannot be made of the one that was given."""
 SCENARIOS: dict[str, Scenario] = {}
+
+
+class Following(Projector):
+    """Follows the log whenever it is read: what a request shows of other documents has that request in it."""
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self._turn = asyncio.Lock()
+
+    async def settled(self, tenant_id: str) -> None:
+        async with self._turn:
+            while await self.step():
+                pass
+
+
 PROJECTORS: dict[str, Projector] = {}
 """By database: making the read models for each of some thousand requests would take longer than they do."""
 
@@ -495,10 +511,8 @@ class Sent:
 async def send(desk: Desk, name: str, given: Given, key: str, caller: Caller | None = None) -> Sent:
     projector = PROJECTORS.get(desk.ledger.name)
     if projector is None:
-        projector = PROJECTORS[desk.ledger.name] = Projector(desk.ledger.replay, "mutations")
+        projector = PROJECTORS[desk.ledger.name] = Following(desk.ledger.replay, "mutations")
         await projector.prepare()
-    while await projector.step():
-        pass
     service = Service(
         books=desk.books,
         views=Views(desk.ledger.app, projector),

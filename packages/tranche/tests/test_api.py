@@ -20,9 +20,13 @@ import urllib3
 
 from tranche import cli, language, wiring
 from tranche import site as sites
-from tranche.access import NEEDS, Role
+from tranche.access import NEEDS
 from tranche.adapters.api import Api, Exposed, check_address
+from tranche.attestation import said_in
+from tranche.events import Attested, decode
 from tranche.operations import OPERATIONS, BodyRefused, Field, document, read
+from tranche.person import KnownBy, Role
+from tranche.ports import Recorded
 from tranche.wiring import Installation
 
 pytestmark = pytest.mark.integration
@@ -39,10 +43,10 @@ traffic:
   health_path: /health/ready
 environment:
   kind: process
-  directory: environment
+  directory: /dev/null/environment
   colours:
     blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {managed: false, ready: "http://127.0.0.1:9/"}
+    green: {ready: "http://127.0.0.1:9/", command: [nothing]}
 """
 PLAN = (
     "name: small\ntick: 100ms\nstale_after: 1s\nstaging: {gates: [{name: owner, kind: approval}]}\n"
@@ -177,11 +181,12 @@ def test_asking_changes_the_rollout_in_the_name_of_who_asks(served: Served) -> N
     assert (again.status, again.code) == (409, "already-paused")
     assert again.body["detail"] == "the rollout is paused already, by nobody"
     assert served.act("resume").body["state"] == "staging"
-    events = served.here.desk.events()
+    events = [event for event in served.here.desk.events() if event.type != "attested/1"]
     assert [(event.type, event.actor, event.data["reason"]) for event in events[-2:]] == [
         ("paused/1", "nobody", "lunch"),
         ("resumed/1", "nobody", ""),
     ]
+    assert known_by(served.here.desk.events())[-1] == {"known_by": KnownBy.SERVER.value, "role": None}
 
 
 def test_an_approval_is_looked_at_and_then_given(served: Served) -> None:
@@ -283,7 +288,21 @@ def test_each_request_needs_a_token_of_a_role_that_may(guarded: Served) -> None:
     assert guarded.here.desk.events() == before
     assert guarded.act("pause", "approver").status == 200
     assert guarded.act("resume", "operator").status == 200
-    assert [event.actor for event in guarded.here.desk.events()[-2:]] == ["approver", "operator"]
+    events = guarded.here.desk.events()
+    assert [event.actor for event in events if event.type != "attested/1"][-2:] == ["approver", "operator"]
+    assert known_by(events)[-2:] == [
+        {"known_by": "token", "role": "approver"},
+        {"known_by": "token", "role": "operator"},
+    ]
+
+
+def known_by(events: list[Recorded]) -> list[Any]:
+    """By what those were known who asked, as the entries have it."""
+    return [
+        said_in(event.envelope)["predicate"]["identified"]
+        for event in map(decode, events)
+        if isinstance(event, Attested)
+    ]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -304,7 +323,9 @@ def test_the_document_is_served_and_is_the_routes(guarded: Served) -> None:
     got = guarded.ask("GET", "/v1/openapi.json")
     assert got.status == 200
     described = {(path, method.upper()) for path, methods in got.body["paths"].items() for method in methods}
-    api = Api(desk=guarded.here.desk, door=wiring.door(guarded.here.site), hands=None, nobody="x")  # type: ignore[arg-type]
+    api = Api(
+        desk=guarded.here.desk, door=wiring.door(guarded.here.site), hands=None, nobody=guarded.here.asker
+    )  # type: ignore[arg-type]
     routed = {
         (route.path, method)
         for route in api.application().routes
@@ -383,10 +404,11 @@ def test_events_stream_as_they_come_and_go_on_where_they_ended(served: Served) -
     assert (stream.status, stream.type) == (200, "text/event-stream; charset=utf-8")
     first = [stream.next() for _ in range(known)]
     served.act("pause", reason="two\nlines")
-    came = stream.next()
+    entry, came = stream.next(), stream.next()
     stream.close()
     served.act("resume")
     again = Stream(served, "/v1/rollouts/latest/stream", last_event_id=came["id"])
+    again.next()
     resumed = again.next()
     again.close()
     later = Stream(served, f"/v1/rollouts/latest/stream?after={known}")
@@ -394,15 +416,17 @@ def test_events_stream_as_they_come_and_go_on_where_they_ended(served: Served) -
     later.close()
 
     assert [one["id"] for one in first] == [str(number) for number in range(1, known + 1)]
-    assert (came["id"], came["event"]) == (str(known + 1), "paused/1")
+    assert (entry["id"], entry["event"]) == (str(known + 1), "attested/1")
+    assert (came["id"], came["event"]) == (str(known + 2), "paused/1")
     assert json.loads(came["data"])["data"] == {"reason": "two lines"}
-    assert (resumed["id"], resumed["event"]) == (str(known + 2), "resumed/1")
+    assert (resumed["id"], resumed["event"]) == (str(known + 4), "resumed/1")
 
 
 def test_a_token_that_is_revoked_ends_the_streams_it_opened(tmp_path: Path) -> None:
     for guarded in serve(tmp_path, access=True):
         stream = Stream(guarded, "/v1/rollouts/latest/stream", role="viewer")
-        assert stream.next()["event"] == "started/1"
+        begun = [stream.next()["event"] for _ in guarded.here.desk.events()]
+        assert begun == ["started/1", "version-identified/1", "attested/1"]
         wiring.door(guarded.here.site).revoke("viewer")
         ended = stream.next()
         assert ended["event"] == "end"
@@ -483,6 +507,17 @@ def test_a_plan_that_is_sent_is_started(tmp_path: Path) -> None:
             refused = served.ask("POST", "/v1/rollouts/small-1/pause", {})
             assert (refused.status, refused.code) == (409, "ended")
             assert served.here.control.is_held_elsewhere(), "its controller works on it"
+
+
+def test_users_are_taken_back_also_where_the_log_cannot_be_read(tmp_path: Path) -> None:
+    """As far as there is a data plane: nothing else runs here."""
+    for served in serve(tmp_path, access=False):
+        (tmp_path / "state" / "rollout.sqlite").write_bytes(b"no database" * 100)
+        assert "file is not a database" in served.ask("GET", "/v1/rollouts/latest").body["detail"]
+        for named, told in (("latest", "Envoy does not answer"), ("small-1", "file is not a database")):
+            got = served.ask("POST", f"/v1/rollouts/{named}/rollback", {"reason": "no"})
+            assert (got.status, got.code) == (503, "fault")
+            assert told in got.body["detail"]
 
 
 def end_rollback(here: Installation) -> None:

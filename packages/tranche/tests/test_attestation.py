@@ -21,7 +21,7 @@ from tranche import audit, controller
 from tranche.adapters.ed25519 import Ed25519Signer, read_public, verify
 from tranche.adapters.postgres_log import PostgresLog
 from tranche.adapters.sqlite import SqliteLog
-from tranche.attestation import ENGINE, NO_KEY, pre_authentication, sealed
+from tranche.attestation import COUNTERSIGNATURE, ENGINE, NO_KEY, PREDICATE, pre_authentication, sealed
 from tranche.canonical import canonical, plain, typed
 from tranche.decide import Hold, decide
 from tranche.events import Attested, WeightRequested, decode
@@ -122,7 +122,8 @@ def test_every_decision_is_vouched_for_and_comes_out_again(
     assert checked.uncovered == ()
     assert checked.unsigned == 0
     assert checked.keys == (signer.key,)
-    assert agreement.agreed + agreement.by_people + agreement.by_faults == len(checked.cases)
+    decisions = agreement.agreed + agreement.by_people + agreement.by_faults
+    assert decisions + agreement.asks == len(checked.cases) - len(checked.of_kind(COUNTERSIGNATURE))
     assert agreement.agreed >= 6
     assert (agreement.by_people, agreement.by_faults > 0) == ((1, True) if run is stepped else (0, False))
 
@@ -243,7 +244,8 @@ def test_an_entry_that_says_something_else_is_not_signed_by_its_key(bed: Bed, si
     data = exported(bed, good(bed, signer), signer)
 
     def unsigned(events: list[dict[str, Any]]) -> None:
-        restated(events)["envelope"]["signatures"] = []
+        entry = restated(events)
+        entry["envelope"]["signatures"], entry["unsigned"] = [], NO_KEY
 
     with pytest.raises(audit.EvidenceDamaged, match="its signature is not that of the key ed25519:"):
         audit.verified(forged(data, lambda events: restated(events) and None), verify=verify)
@@ -287,7 +289,9 @@ def test_a_key_that_cannot_be_used_keeps_nobody_from_rolling_back(bed: Bed, tmp_
     entries = [event for event in map(decode, events) if isinstance(event, Attested)]
 
     assert bed.progress.state is State.ROLLED_BACK
-    assert all("none.pem cannot be read" in str(entry.unsigned) for entry in entries)
+    begun, *others = entries
+    assert begun.unsigned == NO_KEY
+    assert all("none.pem cannot be read" in str(entry.unsigned) for entry in others)
     assert all(entry.envelope["signatures"] == [] for entry in entries)
 
 
@@ -359,7 +363,8 @@ def test_a_rollback_that_had_to_wait_for_the_log_is_made_again_from_what_was_see
     checked = audit.verified(exported(bed, bed.log.read("small-1")), verify=verify)
 
     assert audit.replayed(checked).agreed > 5
-    told = [case.said["predicate"] for case in checked.cases if case.said["predicate"]["verdict"] == "fail"]
+    decisions = [case.said["predicate"] for case in checked.of_kind(PREDICATE)]
+    told = [decision for decision in decisions if decision["verdict"] == "fail"]
     assert told[-1]["decided_after"] < told[-1]["position"] - 1
 
 

@@ -164,6 +164,20 @@ def test_a_controller_that_takes_over_knows_what_is_spent(make_bed: Callable[...
     assert bed.progress.rollback is not None
 
 
+def test_a_version_brought_in_before_the_first_request_does_not_wait_for_one_in_staging(
+    make_bed: Callable[..., Bed],
+) -> None:
+    bed = make_bed(TEXT.replace("warm_up: 600s", "warm_up: 0s"))
+    controller = bed.controller()
+    bed.rate = bed.internal_rate = 0.0
+    bed.until(controller, in_phase("few"))
+    bed.desk.retarget(version="1.2.0", reason="the fix", actor="ann")
+    bed.rate = 100.0
+    progress = bed.until(controller, lambda progress: progress.is_finished)
+
+    assert (progress.state, progress.version) == (State.COMPLETED, "1.2.0")
+
+
 def test_a_plan_without_a_budget_says_nothing_of_it(bed: Bed) -> None:
     bed.until(bed.controller(), in_phase("half"))
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from laptop.postgres import Cluster
-from tranche import cli, language, settings, wiring
+from tranche import cli, language, publisher, settings, wiring
 from tranche import site as sites
 from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
+from tranche.desk import ControllerRunning
 from tranche.events import Completed, PhaseEntered, Retired, WeightRequested, encode
 from tranche.ports import Colour, LeaseLost, TrafficFault
 from tranche.progress import Progress
@@ -252,9 +254,12 @@ def test_requests_are_recorded_with_who_and_why(run: Run, here: Installation) ->
     assert json.loads(out)["state"] == "staging"
     _, out, _ = run("history", "--json")
     told = [(event["type"], event["actor"], event["text"]) for event in json.loads(out)]
-    assert told[1:] == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
+    asked = [each for each in told if each[0] in {"paused/1", "resumed/1"}]
+    assert asked == [("paused/1", "ann", "lunch"), ("resumed/1", "ann", "back")]
+    assert [kind for kind, _, _ in told[3:]] == ["attested/1", "paused/1", "attested/1", "resumed/1"]
 
 
+TWO = "name: two\ntick: 1s\nstale_after: 5s\nphases: [{name: all, weight: 100 %, dwell: 1h}]\n"
 SPECIAL = """\
 name: special
 tick: 1s
@@ -291,7 +296,8 @@ def test_a_start_as_a_hotfix_is_recorded_or_refused_before_anything_begins(
     special.write_text(SPECIAL)
     monkeypatch.setattr(cli, "_control", lambda here, progress, as_json: 0)
     assert run("start", str(special), "--version", "1.1.0", "--hotfix", "customers cannot pay")[0] == 0
-    assert [event.type for event in here.desk.events()] == ["started/1", "hotfix-declared/1"]
+    told = [event.type for event in here.desk.events()]
+    assert told == ["started/1", "version-identified/1", "attested/1", "hotfix-declared/1"]
 
 
 def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here: Installation) -> None:
@@ -302,11 +308,12 @@ def test_past_the_point_of_no_return_a_rollback_asks_to_be_forced(run: Run, here
         WeightRequested(identifier="special-1/1", green_weight=10_000, internal_to_green=False),
     ]
     events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in entered]
-    here.log.append("special-1", after=1, events=events)
+    begun = here.desk.progress().position
+    here.log.append("special-1", after=begun, events=events)
     code, _, err = run("rollback", "--reason", "support says no")
     assert code == 1
     assert "refused (past-return): phase 'all' was the point of no return: old columns are dropped" in err
-    assert len(here.desk.events()) == 3
+    assert len(here.desk.events()) == begun + 2
     _, out, _ = run("status")
     assert "! past the point of no return (all, 2026-01-05 00:00): old columns are dropped" in out
     code, _, err = run("rollback", "--reason", "a backup is restored", "--force")
@@ -325,7 +332,7 @@ def test_what_is_no_text_in_a_reason_or_a_name_harms_nobody(
     monkeypatch.setenv("TRANCHE_ACTOR", "an\udcffn\x1b[31m")
 
     assert run("pause", "--reason", "lunch\udcff\x1b[2J\n| forged row |")[0] == 0
-    wiring.write_record(here)
+    publisher.write_record(here.desk, here.folder)
     paused = here.desk.events()[-1]
     assert paused.data["reason"] == "lunch  [2J | forged row |"
     assert paused.actor == "an n [31m"
@@ -419,8 +426,8 @@ def test_the_program_is_installed_and_quick_to_explain_itself() -> None:
 
 
 def test_settings_know_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.from_environment({"TRANCHE_ACTOR": "bob"}).actor == "bob"
-    assert settings.from_environment({}).actor
+    assert settings.from_environment({"TRANCHE_ACTOR": "bob"}).asker.name == "bob"
+    assert settings.from_environment({}).asker.name
     assert settings.from_environment({}).site is None
 
 
@@ -433,14 +440,14 @@ def test_an_approval_is_shown_and_then_given_by_its_digest(
         "phases: [{name: all, weight: 100 %, dwell: 1h}]\n"
     )
     plan, text = language.load(path)
-    here.desk.start(plan, text=text, file=path.name, version="1.1.0", actor="ann")
+    begun = here.desk.start(plan, text=text, file=path.name, version="1.1.0", actor="ann").position
     code, out, _ = run("approve", "--json")
     (case,) = json.loads(out)
 
     assert code == 0
     assert case["evidence"]["version"] == "1.1.0"
     assert f"--evidence {case['digest']}" in run("approve", "owner")[1]
-    assert len(here.log.read("small-1")) == 1, "to look is not to approve"
+    assert here.desk.progress().position == begun, "to look is not to approve"
     code, _, err = run("approve", "--evidence", case["digest"])
     assert code == 1
     assert err.startswith("tranche: refused (own-rollout): ann has started 'small-1'")
@@ -473,13 +480,14 @@ def test_evidence_is_exported_verified_and_made_again(run: Run, here: Installati
     code, out, _ = run("evidence", "export", name, "--out", str(file))
 
     assert code == 0
-    assert "NOT SIGNED: 1 of 1 entries" in out
+    assert "NOT SIGNED: 2 of 2 entries" in out
     assert "missing for RTS 2024/1774 Art. 17(1)(b)" in out
     code, out, _ = run("evidence", "verify", str(file), "--json")
     found = json.loads(out)
-    assert (code, found["entries"], found["unsigned_entries"], found["keys"]) == (0, 1, 1, [])
+    assert (code, found["entries"], found["unsigned_entries"], found["keys"]) == (0, 2, 2, [])
+    assert (found["asks"], found["asks_have_entries_since"], found["asks_without_entry"]) == (1, 1, [])
     code, out, _ = run("evidence", "replay", str(file))
-    assert (code, "by people: 1" in out) == (0, True)
+    assert (code, "by people: 1" in out, "asked by people besides: 1" in out) == (0, True, True)
 
 
 def test_evidence_is_signed_with_the_key_of_the_site(run: Run, site: Path, tmp_path: Path) -> None:
@@ -498,7 +506,7 @@ def test_evidence_is_signed_with_the_key_of_the_site(run: Run, site: Path, tmp_p
     assert "NOT SIGNED" not in out
     code, _, err = run("evidence", "verify", str(file), "--key", "ed25519:" + "A" * 43 + "=")
     assert code == 1
-    assert err.startswith("tranche: refused (other-key): the entry at position 2 is signed by ed25519:")
+    assert err.startswith("tranche: refused (other-key): the entry at position 3 is signed by ed25519:")
     file.write_bytes(file.read_bytes().replace(b'"bob"', b'"eve"', 1))
     code, _, err = run("evidence", "replay", str(file))
     assert (code, err.startswith("tranche: refused (evidence-damaged)")) == (1, True)
@@ -550,7 +558,8 @@ def test_a_blue_whose_controller_was_killed_before_it_stopped_is_stopped_by_the_
     begin(here)
     left = [Completed(reason="met"), Retired(colour="blue", detail="the plan says so")]
     events = [encode(event, at=datetime(2026, 1, 5, tzinfo=UTC), actor="controller") for event in left]
-    here.log.append("finance-demo-1", after=1, events=events)
+    begun = here.desk.progress().position
+    here.log.append("finance-demo-1", after=begun, events=events)
     environment, traffic = MemoryEnvironment(), MemoryTraffic()
     environment.versions[Colour.BLUE] = "1.0.0"
     monkeypatch.setattr(Installation, "environment", lambda _: environment)
@@ -558,7 +567,7 @@ def test_a_blue_whose_controller_was_killed_before_it_stopped_is_stopped_by_the_
 
     assert run("control")[0] == 0
     assert environment.versions == {}
-    assert [event.type for event in here.desk.events()[3:]] == ["stopped/1"]
+    assert [event.type for event in here.desk.events()[begun + 2 :]] == ["stopped/1"]
     assert run("control")[0] == 1, "there is nothing left to be controlled"
     assert environment.retired == [Colour.BLUE]
 
@@ -621,10 +630,31 @@ def test_with_postgres_the_controller_is_wired_to_its_lease_and_a_second_one_is_
     code, _, err = run("control")
     assert (code, "refused (controller-running)" in err) == (1, True)
     code, out, _ = run("history", "--json")
-    assert (code, [each["type"] for each in json.loads(out)]) == (0, ["started/1"])
+    told = [each["type"] for each in json.loads(out)]
+    assert (code, told) == (0, ["started/1", "version-identified/1", "attested/1"])
     here.control.release()
     with pytest.raises(LeaseLost):
         controller.world.log.append("finance-demo-1", after=1, events=[])
+
+
+@pytest.mark.integration
+def test_what_the_api_starts_asks_for_the_lease_that_others_may_have(
+    site: Path, cluster: Cluster, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control lock is a file of one machine; the controller that has the lease may be on another."""
+    (site.parent / "url").write_text(cluster.url("auth_owner", database_name))
+    site.write_text(f"event_log: {{kind: postgres, url: {{file: url}}}}\n{SITE}")
+    here, elsewhere = (wiring.installation(sites.load(site)) for _ in range(2))
+    monkeypatch.setattr(wiring, "control", lambda here, *_, **__: here.desk.progress())
+    asked = partial(wiring.start, here, str(site), plan=TWO, version="1.1.0", token=None)
+    assert elsewhere.control.acquire(wait_s=0)
+
+    with pytest.raises(ControllerRunning):
+        asked()
+    assert here.log.rollouts() == []
+    elsewhere.control.release()
+    assert asked().rollout == "two-1"
+    assert elsewhere.control.acquire(wait_s=0), "it has let go"
 
 
 def test_a_database_that_cannot_be_reached_is_a_fault_without_its_password(run: Run, site: Path) -> None:

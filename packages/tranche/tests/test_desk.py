@@ -12,7 +12,6 @@ import pytest
 from tranche.desk import (
     AlreadyPaused,
     BlueRetired,
-    CannotAdvance,
     Ended,
     GreenInUse,
     NoRollout,
@@ -21,6 +20,7 @@ from tranche.desk import (
     UnfinishedRollout,
 )
 from tranche.events import NAMES, Retired
+from tranche.glance import CannotAdvance
 from tranche.ports import Arm, Colour, GateAnswer, LogFault, NewEvent, Recorded, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.refusal import Refused

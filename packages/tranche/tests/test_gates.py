@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tranche import lending, wiring
 from tranche import site as sites
-from tranche import wiring
 from tranche.adapters.command import CommandGate, answer_of
 from tranche.adapters.http import HttpGate
 from tranche.adapters.sqlite import SqliteLog
@@ -204,7 +204,7 @@ def test_an_address_that_does_not_answer_fails() -> None:
 def test_every_kind_of_gate_is_run_by_something_but_for_what_people_answer() -> None:
     site = sites.load(Path(__file__).resolve().parents[3] / "examples" / "any-service" / "site.yaml")
 
-    assert set(wiring.gates(site)) == set(GATE_KINDS) - {"approval"}
+    assert set(lending.gates(site, wiring.LOG_FILE)) == set(GATE_KINDS) - {"approval"}
 
 
 def test_variables_are_filled_in_however_deep() -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from tranche import answer, cli, entry, language, wiring
 from tranche import site as sites
-from tranche.access import Role
 from tranche.adapters.memory import MemoryEnvironment, MemoryLock, MemoryTraffic
 from tranche.adapters.sqlite import SqliteLog
 from tranche.desk import Desk
 from tranche.events import PhaseEntered, encode
+from tranche.person import Role
+from tranche.publisher import write_record
 from tranche.way_back import PastReturn, check_return, may_name
 
 SITE = """\
@@ -75,8 +76,21 @@ def installed(folder: Path, site: str = SITE) -> Path:
     return path
 
 
-def test_until_users_are_taken_back_nothing_is_loaded_that_this_does_not_need(tmp_path: Path) -> None:
-    site = installed(tmp_path / "here")
+def without_log(folder: Path) -> Path:
+    """As `installed`, and the event log is lost; the status that the controller left says whose rollout it was."""
+    site = installed(folder)
+    here = wiring.installation(sites.load(site))
+    write_record(here.desk, here.folder)
+    for left in (folder / "state").glob("rollout.sqlite*"):
+        left.unlink()
+    return site
+
+
+@pytest.mark.parametrize("make", [installed, without_log])
+def test_until_users_are_taken_back_nothing_is_loaded_that_this_does_not_need(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    site = make(tmp_path / "here")
     program = (
         "import sys; from tranche import entry; code = entry.run(sys.argv[1:]); print(code, *sys.modules)"
     )
@@ -88,8 +102,8 @@ def test_until_users_are_taken_back_nothing_is_loaded_that_this_does_not_need(tm
     )
     code, *loaded = done.stdout.split()
 
-    assert (code, "Envoy does not answer" in done.stderr) == ("3", True), "it is decided, and tried"
-    assert {"tranche.desk", "tranche.adapters.envoy", "tranche.attestation"} <= set(loaded)
+    assert (code, "Envoy does not answer" in done.stderr) == ("3", True), "it is tried"
+    assert {"tranche.desk", "tranche.adapters.envoy", "tranche.abort"} <= set(loaded)
     assert not NEEDLESS & set(loaded)
 
 
@@ -161,10 +175,11 @@ def past_return(folder: Path, key: str = "point_of_no_return") -> Path:
     text = PLAN.replace("dwell: 1h", f"dwell: 1h, {key}: columns are dropped")
     here = wiring.installation(sites.load(site))
     end(here.desk)
-    here.desk.start(language.parse(text, file="p"), text=text, file="p", version="1", actor="ann")
+    plan = language.parse(text, file="p")
+    begun = here.desk.start(plan, text=text, file="p", version="1", actor="ann")
     entered = PhaseEntered(phase=1, name="all", weight_percent=100.0, internal_only=False, reason="met")
     event = encode(entered, at=here.desk.clock.now(), actor="controller")
-    here.log.append("small-2", after=1, events=[event])
+    here.log.append("small-2", after=begun.position, events=[event])
     return site
 
 
@@ -199,6 +214,7 @@ def wrong(folder: Path) -> Path:
     ("make", "code"),
     [
         (installed, answer.FAULT),
+        (without_log, answer.FAULT),
         (past_return, answer.REFUSED),
         (ended, answer.REFUSED),
         (bare, answer.REFUSED),

@@ -17,7 +17,8 @@ from tranche.plan import PlannedGate
 from tranche.ports import GateAnswer, Verdict
 from tranche.secret import Secret
 from tranche.shape import FileRefused
-from tranche.site import PrometheusSite, WebhookSite
+from tranche.site import PrometheusSite
+from tranche.webhook import Webhook
 
 SUBJECT = {"rollout": "small-1", "version": "1.1.0", "phase": "few", "gate": "incidents"}
 
@@ -48,7 +49,7 @@ phases:
 
 
 def ask(pager: Receiver, secret: Secret, settings: str = "to: pager") -> GateAnswer:
-    webhooks = {"pager": WebhookSite(url=pager.url, secret=secret)}
+    webhooks = {"pager": Webhook(url=pager.url, secret=secret)}
     gates = {"incidents": IncidentGate(webhooks, PrometheusSite(url=pager.url))}
     return run_gate(gates, planned(settings), SUBJECT)
 

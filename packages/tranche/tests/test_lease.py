@@ -13,6 +13,7 @@ from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
 from tranche.adapters.memory import MemoryLease, MemoryLog
 from tranche.adapters.postgres import Database
 from tranche.adapters.postgres_log import PostgresLease, PostgresLog
+from tranche.beside import stop_green
 from tranche.ports import Colour, EventLog, LeaseLost, LogFault, NewEvent, Split
 from tranche.progress import Progress, State
 
@@ -240,6 +241,9 @@ def test_a_split_is_not_moved_and_a_version_not_stopped_without_the_lease(bed: B
         environment.ensure(Colour.GREEN, "1.1.0")
     with pytest.raises(LeaseLost):
         environment.retire(Colour.GREEN)
+    stopped = stop_green(environment, "1.1.0")
+    assert stopped.trouble is not None
+    assert "another controller may act" in stopped.trouble, "a job beside the loop never raises"
     assert bed.environment.versions == {}
     assert bed.weights == []
     assert bed.environment.retired == []

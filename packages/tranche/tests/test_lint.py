@@ -238,6 +238,17 @@ def test_the_program_of_a_scanner_is_sought_too(tmp_path: Path) -> None:
     )
 
 
+def test_a_green_that_somebody_else_starts_can_never_be_told_to_be_ready(tmp_path: Path) -> None:
+    plan = language.parse(PLAN, file="p.yaml")
+    own = sites.parse(SITE, file=str(tmp_path / "site.yaml"))
+    others = sites.parse(SITE.replace("command: [serve]", "managed: false"), file=str(tmp_path / "site.yaml"))
+
+    assert findings(plan, own) == []
+    (finding,) = findings(plan, others)
+    assert (finding.code, finding.severity) == ("not-here", Severity.REFUSED)
+    assert "nobody can tell which version runs as green" in finding.message
+
+
 def test_a_program_is_sought_where_the_site_says(tmp_path: Path) -> None:
     program = tmp_path / "checker"
     program.write_text("#!/bin/sh\n")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from laptop.ports import free_ports
 from tranche.adapters.pids import is_zombie, started_at
 from tranche.adapters.process import ProcessEnvironment
-from tranche.ports import Colour, EnvironmentFault, Stage
+from tranche.ports import Artifact, Colour, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 
 pytestmark = pytest.mark.integration
@@ -98,6 +99,23 @@ class Bench:
 
     def listening(self) -> bool:
         return self.environment.state(Colour.BLUE).stage is Stage.READY
+
+
+def test_what_a_version_is_is_told_by_the_digest_of_its_artifact(tmp_path: Path) -> None:
+    site = Bench(tmp_path).site
+    (tmp_path / "1.0.0.tar").write_bytes(b"abc")
+    told = ProcessEnvironment(replace(site, artifact=tmp_path / "{version}.tar"), lambda _: "")
+
+    # FIPS 180-4, the example of one block.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert told.identify("1.0.0") == Artifact(digest=f"sha256:{digest}")
+    assert str(told.identify("1.1.0").unknown_because).endswith(
+        "1.1.0.tar cannot be read (No such file or directory)"
+    )
+    assert (
+        ProcessEnvironment(site, lambda _: "").identify("1.0.0").unknown_because
+        == "the site names no artifact of a version"
+    )
 
 
 @pytest.fixture

@@ -19,7 +19,15 @@ from tranche.desk import (
     SameVersion,
     VersionRefused,
 )
-from tranche.events import PhaseEntered, Retargeted, Stopped, WeightRequested, decode
+from tranche.events import (
+    Attested,
+    PhaseEntered,
+    Retargeted,
+    Stopped,
+    VersionIdentified,
+    WeightRequested,
+    decode,
+)
 from tranche.ports import Arm, Colour, EnvironmentFault, LogFault, Stage, TrafficFault, Verdict
 from tranche.progress import Progress, State
 from tranche.status import status
@@ -170,6 +178,24 @@ def test_a_new_build_warms_up_before_it_is_judged(make_bed: Callable[..., Bed]) 
     assert bed.progress.rollback is None, "its caches are as cold as those of the first"
     ended = bed.until(controller, lambda progress: progress.is_finished)
     assert ended.state is State.ROLLED_BACK
+
+
+def test_a_build_that_is_back_before_anybody_looked_begins_anew(half: tuple[Bed, Controller]) -> None:
+    """Its name is the same: what was seen of it, and how long it had to get ready, was before it was replaced."""
+    bed, controller = half
+    bed.desk.pause(reason="", actor="ann")
+    bed.step(controller, 31)
+    retarget(bed)
+    retarget(bed, "1.1.0")
+    waiting = bed.controller()
+    bed.environment.stage = Stage.STARTING
+    bed.step(controller, 5)
+
+    assert bed.progress.rollback is None, "it had five seconds to get ready, of thirty"
+    assert (waiting.seen.judgement, waiting.seen.arms) == (None, {}), "nor does one that takes over know it"
+    bed.environment.stage = Stage.READY
+    bed.desk.resume(reason="", actor="ann")
+    bed.until(controller, serves("1.1.0"))
 
 
 def test_in_staging_a_new_build_takes_the_place_at_once(bed: Bed) -> None:
@@ -339,10 +365,15 @@ def test_the_log_says_what_was_seen_of_the_old_build_and_asks_for_blue_in_one_br
     bed, _ = half
     before = len(bed.log.read("small-1"))
     retarget(bed)
-    measured, retargeted, asked_for = (decode(each) for each in bed.log.read("small-1", after=before))
+    entry, measured, retargeted, identified, asked_for = (
+        decode(each) for each in bed.log.read("small-1", after=before)
+    )
 
     assert measured.arms["green"]["requests"] > 0  # type: ignore[union-attr]
     assert retargeted == Retargeted(version="1.2.0", phase=2, reason="the fix")
+    assert isinstance(entry, Attested)
+    assert isinstance(identified, VersionIdentified)
+    assert identified.version == "1.2.0"
     assert isinstance(asked_for, WeightRequested)
     assert (asked_for.green_weight, asked_for.internal_to_green) == (0, False)
 

@@ -43,6 +43,11 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
     assert found.state_directory == tmp_path / "state"
     assert found.traffic.directory == tmp_path / "envoy"
     assert found.environment.directory == Path("/elsewhere")
+    assert found.environment.artifact is None
+    told = site.parse(
+        GOOD.replace("lifeline_pid: 4711", 'artifact: "r/{version}.tar"'), file=str(tmp_path / "s")
+    )
+    assert told.environment.artifact == tmp_path / "r" / "{version}.tar"
     assert found.traffic.colours[Colour.GREEN] == "127.0.0.1:18102"
     assert found.environment.colours[Colour.GREEN].environment == {"PORT": "18102", "EMPTY": ""}
     assert found.environment.colours[Colour.GREEN].command == ("serve", "{version}")
@@ -64,6 +69,7 @@ def test_a_site_means_what_it_says(tmp_path: Path) -> None:
         ("  health_path: /h", "  drain_s: 1h\n  health_path: /h", 9, "expected a whole number, found '1h'"),
         ('      command: [serve, "{version}"]\n', "", 18, "write 'managed: false'"),
         ("lifeline_pid: 4711", "lifeline_pid: 0", 14, "at least 1"),
+        ("lifeline_pid: 4711", "artifact: a.tar", 14, "expected a file with {version} in its path"),
         ("managed: false", "managed: no", 16, "expected true or false"),
         (', green: "127.0.0.1:18102"}', "}", 8, "'green' is missing"),
         ("{file: token}", "hush", 23, "a secret does not stand here; write {file: PATH}"),

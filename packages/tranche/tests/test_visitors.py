@@ -24,7 +24,8 @@ SITE: dict[str, Any] = {
         "kind": "process",
         "directory": "environment",
         "colours": {
-            colour: {"managed": False, "ready": "http://127.0.0.1:3/"} for colour in ("blue", "green")
+            "blue": {"managed": False, "ready": "http://127.0.0.1:3/"},
+            "green": {"command": ["serve"], "ready": "http://127.0.0.1:4/"},
         },
     },
 }

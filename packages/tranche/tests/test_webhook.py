@@ -18,7 +18,7 @@ from tranche.beside import run_gate
 from tranche.plan import PlannedGate
 from tranche.ports import GateAnswer, Verdict
 from tranche.secret import Secret
-from tranche.site import WebhookSite
+from tranche.webhook import Webhook
 
 SECRET = "both-sides-know"
 SUBJECT = {"rollout": "small-1", "version": "1.1.0", "phase": "few", "gate": "board"}
@@ -37,7 +37,7 @@ def secret(tmp_path: Path) -> Secret:
 
 
 def ask(board: Receiver, secret: Secret, *, timeout_s: float = 5.0) -> GateAnswer:
-    gate = WebhookGate({"board": WebhookSite(url=f"{board.url}/gate?x=1", secret=secret)})
+    gate = WebhookGate({"board": Webhook(url=f"{board.url}/gate?x=1", secret=secret)})
     settings = {"to": "board", "subject": SUBJECT, "payload": {"risk": "low"}}
     return gate.run(settings, timeout_s=timeout_s)
 
@@ -140,7 +140,7 @@ phases:
     gates: [{name: board, kind: webhook, to: board, payload: {of: ["{version}"]}}]
 """
     (gate,) = parse(text, file="p.yaml").phases[1].gates
-    gates = {"webhook": WebhookGate({"board": WebhookSite(url=board.url, secret=secret)})}
+    gates = {"webhook": WebhookGate({"board": Webhook(url=board.url, secret=secret)})}
     run_gate(gates, gate, SUBJECT)
 
     assert isinstance(gate, PlannedGate)

@@ -66,7 +66,7 @@ ROLES: Final = {
         "report:read",
     )
     | NAMES,
-    "auditor": READING,
+    "auditor": READING | of("report:export"),
 }
 
 

@@ -217,7 +217,7 @@ class Deal:
             told=f"C-{self.name}",
             tax_code=self.withheld_by,
         )
-        settled = yield self._step(self.payments[0].on, settle)
+        settled = yield self._step(self.payments[0].on, settle, by=CHECKER)
         return int(settled.settlements[-1].amount_minor)
 
     def _pay(

@@ -34,11 +34,13 @@ class Release:
     cpu_seconds: int | None = None
 
 
+def folder(service: str) -> Path:
+    """Where the manifests of a service are: a file `VERSION.yaml` each."""
+    return Path(str(files("laptop") / "releases" / service))
+
+
 def versions(service: str) -> list[str]:
-    folder = files("laptop") / "releases" / service
-    if not folder.is_dir():
-        return []
-    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+    return sorted(file.stem for file in folder(service).glob("*.yaml"))
 
 
 def load(service: str, version: str) -> Release:
@@ -51,7 +53,7 @@ def load(service: str, version: str) -> Release:
     if version not in known:
         shown = ", ".join(known) or "none"
         raise LaptopRefused(f"{service} has no release {version}; there are: {shown}")
-    text = (files("laptop") / "releases" / service / f"{version}.yaml").read_text(encoding="utf-8")
+    text = (folder(service) / f"{version}.yaml").read_text(encoding="utf-8")
     manifest = yaml.safe_load(text)
     return Release(
         service=service,

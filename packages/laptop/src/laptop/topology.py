@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from laptop import binaries, postgres
+from laptop import binaries, postgres, release
 from laptop.fault import LaptopFault
 from laptop.ports import HOST, demand, free_ports
 from laptop.postgres import Cluster
@@ -197,6 +197,7 @@ def site(topology: Topology) -> dict[str, object]:
             "kind": "process",
             "directory": str(topology.state / "environment"),
             "lifeline_pid": os.getpid(),
+            "artifact": str(release.folder("finance") / "{version}.yaml"),
             "colours": {
                 "blue": {"managed": False, "ready": topology.at("blue", "/health/ready")},
                 "green": {

@@ -12,20 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
+from tranche.person import RESERVED, KnownBy, Person, Role
 from tranche.refusal import Refused
-
-
-class Role(StrEnum):
-    """What somebody is here for."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    APPROVER = "approver"
-    ADMIN = "admin"
-
 
 ANYBODY: Final = frozenset(Role)
 OPERATE: Final = frozenset({Role.OPERATOR, Role.ADMIN})
@@ -60,8 +50,6 @@ NEEDS: Final[Mapping[str, frozenset[Role]]] = {
 }
 """Every verb, and the roles that may. To look at what waits for an approval is 'status'."""
 
-RESERVED: Final = frozenset({"controller"})
-"""Names that the log has for others than people."""
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 PREFIX: Final = "tranche_"
 LENGTH_BYTES: Final = 32
@@ -126,14 +114,6 @@ class Token:
 
 
 Tokens = tuple[Token, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Who asks."""
-
-    name: str
-    role: Role
 
 
 def written(random: bytes) -> str:
@@ -202,11 +182,11 @@ def holder(tokens: Tokens, presented: str, now: datetime) -> Person:
         raise TokenRefused(
             f"the token of '{token.name}' expired at {token.expires_at:%Y-%m-%d %H:%M}; renew it"
         )
-    return Person(name=token.name, role=token.role)
+    return Person(name=token.name, known_by=KnownBy.TOKEN, role=token.role)
 
 
 def check(person: Person, verb: str) -> None:
-    """Whether they may.
+    """Whether they may, by the role of their token.
 
     Raises:
         NotAllowed: who asked, what they are, and what it takes.
@@ -214,7 +194,8 @@ def check(person: Person, verb: str) -> None:
     roles = NEEDS.get(verb, frozenset())
     if person.role not in roles:
         needed = " or ".join(role.value for role in Role if role in roles) or "nobody"
-        raise NotAllowed(f"'{person.name}' is {person.role.value}; '{verb}' needs {needed}")
+        held = person.role.value if person.role is not None else "without a role"
+        raise NotAllowed(f"'{person.name}' is {held}; '{verb}' needs {needed}")
 
 
 def has_admin(tokens: Tokens, now: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from tranche.ports import Fault
 from tranche.progress import Progress
@@ -51,8 +51,16 @@ def show_json(document: object) -> None:
     show(json.dumps(document, indent=1))
 
 
-def report(progress: Progress, *, as_json: bool) -> None:
-    """Where the rollout is after what was asked of it."""
+def report(progress: Progress | Mapping[str, Any], *, as_json: bool) -> None:
+    """Where the rollout is after what was asked of it, or that users were taken back without the log."""
+    if not isinstance(progress, Progress):
+        from tranche.page import text_of_abort
+
+        if as_json:
+            show_json(progress)
+        else:
+            show(text_of_abort(progress))
+        return
     if as_json:
         from tranche.page import report as document
 

@@ -83,6 +83,7 @@ def evidence_of(progress: Progress, phase: Phase, stay: Stay, gate: PlannedGate)
         "plan_digest": progress.plan_digest,
         "gate": gate.name,
         "gates": {other.name: _answer(stay, other.name) for other in others},
+        **({"version_digest": progress.artifact.digest} if progress.artifact.digest is not None else {}),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tranche import settings, wiring
+from tranche.person import Person
 from tranche.text import plain
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ def path_of(site_file: Path | None) -> Path:
     return path
 
 
-def asked_by(site: Any, *verbs: str) -> str:
+def asked_by(site: Any, *verbs: str) -> Person:
     """Who asks, as `wiring.admitted` says. The verb is the command's own, unless others are named."""
     return wiring.admitted(site, *(verbs or _own()))
 

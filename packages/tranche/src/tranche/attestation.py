@@ -1,4 +1,4 @@
-"""Every decision as an entry of a hash chain, with what it rests on. Pure, but for the signer it is handed.
+"""Every decision, and every ask of a person, as an entry of a hash chain. Pure, but for the signer it is handed.
 
 1. An entry is an event of the log it vouches for, appended together with the events of its decision: a crash
    leaves both or neither.
@@ -7,7 +7,7 @@
 3. It holds the whole input of `decide`, so that the decision can be made again; one that nothing of the kind led to
    (a person's, or the hold of a tick that failed) says so.
 4. Signing never stands in the way of a rollback: without a key, or with one that cannot be used, the entry is
-   unsigned and says why.
+   unsigned and says why. The next who has the key signs for it in an entry of its own (`countersigned`).
 
 The entry is an in-toto Statement (v1) in a DSSE envelope (v1.0.2, secure-systems-lab/dsse), signed with ed25519
 (RFC 8032) over its pre-authentication encoding.
@@ -25,7 +25,24 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from tranche import __version__
 from tranche.canonical import canonical, digest, event_json, plain, written
 from tranche.decision import Advance, Complete, Decision, Hold, RollBack, StepBack
-from tranche.events import Attested, encode
+from tranche.events import (
+    NAMES,
+    AdvanceRequested,
+    ApprovalGiven,
+    ApprovalRevoked,
+    Attested,
+    Countersigned,
+    Event,
+    HotfixDeclared,
+    Paused,
+    Resumed,
+    Retargeted,
+    Retired,
+    Started,
+    VersionIdentified,
+    encode,
+)
+from tranche.person import Person
 from tranche.ports import KeyFault, NewEvent, Signer, Verdict
 from tranche.progress import Progress
 
@@ -35,9 +52,24 @@ if TYPE_CHECKING:
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "urn:tranche:rollout-decision:v1"
+ASK: Final = "urn:tranche:rollout-ask:v1"
+COUNTERSIGNATURE: Final = "urn:tranche:rollout-countersignature:v1"
 ENGINE: Final = f"tranche {__version__}"
 NO_KEY: Final = "the site names no key"
-NO_VERSION_DIGEST: Final = "the environment does not tell the digest of a version"
+USERS_FIRST: Final = "users are taken back first; it is signed for once they are"
+ASKED: Final = (
+    Started,
+    VersionIdentified,
+    HotfixDeclared,
+    Paused,
+    Resumed,
+    AdvanceRequested,
+    Retargeted,
+    ApprovalGiven,
+    ApprovalRevoked,
+    Retired,
+)
+"""What people ask, but for a rollback, which is a decision of the rollout itself."""
 
 Verify = Callable[[str, bytes, bytes], bool]
 """Whether the key of this name has signed this message so: (key, message, signature)."""
@@ -58,7 +90,7 @@ class Foreign(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
     """A decision, and everything it rests on: `after` is the position of the last event that was known, `at` the
-    time that counted. Without `evidence` it cannot be made again.
+    time that counted. Without `evidence` it cannot be made again. `person` is who decided, where a person did.
     """
 
     decision: Decision
@@ -66,6 +98,18 @@ class Basis:
     after: int
     at: datetime
     evidence: "Evidence | None" = None
+    person: Person | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a person asked: the events it became, `at` which positions of the log. An entry may vouch for events that
+    stand right before it: those with which a log begins.
+    """
+
+    asked: tuple[tuple[int, Event], ...]
+    person: Person | None
+    at: datetime
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
@@ -90,8 +134,42 @@ def records_digest(events: Sequence[Mapping[str, Any]]) -> str:
     return digest(written(list(events)))
 
 
-def statement(basis: Basis, *, progress: Progress, events: Sequence[NewEvent], actor: str) -> dict[str, Any]:
-    """What an entry says. `progress` is the rollout right before it, `events` what is appended with it."""
+def identified(person: Person | None) -> dict[str, Any]:
+    """Who asked, by what that is known, and the role of their token if it was one."""
+    if person is None:
+        return {"known_by": None, "role": None}
+    return {"known_by": person.known_by.value, "role": person.role.value if person.role else None}
+
+
+def decision_told(basis: Basis) -> dict[str, Any]:
+    """What an entry says of a decision."""
+    by = {"identified": identified(basis.person)} if basis.made_by is MadeBy.PERSON else {}
+    return by | {
+        "made_by": basis.made_by.value,
+        "decided_at": plain(basis.at),
+        "decided_after": basis.after,
+        "decision": decision_json(basis.decision),
+        "verdict": verdict_of(basis.decision).value,
+        "reason": basis.decision.reason,
+        "evidence": plain(basis.evidence),
+    }
+
+
+def ask_told(ask: Ask) -> dict[str, Any]:
+    """What an entry says of an ask."""
+    reasons = [str(each.reason) for _, each in ask.asked if hasattr(each, "reason")]
+    return {
+        "identified": identified(ask.person),
+        "asked_at": plain(ask.at),
+        "asked": [{"position": position, "type": NAMES[type(each)]} for position, each in ask.asked],
+        "reason": "; ".join(filter(None, reasons)),
+    }
+
+
+def statement(
+    kind: str, told: Mapping[str, Any], *, progress: Progress, events: Sequence[NewEvent], actor: str
+) -> dict[str, Any]:
+    """A whole entry. `progress` is the rollout right before it, `events` what is appended with it, behind it."""
     beside = records_digest([event_json(each) for each in events])
     return {
         "_type": STATEMENT,
@@ -101,7 +179,7 @@ def statement(basis: Basis, *, progress: Progress, events: Sequence[NewEvent], a
                 "digest": {"sha256": progress.log_digest.removeprefix("sha256:")},
             }
         ],
-        "predicateType": PREDICATE,
+        "predicateType": kind,
         "predicate": {
             "engine": ENGINE,
             "rollout": progress.rollout,
@@ -111,41 +189,61 @@ def statement(basis: Basis, *, progress: Progress, events: Sequence[NewEvent], a
             "log_digest": progress.log_digest,
             "records": {"count": len(events), "digest": beside},
             "plan": {"file": progress.plan_file, "digest": progress.plan_digest},
-            "version": {"name": progress.version, "digest": None, "unknown_because": NO_VERSION_DIGEST},
+            "version": version_told(progress),
             "actor": actor,
-            "made_by": basis.made_by.value,
-            "decided_at": plain(basis.at),
-            "decided_after": basis.after,
-            "decision": decision_json(basis.decision),
-            "verdict": verdict_of(basis.decision).value,
-            "reason": basis.decision.reason,
-            "evidence": plain(basis.evidence),
+            **told,
         },
     }
 
 
+def version_told(progress: Progress) -> dict[str, Any]:
+    known = progress.artifact
+    return {"name": progress.version, "digest": known.digest, "unknown_because": known.unknown_because}
+
+
 def attested(
-    basis: Basis,
+    basis: Basis | Ask,
     events: Sequence[NewEvent],
     *,
     progress: Progress,
     actor: str,
     signer: Signer | None,
     at: datetime,
+    unsigned_because: str = NO_KEY,
 ) -> list[NewEvent]:
-    """The events of a decision behind their entry, to be appended at once behind `progress`."""
-    said = statement(basis, progress=progress, events=events, actor=actor)
-    envelope, unsigned = sealed(canonical(said).encode(), signer)
+    """The events of a decision or of an ask behind their entry, to be appended at once behind `progress`."""
+    kind, told = (ASK, ask_told(basis)) if isinstance(basis, Ask) else (PREDICATE, decision_told(basis))
+    said = statement(kind, told, progress=progress, events=events, actor=actor)
+    envelope, unsigned = sealed(canonical(said).encode(), signer, unsigned_because)
     entry = Attested(entry=progress.entries + 1, envelope=envelope, unsigned=unsigned)
     return [encode(entry, at=at, actor=actor), *events]
 
 
-def sealed(payload: bytes, signer: Signer | None) -> tuple[dict[str, Any], str | None]:
+def countersigned(progress: Progress, *, actor: str, signer: Signer | None, at: datetime) -> list[NewEvent]:
+    """An entry that signs for those that nobody has signed; nothing where there are none, or no key can be used."""
+    if signer is None or not progress.unsigned:
+        return []
+    told = {"countersigns": countersigns(progress), "signed_at": plain(at)}
+    said = statement(COUNTERSIGNATURE, told, progress=progress, events=[], actor=actor)
+    envelope, unsigned = sealed(canonical(said).encode(), signer)
+    if unsigned is not None:
+        return []
+    return [encode(Countersigned(entry=progress.entries + 1, envelope=envelope), at=at, actor=actor)]
+
+
+def countersigns(progress: Progress) -> list[dict[str, Any]]:
+    """The entries that wait for a signature, and their digests."""
+    return [{"entry": number, "digest": found} for number, found in progress.unsigned]
+
+
+def sealed(
+    payload: bytes, signer: Signer | None, unsigned_because: str = NO_KEY
+) -> tuple[dict[str, Any], str | None]:
     """The payload in its envelope, and why it is not signed if it is not."""
     signatures, unsigned = [], None
     try:
         if signer is None:
-            unsigned = NO_KEY
+            unsigned = unsigned_because
         else:
             signature = signer.sign(pre_authentication(payload))
             signatures = [{"keyid": signer.key, "sig": base64.b64encode(signature).decode()}]

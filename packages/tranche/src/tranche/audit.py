@@ -7,29 +7,36 @@ Nothing in it is taken on trust that can be worked out: `verify` works the chain
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from tranche.attestation import (
+    ASK,
+    ASKED,
+    COUNTERSIGNATURE,
     ENGINE,
+    PREDICATE,
     Foreign,
     MadeBy,
     Verify,
+    countersigns,
     decision_json,
     keys_of,
     records_digest,
     said_in,
     sealed,
+    version_told,
 )
 from tranche.canonical import canonical, digest, event_json, plain, typed, written
 from tranche.decide import decide
 from tranche.decision import Decision
 from tranche.dossier import dossier
-from tranche.events import Attested, decode, encode
+from tranche.events import NAMES, Attested, Countersigned, decode, encode
 from tranche.evidence import Evidence
 from tranche.language import parse
 from tranche.moves import events_of
+from tranche.person import RESERVED
 from tranche.plan import Plan
 from tranche.ports import LogFault, Recorded, Signer, Verdict
 from tranche.progress import Progress, evolve, whole
@@ -46,6 +53,8 @@ DECISIONS: Final = (
     "held/1",
 )
 """Events that say what was decided: each must stand beside an entry that vouches for it."""
+ASKS: Final = frozenset(NAMES[kind] for kind in ASKED)
+"""Events that people ask for; what the engine itself records of these belongs to a decision, or to its plan."""
 
 Json = dict[str, Any]
 
@@ -77,20 +86,28 @@ class OtherDecision(Refused):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One entry as the file has it: what it says, the rollout as it was known to who decided, the rollout right
-    before the entry, and the events it vouches for.
+    before the entry, and the events it vouches for. `signed_later_by` are the keys that an entry behind it has.
     """
 
     said: Json
     known: Progress
     before: Progress
     records: tuple[Recorded, ...]
+    asked: tuple[int, ...]
     position: int
     keys: tuple[str, ...]
+    signed_later_by: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return str(self.said["predicateType"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """A file that was checked. `uncovered` are the positions of decisions that no entry vouches for."""
+    """A file that was checked. `uncovered` are the positions of decisions that no entry vouches for, `unasked` those of
+    asks: an older release recorded them.
+    """
 
     head: Json
     plan: Plan
@@ -99,6 +116,20 @@ class Export:
     cases: tuple[Case, ...]
     seal_keys: tuple[str, ...]
     uncovered: tuple[int, ...]
+    unasked: tuple[int, ...]
+
+    @property
+    def asked_since(self) -> int | None:
+        """From which position on every ask has an entry; None when none has."""
+        return min((position for case in self.cases for position in case.asked), default=None)
+
+    @property
+    def asks(self) -> int:
+        """How many entries vouch for what people asked, but for rollbacks, which are decisions."""
+        return len(self.of_kind(ASK))
+
+    def of_kind(self, kind: str) -> tuple[Case, ...]:
+        return tuple(case for case in self.cases if case.kind == kind)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -107,17 +138,20 @@ class Export:
 
     @property
     def unsigned(self) -> int:
-        """How many entries nobody has signed."""
-        return sum(not case.keys for case in self.cases)
+        """How many entries nobody has signed, neither in them nor behind them."""
+        return sum(not case.keys and not case.signed_later_by for case in self.cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What making every decision again came to; those that no rule led to cannot be made again."""
+    """What making every decision again came to; those that no rule led to cannot be made again. `asks` are what people
+    asked besides: each is what its entry says it is.
+    """
 
     agreed: int
     by_people: int
     by_faults: int
+    asks: int
 
 
 def export(events: Sequence[Recorded], plan: Plan, *, at: datetime, by: str, signer: Signer | None) -> str:
@@ -170,7 +204,8 @@ def verified(data: bytes, *, verify: Verify, keys: Sequence[str] = ()) -> Export
     lines = _lines(body)
     head, events = _head(lines[0]), _events(lines)
     try:
-        cases, uncovered, progress = _chain(events, verify)
+        cases, progress = _chain(events, verify)
+        uncovered, unasked = _uncovered(events, cases)
         plan = _plan(progress)
         found = dossier(events, progress, plan)
         expected = _seal(f"{body}\n", progress)
@@ -188,6 +223,7 @@ def verified(data: bytes, *, verify: Verify, keys: Sequence[str] = ()) -> Export
         cases=cases,
         seal_keys=seal_keys,
         uncovered=uncovered,
+        unasked=unasked,
     )
     _check_keys(checked, keys)
     return checked
@@ -259,27 +295,57 @@ def _events(lines: Sequence[Json]) -> tuple[Recorded, ...]:
     return tuple(found)
 
 
-def _chain(events: Sequence[Recorded], verify: Verify) -> tuple[tuple[Case, ...], tuple[int, ...], Progress]:
-    """Every entry, checked against the log it stands in; the decisions that none vouches for; what it all comes to."""
+def _chain(events: Sequence[Recorded], verify: Verify) -> tuple[tuple[Case, ...], Progress]:
+    """Every entry, checked against the log it stands in; and what the log comes to."""
     cases: list[Case] = []
-    covered: set[int] = set()
     states = [whole(events[:1])]
-    for number, recorded in enumerate(events[1:], start=1):
+    for recorded in events[1:]:
         event = decode(recorded)
-        if isinstance(event, Attested):
-            case = _case(recorded, event, states, events[number + 1 :], verify)
-            covered |= {each.position for each in case.records}
+        if isinstance(event, Attested | Countersigned):
+            case = _case(recorded, event, states, events, verify)
+            if isinstance(event, Countersigned):
+                waited = {entry for entry, _ in case.before.unsigned}
+                cases = [
+                    replace(each, signed_later_by=case.keys) if _number(each) in waited else each
+                    for each in cases
+                ]
             cases.append(case)
         states.append(evolve(states[-1], recorded))
-    decided = {recorded.position for recorded in events if recorded.type in DECISIONS}
-    return tuple(cases), tuple(sorted(decided - covered)), states[-1]
+    return tuple(cases), states[-1]
+
+
+def _number(case: Case) -> int:
+    return int(case.said["predicate"]["entry"])
+
+
+def _uncovered(events: Sequence[Recorded], cases: Sequence[Case]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The decisions, and the asks, that no entry vouches for.
+
+    Raises:
+        EvidenceDamaged: an ask has none although those before it have: no release writes such a log.
+    """
+    decided = {position for case in cases if case.kind == PREDICATE for position in _beside(case)}
+    asked = {position for case in cases for position in case.asked}
+    asks = {each.position for each in events if each.type in ASKS and each.actor not in RESERVED}
+    unasked = sorted(asks - asked - decided)
+    if asked and unasked and unasked[-1] > min(asked):
+        late = next(position for position in unasked if position > min(asked))
+        raise EvidenceDamaged(
+            f"no entry vouches for what was asked at position {late}, and one did before it"
+        )
+    decisions = {each.position for each in events if each.type in DECISIONS}
+    return tuple(sorted(decisions - decided)), tuple(unasked)
+
+
+def _beside(case: Case) -> set[int]:
+    return {each.position for each in case.records}
 
 
 def _case(
     recorded: Recorded,
-    event: Attested,
+    event: Attested | Countersigned,
     states: Sequence[Progress],
-    following: Sequence[Recorded],
+    events: Sequence[Recorded],
     verify: Verify,
 ) -> Case:
     """One entry. `states` is the rollout after each event before it."""
@@ -289,25 +355,14 @@ def _case(
         said = said_in(event.envelope)
         keys = keys_of(event.envelope, verify)
         told = said["predicate"]
-        records = following[: int(told["records"]["count"])]
-        expected = {
-            "rollout": recorded.rollout,
-            "entry": before.entries + 1,
-            "position": recorded.position,
-            "previous": before.last_entry,
-            "log_digest": before.log_digest,
-            "plan": {"file": before.plan_file, "digest": before.plan_digest},
-            "actor": recorded.actor,
-            "records": {
-                "count": len(records),
-                "digest": records_digest([event_json(each) for each in records]),
-            },
-        }
-        wrong = [name for name, value in expected.items() if told[name] != value]
+        records = events[recorded.position : recorded.position + int(told["records"]["count"])]
+        wrong = _misfits(told, recorded, before, records)
         wrong += ["entry"] if event.entry != before.entries + 1 else []
-        known = states[int(told["decided_after"]) - 1]
-        wrong += ["decided_after"] if not 0 < told["decided_after"] <= before.position else []
-        wrong += ["version"] if told["version"]["name"] != before.version else []
+        wrong += _unlike(said, event, before, events, keys)
+        after = int(told["decided_after"]) if said["predicateType"] == PREDICATE else before.position
+        wrong += ["decided_after"] if not 0 < after <= before.position else []
+        known = states[after - 1]
+        asked = [int(each["position"]) for each in told["asked"]] if said["predicateType"] == ASK else []
     except Foreign as foreign:
         raise EvidenceDamaged(f"{where}: {foreign}") from foreign
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -319,9 +374,52 @@ def _case(
         known=known,
         before=before,
         records=tuple(records),
+        asked=tuple(asked),
         position=recorded.position,
         keys=tuple(keys),
     )
+
+
+def _misfits(told: Json, recorded: Recorded, before: Progress, records: Sequence[Recorded]) -> list[str]:
+    """What every entry says, where it is not so."""
+    expected = {
+        "rollout": recorded.rollout,
+        "entry": before.entries + 1,
+        "position": recorded.position,
+        "previous": before.last_entry,
+        "log_digest": before.log_digest,
+        "plan": {"file": before.plan_file, "digest": before.plan_digest},
+        "version": version_told(before),
+        "actor": recorded.actor,
+        "records": {
+            "count": len(records),
+            "digest": records_digest([event_json(each) for each in records]),
+        },
+    }
+    return [name for name, value in expected.items() if told[name] != value]
+
+
+def _unlike(
+    said: Json,
+    event: Attested | Countersigned,
+    before: Progress,
+    events: Sequence[Recorded],
+    keys: Sequence[str],
+) -> list[str]:
+    """What the entries of one kind say, where it is not so."""
+    told = said["predicate"]
+    match event, said["predicateType"]:
+        case Attested(), str() as kind if kind in {PREDICATE, ASK}:
+            wrong = [] if (event.unsigned is None) == bool(keys) else ["unsigned"]
+            for each in told["asked"] if kind == ASK else []:
+                found = events[int(each["position"]) - 1]
+                is_so = found.type == each["type"] and found.type in ASKS and found.actor == told["actor"]
+                wrong += [] if is_so and each["position"] > 0 else ["asked"]
+            return wrong
+        case Countersigned(), str() as kind if kind == COUNTERSIGNATURE:
+            return [] if told["countersigns"] == countersigns(before) and keys else ["countersigns"]
+        case _:
+            raise Foreign(f"it is of the kind {said['predicateType']}, which does not belong there")
 
 
 def _plan(progress: Progress) -> Plan:
@@ -343,8 +441,8 @@ def _check_keys(checked: Export, keys: Sequence[str]) -> None:
         return
     wanted = set(keys)
     for case in checked.cases:
-        if not wanted & set(case.keys):
-            by = ", ".join(case.keys) or "nobody"
+        if not wanted & {*case.keys, *case.signed_later_by}:
+            by = ", ".join((*case.keys, *case.signed_later_by)) or "nobody"
             raise OtherKey(
                 f"the entry at position {case.position} is signed by {by}, not by {', '.join(keys)}"
             )
@@ -364,7 +462,7 @@ def replayed(checked: Export) -> Agreement:
         OtherRelease: the plan, or what was seen, cannot be read by this release.
     """
     counts = dict.fromkeys(MadeBy, 0)
-    for case in checked.cases:
+    for case in checked.of_kind(PREDICATE):
         told = case.said["predicate"]
         made_by = MadeBy(told["made_by"])
         counts[made_by] += 1
@@ -376,7 +474,10 @@ def replayed(checked: Export) -> Agreement:
             case MadeBy.PERSON:
                 _agree(case, told["decision"]["kind"] == "RollBack" and told["evidence"] is None)
     return Agreement(
-        agreed=counts[MadeBy.RULES], by_people=counts[MadeBy.PERSON], by_faults=counts[MadeBy.FAULT]
+        agreed=counts[MadeBy.RULES],
+        by_people=counts[MadeBy.PERSON],
+        by_faults=counts[MadeBy.FAULT],
+        asks=checked.asks,
     )
 
 

@@ -16,6 +16,7 @@ from tranche.ports import (
     EnvironmentFault,
     Gate,
     GateAnswer,
+    LeaseLost,
     Verdict,
 )
 from tranche.progress import Progress, Stay
@@ -118,10 +119,10 @@ class GreenStopped:
 
 
 def stop_green(environment: Environment, version: str | None) -> GreenStopped:
-    """Let the old green, of this version, finish what is under way, and stop."""
+    """Let the old green, of this version, finish what is under way, and stop; not by who has lost the lease."""
     try:
         left = environment.retire(Colour.GREEN)
-    except EnvironmentFault as fault:
+    except (EnvironmentFault, LeaseLost) as fault:
         return GreenStopped(version, trouble=str(fault))
     return GreenStopped(version, left=left)
 

@@ -23,7 +23,8 @@ Arms = Mapping[Arm, Counts]
 def read_budget(plan: Plan, progress: Progress, arms: Arms) -> Reading | None:
     """What is spent of the plan's budget. `arms` is what was counted in the present stay so far.
 
-    Stays before are read from the log. None where the plan has no budget, or green never had users.
+    Stays before are read from the log. None where the plan has no budget, or green never had users; neither where it
+    has none now and has answered nothing yet: a version that was brought in must not wait in staging for requests.
     """
     if plan.harm_budget is None or all(stay.phase == 0 for stay in progress.stays):
         return None
@@ -31,6 +32,8 @@ def read_budget(plan: Plan, progress: Progress, arms: Arms) -> Reading | None:
     stays = [*before, arms]
     green = [_sum(stay, GREEN_ARMS) for stay in stays]
     requests, errors = sum(each.requests for each in green), sum(each.errors for each in green)
+    if not requests and not progress.has_users:
+        return None
     if not requests:
         return Reading(name=NAME, verdict=Verdict.NOT_YET, reason="green has not answered a request yet")
     expected = sum(each.requests * rate for each, rate in zip(green, _rates(stays), strict=True))

@@ -141,7 +141,7 @@ def control(standby: bool, site_file: Path | None, as_json: bool) -> int:
     here = _here(site_file)
     _take_control(here, wait_s=math.inf if standby else 0.2)
     try:
-        progress = here.desk.progress()
+        progress = here.desk.caught_up()
         if progress.is_over and standby:
             return _ended(progress)
         if progress.is_over:
@@ -287,7 +287,7 @@ def retire(site_file: Path | None, reason: str, as_json: bool) -> None:
 
     here = _here(site_file)
     news = wiring.telling(here)
-    answer.report(wiring.retire(here, reason=reason, actor=here.actor, tell=news.start), as_json=as_json)
+    answer.report(wiring.retire(here, reason=reason, tell=news.start), as_json=as_json)
     news.join()
 
 
@@ -334,7 +334,7 @@ def revoke(gate: str | None, site_file: Path | None, reason: str, as_json: bool)
 @click.option("--force", is_flag=True, help="Even past the plan's point of no return.")
 @json_option
 def rollback(site_file: Path | None, reason: str, force: bool, as_json: bool) -> None:
-    """Take all users back to blue, now. Works with the controller dead."""
+    """Take all users back to blue, now. Works with the controller dead, and where the event log cannot be used."""
     from tranche.rollback import roll_back
 
     roll_back(path_of(site_file), reason=reason, force=force, as_json=as_json)

@@ -63,6 +63,7 @@ def evidence_replay(file: Path, keys: tuple[str, ...], as_json: bool) -> None:
         return
     click.echo(f"{file}: {agreement.agreed} decisions made again, all as recorded")
     click.echo(f"  by people: {agreement.by_people}; holds of ticks that failed: {agreement.by_faults}")
+    click.echo(f"  asked by people besides: {agreement.asks}, each as its entry says")
 
 
 def _evidence(file: Path, keys: tuple[str, ...]) -> Any:

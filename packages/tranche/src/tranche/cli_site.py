@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from tranche import access, settings
+from tranche import settings
 from tranche.answer import show_json
 from tranche.asking import asked_by, here_of, json_option, site_of, site_option
+from tranche.person import Role
 from tranche.ports import Colour
 
 
@@ -18,9 +19,7 @@ def token() -> None:
 
 @token.command("create")
 @click.argument("name")
-@click.option(
-    "--role", type=click.Choice([role.value for role in access.Role]), required=True, help="What for."
-)
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True, help="What for.")
 @click.option(
     "--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="How long it counts."
 )
@@ -33,9 +32,9 @@ def token_create(name: str, role: str, days: int, site_file: Path | None, as_jso
     from tranche import wiring
 
     site = site_of(site_file)
-    by = asked_by(site)
+    by = asked_by(site).name
     lasts = timedelta(days=days)
-    made = wiring.door(site).create(name=name, role=access.Role(role), lasts=lasts, by=by)
+    made = wiring.door(site).create(name=name, role=Role(role), lasts=lasts, by=by)
     if as_json:
         show_json({"name": name, "role": role, "token": made})
         return

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from tranche.abort import NOBODY_ABORTS, Aborts, honoured
 from tranche.approval import is_all_that_lacks
-from tranche.attestation import Basis, MadeBy, attested
+from tranche.attestation import Basis, MadeBy, attested, countersigned
 from tranche.beside import GateBench, GateRun, GreenStopped, Workers, look_at_green, stop_green
 from tranche.decide import checks, decide
 from tranche.decision import Complete, Decision, Hold, RollBack, StepBack
@@ -27,6 +28,7 @@ from tranche.observe import (
     begin_stay,
     begin_version,
     gather,
+    is_about,
     judged,
     miss,
     miss_green,
@@ -83,6 +85,7 @@ class World:
     workers: Workers
     lock: Lock
     signer: Signer | None = None
+    aborts: Aborts = NOBODY_ABORTS
     lease: Lease | None = None
 
 
@@ -132,6 +135,7 @@ class Controller:
         self._announced = False
         self._trouble: str | None = None
         self._is_stopping = False
+        self._not_begun = ""
         self.is_done = False
         self.has_lost_lease = False
         self.hurries = False
@@ -163,13 +167,25 @@ class Controller:
         if self.world.lease is not None:
             self.world.lease.renew()
         self._drain()
-        self.progress = refreshed(self.world.log, self.progress)
+        self.progress = self._caught_up()
         self._announce()
         if self._unrecorded is not None:
             self._record_unrecorded(*self._unrecorded)
         if self.progress.state is State.ROLLING_BACK:
             return self._finish_rollback()
         return self._end() if self.progress.is_finished else self._round()
+
+    def _caught_up(self) -> Progress:
+        """As the log has it, once it was told what a person has done without it."""
+        world = self.world
+        progress = refreshed(world.log, self.progress)
+        return honoured(
+            log=world.log,
+            aborts=world.aborts,
+            progress=progress,
+            at=world.clock.now(),
+            signer=world.signer,
+        )
 
     def _round(self) -> None:
         self._begin_version()
@@ -189,6 +205,7 @@ class Controller:
             return self._finish_rollback()
         self._note_answers()
         self._start_jobs()
+        self._countersign()
         if trouble is not None:
             raise trouble
         self._publish(evidence, decision, now)
@@ -210,7 +227,8 @@ class Controller:
         for _, result in self.world.workers.done():
             match result:
                 case (ColourState() as state, datetime() as at):
-                    self.seen = see_green(self.seen, state, at)
+                    why = self._not_begun if state.stage is Stage.ABSENT else ""
+                    self.seen = see_green(self.seen, replace(state, detail=state.detail or why), at)
                 case EnvironmentFault():
                     self.seen = miss_green(self.seen, str(result))
                 case GateRun():
@@ -246,10 +264,33 @@ class Controller:
         self._announced = True
 
     def _ensure_green(self) -> None:
+        self._not_begun = ""
         try:
+            self._check_artifact()
             self.world.environment.ensure(Colour.GREEN, self.progress.version)
         except EnvironmentFault as fault:
+            self._not_begun = str(fault)
             self.seen = miss_green(self.seen, str(fault))
+
+    def _check_artifact(self) -> None:
+        """Raises EnvironmentFault: what would be started is not what was brought in under this name."""
+        version, known = self.progress.version, self.progress.artifact.digest
+        found = self.world.environment.identify(version).digest if known is not None else None
+        if found != known:
+            told = (
+                f"the artifact of {version} was {known} when it was brought in, and is {found or 'gone'} now"
+            )
+            raise EnvironmentFault(f"{told}; put it back, or retarget to a version of its own")
+
+    def _countersign(self) -> None:
+        """Sign for what others, who had no key or no time, have asked since the last tick."""
+        signer, now = self.world.signer, self.world.clock.now()
+        events = countersigned(self.progress, actor=ACTOR, signer=signer, at=now)
+        if events:
+            recorded = self.world.log.append(
+                self.progress.rollout, after=self.progress.position, events=events
+            )
+            self.progress = fold(recorded, self.progress) or self.progress
 
     def _record(
         self, decision: Decision, evidence: Evidence, now: datetime, made_by: MadeBy = MadeBy.RULES
@@ -294,7 +335,7 @@ class Controller:
 
     def _is_overtaken(self) -> bool:
         """Whether another version was brought in since this controller has looked: it is not to blame for the older."""
-        return self.seen.version != self.progress.version
+        return not is_about(self.seen, self.progress)
 
     def _announce_decision(self, decision: Decision) -> None:
         """Tell people what they would want to be told at night, and what ends a rollout."""
@@ -322,6 +363,7 @@ class Controller:
             traffic=self.world.traffic,
             clock=self.world.clock,
             lock=self.world.lock,
+            is_aborted=lambda: self.world.aborts.pending() is not None,
             progress=self.progress,
             wait_s=1.0 if self.progress.rollback is not None else LOCK_WAIT_S,
             actor=ACTOR,
@@ -333,8 +375,8 @@ class Controller:
 
     def _begin_version(self) -> None:
         """What was seen of a version that is replaced says nothing of the next one."""
-        if self.seen.version != self.progress.version:
-            self.seen = begin_version(self.seen, self.progress.version, self.world.clock.now())
+        if not is_about(self.seen, self.progress):
+            self.seen = begin_version(self.seen, self.progress, self.world.clock.now())
 
     def _begin_stay(self) -> None:
         if self.progress.stay.entered_at is None:
@@ -363,6 +405,7 @@ class Controller:
             told = f"stopped; {left}" if left else "stopped"
         except EnvironmentFault as fault:
             told = f"not stopped: {fault}"
+        self._countersign()
         self._append(RolledBack(green=told))
         self._end()
 

@@ -4,31 +4,34 @@ A request is an event, appended on the condition that the rules still allow it. 
 it must work when nothing else does, and it waits for nothing: what only other requests need is imported where they are.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tranche.attestation import Basis, MadeBy, attested
+from tranche.abort import NOBODY_ABORTS, Aborts, honoured
+from tranche.asks import Asker, begun, identified, written
+from tranche.attestation import countersigned
 from tranche.decision import RollBack, roll_back
 from tranche.events import (
     AdvanceRequested,
     Event,
     HotfixDeclared,
-    Measured,
     Paused,
     Resumed,
     Retargeted,
     Retired,
-    RollbackDecided,
     RolledBack,
     Started,
     Stopped,
     WeightRequested,
-    encode,
 )
+from tranche.glance import check_advance, checks_of, measured_of
+from tranche.person import Person
 from tranche.ports import (
+    Artifact,
     Clock,
     Colour,
     Conflict,
@@ -39,9 +42,8 @@ from tranche.ports import (
     Recorded,
     Signer,
     Traffic,
-    Verdict,
 )
-from tranche.progress import Progress, State, fold
+from tranche.progress import UNTOLD, Progress, State, fold, whole
 from tranche.reconcile import Lock, reconcile
 from tranche.refusal import Refused
 from tranche.way_back import PastReturn, check_return
@@ -94,12 +96,6 @@ class AlreadyPaused(Refused):
     code = "already-paused"
 
 
-class CannotAdvance(Refused):
-    """The dwell cannot be ended early."""
-
-    code = "cannot-advance"
-
-
 class GreenInUse(Refused):
     """Green serves everybody since the last rollout; a new one would replace it under its users."""
 
@@ -128,6 +124,12 @@ class VersionRefused(Refused):
     """No version is called so: up to 128 letters, digits and any of . _ + : @ -"""
 
     code = "version-refused"
+
+
+class UnknownVersion(Refused):
+    """There is no such version here."""
+
+    code = "unknown-version"
 
 
 class SameVersion(Refused):
@@ -170,19 +172,23 @@ class Reversal:
 
 
 TRIES: Final = 50
+BUSY: Final = "the event log is so busy that the request could not be added; try again"
 VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._+:@-]{0,127}"
 """Versions become words of commands and names of files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One site, as its operators see it."""
+    """One site, as its operators see it. `asker` is who asks, if that was told; `identify` says what a version is."""
 
     log: EventLog
     clock: Clock
     control: ControlLock
     observed: Callable[[], Mapping[str, Any] | None]
     signer: Signer | None = None
+    asker: Person | None = None
+    identify: Callable[[str], Artifact] = lambda _: UNTOLD
+    aborts: Aborts = NOBODY_ABORTS
 
     def name(self, rollout: str | None = None) -> str:
         """The rollout of that name, or the latest.
@@ -198,13 +204,24 @@ class Desk:
         return rollout or names[-1]
 
     def events(self, rollout: str | None = None) -> list[Recorded]:
-        return self.log.read(self.name(rollout))
+        """All of them, and none is missing. Raises NoRollout, LogFault."""
+        events = self.log.read(self.name(rollout))
+        whole(events)
+        return events
 
     def progress(self, rollout: str | None = None) -> Progress:
-        progress = fold(self.events(rollout))
-        if progress is None:
-            raise NoRollout
-        return progress
+        """Where it stands. Raises NoRollout, LogFault."""
+        return whole(self.log.read(self.name(rollout)))
+
+    def caught_up(self) -> Progress:
+        """The latest rollout, once the log was told that somebody has taken users back without it."""
+        for _ in range(TRIES):
+            progress, at = self.progress(), self._now()
+            with contextlib.suppress(Conflict):
+                return honoured(
+                    log=self.log, aborts=self.aborts, progress=progress, at=at, signer=self.signer
+                )
+        raise LogFault(BUSY)
 
     def plan(self, progress: Progress) -> "Plan":
         """The plan the rollout was started with.
@@ -226,7 +243,15 @@ class Desk:
 
         progress = self.progress(rollout)
         alive = self.control.is_held_elsewhere()
-        return status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
+        document = status(self.plan(progress), progress, self.observed(), alive=alive, now=self.clock.now())
+        return document | {"abort": self._untold(progress)}
+
+    def _untold(self, progress: Progress) -> Json | None:
+        """That users were taken back, where the log does not say so yet."""
+        abort = self.aborts.pending()
+        if abort is None or progress.rollback is not None or not abort.is_about(progress):
+            return None
+        return {"by": abort.person.name, "at": abort.at.isoformat(), "reason": abort.reason}
 
     def start(
         self, plan: "Plan", *, text: str, file: str, version: str, actor: str, hotfix: str | None = None
@@ -238,21 +263,18 @@ class Desk:
         Raises:
             UnfinishedRollout, GreenInUse: one rollout after the other.
             NothingFrozen: a hotfix by a plan that freezes nothing.
-            VersionRefused: no version is called so.
+            VersionRefused, UnknownVersion: no version is called so, or there is none of this name.
         """
         import secrets
 
-        _check_version(version)
+        found = self._found(version)
         if hotfix is not None and not plan.freezes:
             raise NothingFrozen
         names = self.log.rollouts()
         if names:
-            last = self.progress(names[-1])
+            last = self.caught_up()
             if not last.is_finished:
-                told = (
-                    f"'{last.rollout}' is {last.state.value}; roll it back, or go on with 'tranche control'"
-                )
-                raise UnfinishedRollout(told)
+                raise UnfinishedRollout(_unfinished(last, plan))
             if last.state is State.COMPLETED:
                 told = f"green serves everybody since '{last.rollout}'"
                 todo = "roll that back, or let blue be the new version and begin a new state folder"
@@ -261,13 +283,8 @@ class Desk:
         started = Started(
             plan=text, plan_file=file, plan_digest=plan.digest, version=version, salt=secrets.token_hex(8)
         )
-        events: list[Event] = [started] if hotfix is None else [started, HotfixDeclared(reason=hotfix)]
-        new = [encode(event, at=self._now(), actor=actor) for event in events]
-        recorded = self.log.append(rollout, after=0, events=new)
-        progress = fold(recorded)
-        if progress is None:
-            raise LogFault("the event log did not keep the rollout; look at its file")
-        return progress
+        new = begun(rollout, started, found, self._asker(actor), hotfix=hotfix)
+        return whole(self.log.append(rollout, after=0, events=new))
 
     def pause(self, *, reason: str, actor: str) -> Progress:
         def ask(progress: Progress) -> list[Event]:
@@ -309,7 +326,13 @@ class Desk:
         """
 
         def ask(progress: Progress) -> list[Event]:
-            self._check_advance(progress)
+            check_advance(
+                self.plan(progress),
+                progress,
+                self.observed(),
+                is_controlled=self.control.is_held_elsewhere(),
+                now=self._now(),
+            )
             return [AdvanceRequested(phase=progress.stay.phase, reason=reason)]
 
         return self._ask(ask, actor)
@@ -321,12 +344,12 @@ class Desk:
         has passed staging. The controller carries that out.
 
         Raises:
-            VersionRefused, SameVersion, CannotRetarget: as they say.
+            VersionRefused, UnknownVersion, SameVersion, CannotRetarget: as they say.
             PastReturn: users cannot be sent to blue meanwhile.
         """
         from tranche.decide import past_return
 
-        _check_version(version)
+        found = self._found(version)
 
         def ask(progress: Progress) -> list[Event]:
             if version == progress.version:
@@ -346,8 +369,9 @@ class Desk:
                 )
             phase_number = progress.stay.phase or progress.returns_to
             return [
-                *self._measured(progress),
+                *measured_of(self.observed(), progress),
                 Retargeted(version=version, phase=phase_number, reason=reason),
+                identified(version, found),
                 WeightRequested(identifier=progress.next_identifier, green_weight=0, internal_to_green=False),
             ]
 
@@ -395,7 +419,7 @@ class Desk:
         gates = [approval.gate_named(phase, gate)] if gate or not approval.asked(phase) else None
         return [
             approval.case(progress, phase, each, now, dwelt=dwelt(phase, progress.stay, now))
-            | {"checks": self._seen_checks(progress)}
+            | {"checks": checks_of(self.observed(), progress)}
             for each in gates or approval.asked(phase)
         ]
 
@@ -416,7 +440,7 @@ class Desk:
                     actor=actor,
                     now=now,
                     dwelt=dwelt(phase, progress.stay, now),
-                    checks=self._seen_checks(progress),
+                    checks=checks_of(self.observed(), progress),
                 )
             ]
 
@@ -435,43 +459,6 @@ class Desk:
     def _phase(self, progress: Progress) -> "Phase":
         plan = self.plan(progress)
         return plan.phases[min(progress.stay.phase, plan.last)]
-
-    def _seen_checks(self, progress: Progress) -> Json:
-        """What the controller saw last of this stay, by name; nothing when nobody has looked at it."""
-        seen = self.observed()
-        if seen is None or seen.get("stay") != progress.stay.identifier:
-            return {}
-        return {
-            check["name"]: {"verdict": check["verdict"], "reason": check["reason"]}
-            for check in seen["checks"]
-        }
-
-    def _check_advance(self, progress: Progress) -> None:
-        plan, seen = self.plan(progress), self.observed()
-        if (
-            not self.control.is_held_elsewhere()
-            or seen is None
-            or seen.get("stay") != progress.stay.identifier
-        ):
-            raise CannotAdvance(
-                "no controller is looking at this phase, so nothing can be told; start one first"
-            )
-        age_s = (self.clock.now() - datetime.fromisoformat(seen["at"])).total_seconds()
-        if age_s > plan.stale_after_s:
-            raise CannotAdvance(
-                f"the controller looked {age_s:.0f} s ago, so nothing can be told; look at it first"
-            )
-        if progress.paused_by is not None:
-            raise CannotAdvance(f"the rollout is paused by {progress.paused_by}; resume it first")
-        if progress.stay.dwell_waived_by is not None:
-            raise CannotAdvance(f"{progress.stay.dwell_waived_by} has ended this dwell already")
-        against = {Verdict.FAIL.value, Verdict.CANNOT_TELL.value}
-        for check in [*seen["checks"], *seen["limits"]]:
-            if check["verdict"] in against:
-                told = f"{check['name']}: {check['verdict']} - {check['reason']}"
-                raise CannotAdvance(f"{told}; ending the dwell early would not help")
-        if not any(check["name"] == "dwell" and check["verdict"] == "not yet" for check in seen["checks"]):
-            raise CannotAdvance("the dwell is over already; 'tranche why' says what is lacking")
 
     def roll_back(
         self,
@@ -501,16 +488,21 @@ class Desk:
             return roll_back(RollBack(cause="person", reason=reason, numbers=numbers), progress)
 
         progress = self._ask(ask, actor, also={State.COMPLETED})
-        progress = reconcile(
-            log=self.log,
-            traffic=traffic,
-            clock=self.clock,
-            lock=lock,
-            progress=progress,
-            wait_s=1.0,
-            actor=actor,
-        )
-        if self.control.is_held_elsewhere():
+        try:
+            progress = reconcile(
+                log=self.log,
+                traffic=traffic,
+                clock=self.clock,
+                lock=lock,
+                progress=progress,
+                wait_s=1.0,
+                actor=actor,
+            )
+        finally:
+            is_controlled = self.control.is_held_elsewhere()
+            if not is_controlled:
+                self._countersign(actor)
+        if is_controlled:
             return Reversal(progress=progress, finished=False)
         return Reversal(progress=self._finish(progress, environment, actor), finished=True)
 
@@ -523,20 +515,19 @@ class Desk:
             told = f"not stopped: {fault}"
 
         def ask(now: Progress) -> list[Event]:
-            return [*self._measured(now), RolledBack(green=told)]
+            return [*measured_of(self.observed(), now), RolledBack(green=told)]
 
         try:
             return self._ask(ask, actor)
         except Ended:
             return self.progress(progress.rollout)  # a controller came and ended it
 
-    def _measured(self, now: Progress) -> list[Event]:
-        """What a controller saw last of the stay that ends, if it looked and has not recorded it."""
-        seen = self.observed()
-        if now.stay.measured is not None or seen is None or seen.get("stay") != now.stay.identifier:
-            return []
-        checks = {check["name"]: check for check in [*seen["checks"], *seen["limits"]]}
-        return [Measured(phase=now.stay.phase, arms=seen["arms"], checks=checks)]
+    def _countersign(self, actor: str) -> None:
+        """Sign for what could wait until users were back. What goes wrong here is signed for by who comes next."""
+        with contextlib.suppress(LogFault):
+            progress = self.progress()
+            events = countersigned(progress, actor=actor, signer=self.signer, at=self._now())
+            self.log.append(progress.rollout, after=progress.position, events=events)
 
     def _ask(
         self,
@@ -547,32 +538,45 @@ class Desk:
     ) -> Progress:
         """Append what `ask` makes of the rollout as it is; asked again when somebody was quicker.
 
-        What is a decision of the rollout itself is attested.
+        An entry vouches for it, in the same append.
         """
         for _ in range(TRIES):
-            progress = self.progress()
+            progress = self.caught_up()
             if progress.is_finished and progress.state not in (also or set()):
                 raise Ended(
                     f"'{progress.rollout}' is {progress.state.value}; nothing can be asked of it any more"
                 )
-            now = self._now()
-            asked = ask(progress)
-            events = [encode(event, at=now, actor=actor) for event in asked]
-            for decided in [event for event in asked if isinstance(event, RollbackDecided)]:
-                decision = RollBack(cause=decided.cause, reason=decided.reason, numbers=decided.numbers)
-                basis = Basis(decision=decision, made_by=MadeBy.PERSON, after=progress.position, at=now)
-                events = attested(basis, events, progress=progress, actor=actor, signer=self.signer, at=now)
+            events = written(ask(progress), progress, self._asker(actor))
             try:
                 recorded = self.log.append(progress.rollout, after=progress.position, events=events)
             except Conflict:
                 continue
             return fold(recorded, progress) or progress
-        raise LogFault("the event log is so busy that the request could not be added; try again")
+        raise LogFault(BUSY)
+
+    def _found(self, version: str) -> Artifact:
+        """What the version is. Raises VersionRefused, UnknownVersion."""
+        if not re.fullmatch(VERSION, version):
+            told = f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -"
+            raise VersionRefused(told)
+        found = self.identify(version)
+        if found.is_missing:
+            raise UnknownVersion(f"there is no version {version} here: {found.unknown_because}")
+        return found
+
+    def _asker(self, actor: str) -> Asker:
+        """How this one is known only if it is who this desk was told is asking."""
+        person = self.asker if self.asker is not None and self.asker.name == actor else None
+        return Asker(actor=actor, person=person, signer=self.signer, at=self._now())
 
     def _now(self) -> datetime:
         return self.clock.now()
 
 
-def _check_version(version: str) -> None:
-    if not re.fullmatch(VERSION, version):
-        raise VersionRefused(f"found the version '{version[:80]}', expected letters, digits and . _ + : @ -")
+def _unfinished(last: Progress, plan: "Plan") -> str:
+    """Why nothing is begun beside it, and what can be done."""
+    told = f"'{last.rollout}' is {last.state.value}"
+    if plan.name in last.plan_text and plan.digest != last.plan_digest:
+        told += ", and keeps the plan it was started with, which is another one than this"
+    todo = "bring a newer version in with 'tranche retarget', go on with 'tranche control', or roll it back"
+    return f"{told}; {todo}"

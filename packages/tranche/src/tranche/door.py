@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from tranche.ports import Clock
 
 if TYPE_CHECKING:
-    from tranche.access import Person, Role, Token, Tokens
+    from tranche.access import Token, Tokens
+    from tranche.person import Person, Role
 
 
 class TokenStore(Protocol):
@@ -36,8 +37,8 @@ class Door:
     store: TokenStore | None
     clock: Clock
 
-    def admit(self, verb: str, *, token: str | None, otherwise: str) -> str:
-        """The name of who asks for this verb: the token's, or `otherwise` where none is asked for.
+    def admit(self, verb: str, *, token: str | None, otherwise: "Person") -> "Person":
+        """Who asks for this verb: the holder of the token, or `otherwise` where none is asked for.
 
         While nobody may make tokens, whoever comes may make the first: they can write the file in any case.
 
@@ -54,9 +55,9 @@ class Door:
             if verb == "token create" and not has_admin(tokens, now):
                 return otherwise
             raise NoToken
-        person: Person = holder(tokens, token, now)
+        person = holder(tokens, token, now)
         check(person, verb)
-        return person.name
+        return person
 
     def create(self, *, name: str, role: "Role", lasts: timedelta, by: str) -> str:
         """A new token, as it is shown this once.
@@ -66,7 +67,8 @@ class Door:
         """
         import secrets
 
-        from tranche.access import LENGTH_BYTES, NotAllowed, Role, has_admin, issued, written
+        from tranche.access import LENGTH_BYTES, NotAllowed, has_admin, issued, written
+        from tranche.person import Role
 
         now, token = self.clock.now(), written(secrets.token_bytes(LENGTH_BYTES))
 

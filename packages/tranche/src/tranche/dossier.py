@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from tranche.attestation import ASK, Foreign, MadeBy, said_in
 from tranche.canonical import plain
 from tranche.events import (
     AdvanceRequested,
     ApprovalGiven,
     ApprovalRevoked,
+    Attested,
     Completed,
     Event,
     GateAnswered,
@@ -24,8 +26,9 @@ from tranche.events import (
     SteppedBack,
     decode,
 )
+from tranche.person import KnownBy
 from tranche.plan import Plan
-from tranche.ports import Recorded, Verdict
+from tranche.ports import LogFault, Recorded, Verdict
 from tranche.progress import Progress
 
 SECURITY: Final = frozenset({"security_scan"})
@@ -47,6 +50,7 @@ def dossier(events: Sequence[Recorded], progress: Progress, plan: Plan) -> Json:
     document: Json = {
         "change": _change(progress, plan),
         "requested": {"by": progress.started_by, "at": plain(progress.started_at)},
+        "asks": list(_asks(entries)),
         "approvals": [_approval(*entry, entries, progress) for entry in _of(entries, ApprovalGiven)],
         "tests": [_test(*entry, plan) for entry in _of(entries, GateAnswered)],
         "fallback": _fallback(plan),
@@ -68,11 +72,34 @@ def _of(entries: Sequence[Entry], kind: type[Kind]) -> list[tuple[Recorded, Kind
     return [(recorded, event) for recorded, event in entries if isinstance(event, kind)]
 
 
+def _asks(entries: Sequence[Entry]) -> Iterator[Json]:
+    """Who asked what, by what they are known, as the entries have it; of older releases there are none."""
+    for recorded, entry in _of(entries, Attested):
+        try:
+            said = said_in(entry.envelope)
+            told = said["predicate"]
+            is_ask = said["predicateType"] == ASK
+            if not is_ask and told["made_by"] != MadeBy.PERSON:
+                continue
+            asked = [each["type"] for each in told["asked"]] if is_ask else ["rollback-decided/1"]
+            reason, known = told["reason"], told.get("identified", {"known_by": None, "role": None})
+        except (Foreign, KeyError, TypeError) as error:
+            raise LogFault(f"the entry at position {recorded.position} is damaged ({error!r})") from error
+        yield {
+            "position": recorded.position,
+            "at": plain(recorded.at),
+            "by": recorded.actor,
+            **known,
+            "asked": [each.partition("/")[0] for each in asked],
+            "reason": reason,
+        }
+
+
 def _change(progress: Progress, plan: Plan) -> Json:
     return {
         "rollout": progress.rollout,
         "version": progress.version,
-        "version_digest": None,
+        "version_digest": progress.artifact.digest,
         "plan": {"name": plan.name, "file": progress.plan_file, "digest": progress.plan_digest},
         "purpose": plan.about or None,
         "phases": [
@@ -185,7 +212,13 @@ def _missing(document: Json) -> Iterator[Json]:
     if not any(given["is_independent_of_the_requester"] for given in yes):
         yield _open(f"{ARTICLE}(b); CC8.1", "nobody but the requester has approved")
     yield _open(f"{ARTICLE}(b); CC8.1", "who wrote and who reviewed the version: the engine is not told")
-    yield _open(f"{ARTICLE}(c)", "the roles of the people named: the log holds names only")
+    roleless = sorted({each["by"] for each in document["asks"] if each["role"] is None})
+    if roleless or not document["asks"]:
+        who = ", ".join(roleless) or "everybody"
+        yield _open(f"{ARTICLE}(c)", f"the role of {who}: nobody asked for a token")
+    unproven = sorted({each["by"] for each in document["asks"] if each["known_by"] != KnownBy.TOKEN})
+    if unproven:
+        yield _open(f"{ARTICLE}(b)", f"that {', '.join(unproven)} is who they say: known by no token")
     if document["change"]["purpose"] is None:
         yield _open(f"{ARTICLE}(d)", "the purpose: the plan has no 'about'")
     yield _open(f"{ARTICLE}(d)", "to whom the change was announced: the log does not hold it")
@@ -194,7 +227,8 @@ def _missing(document: Json) -> Iterator[Json]:
     if document["overrides"]:
         yield _open(f"{ARTICLE}(f), (g)", "what was overridden was not looked at again afterwards, here")
     yield _open(f"{ARTICLE}(h)", "the impact on other security measures: nothing here measures it")
-    yield _open("CC8.1", "the digest of the version: the environment does not tell it")
+    if document["change"]["version_digest"] is None:
+        yield _open("CC8.1", "the digest of the version: the environment does not tell it")
     if document["outcome"]["at"] is None:
         yield _open("CC8.1", "the outcome: the rollout has not ended")
 

@@ -26,6 +26,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionIdentified:
+    """What the version is that somebody brought in: the digest of its artifact, or why nobody can tell it."""
+
+    version: str
+    digest: str | None
+    unknown_because: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver:
     """A controller began to work on the rollout."""
 
@@ -241,8 +250,17 @@ class Attested:
     unsigned: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countersigned:
+    """An entry that is signed, and vouches for every entry before it that nobody had signed yet."""
+
+    entry: int
+    envelope: Json
+
+
 Event = (
     Started
+    | VersionIdentified
     | TakenOver
     | GreenReady
     | PhaseEntered
@@ -267,10 +285,12 @@ Event = (
     | Retired
     | Stopped
     | Attested
+    | Countersigned
 )
 
 TYPES: Final[Mapping[str, type[Event]]] = {
     "started/1": Started,
+    "version-identified/1": VersionIdentified,
     "taken-over/1": TakenOver,
     "green-ready/1": GreenReady,
     "phase-entered/1": PhaseEntered,
@@ -295,6 +315,7 @@ TYPES: Final[Mapping[str, type[Event]]] = {
     "retired/1": Retired,
     "stopped/1": Stopped,
     "attested/1": Attested,
+    "countersigned/1": Countersigned,
 }
 NAMES: Final = {kind: name for name, kind in TYPES.items()}
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tranche.freeze import Freeze
 from tranche.gate_kinds import strings_of
 from tranche.plan import Answer, Limit, Metric, Phase, Plan, PlannedGate, duration
+from tranche.ports import Colour
 from tranche.secret import Secret, SecretMissing
 from tranche.shape import FileRefused, Place, nearest
 from tranche.site import Site
@@ -78,7 +79,15 @@ def lint_here(
     """
     gates = [(phase, gate) for phase in plan.phases for gate in phase.gates]
     found = [finding for phase, gate in gates for finding in _here(phase, gate, site, lent, find)]
-    return _sorted(iter([*found, *_routes(plan, site), *_internal(plan, site), *_read_only(plan, site)]))
+    here = (*_routes(plan, site), *_internal(plan, site), *_read_only(plan, site), *_green(site))
+    return _sorted(iter([*found, *here]))
+
+
+def _green(site: Site) -> Iterator[Finding]:
+    """Who does not start green cannot know which version runs there, and never calls it ready."""
+    if not site.environment.colours[Colour.GREEN].managed:
+        told = "green is not managed by this site, so nobody can tell which version runs as green"
+        yield _refused("not-here", 1, f"{told}; give 'environment.colours.green' the command that starts it")
 
 
 def _read_only(plan: Plan, site: Site) -> Iterator[Finding]:

@@ -50,12 +50,14 @@ LEAST_FOR_SHARE = 1000
 class Observations:
     """`stay` is the identifier of the split that `arms`, `watched_s` and `healthy_s` belong to.
 
-    `version` is the one that all of this is about. `latest` is what came since the scrape before, None when nothing
+    `version` is the one that all of this is about, and `retargets` how many were brought in until then: one that was
+    replaced and is back begins anew. `latest` is what came since the scrape before, None when nothing
     did.
     """
 
     watched_since: datetime
     version: str = ""
+    retargets: int = 0
     stay: str = ""
     last: Scrape | None = None
     scrape_trouble: str | None = None
@@ -166,11 +168,17 @@ def begin_stay(seen: Observations, identifier: str, baseline: Scrape | None) -> 
     return replace(seen, stay=identifier, last=baseline, arms={}, watched_s=0.0, healthy_s=0.0)
 
 
-def begin_version(seen: Observations, version: str, now: datetime) -> Observations:
+def is_about(seen: Observations, progress: Progress) -> bool:
+    """Whether what was seen is of the version that is rolled out, and since it was brought in."""
+    return (seen.version, seen.retargets) == (progress.version, progress.retargets)
+
+
+def begin_version(seen: Observations, progress: Progress, now: datetime) -> Observations:
     """Another version is rolled out: everything begins anew, but for the last reading of the data plane."""
     return Observations(
         watched_since=now,
-        version=version,
+        version=progress.version,
+        retargets=progress.retargets,
         last=seen.last,
         scrape_trouble=seen.scrape_trouble,
         traffic_trouble=seen.traffic_trouble,
@@ -255,6 +263,7 @@ def remembered(seen: Observations) -> dict[str, Any]:
     """What a controller needs to go on counting after a restart, as JSON."""
     return {
         "version": seen.version,
+        "retargets": seen.retargets,
         "stay": seen.stay,
         "arms": arms_json(seen.arms),
         "watched_s": round(seen.watched_s, 3),
@@ -273,8 +282,9 @@ def recalled(
     never more, and the judge begins anew - each such loss allows a good version to be taken back with probability
     alpha once more.
     """
-    fresh = Observations(watched_since=now, version=progress.version)
-    if not data or (data.get("rollout"), data.get("version")) != (progress.rollout, progress.version):
+    fresh = Observations(watched_since=now, version=progress.version, retargets=progress.retargets)
+    about = (progress.rollout, progress.version, progress.retargets)
+    if not data or (data.get("rollout"), data.get("version"), data.get("retargets", 0)) != about:
         return fresh
     try:
         judgement = from_json(case_of(plan), data["judgement"]) if data.get("judgement") else None

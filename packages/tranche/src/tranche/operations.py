@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from tranche.access import NEEDS, Role
+from tranche.access import NEEDS
+from tranche.person import Role
 from tranche.refusal import Refused
 from tranche.shape import nearest
 from tranche.text import plain

@@ -70,6 +70,10 @@ def _notices(status: Mapping[str, Any]) -> list[str]:
         when = point["passed_at"][:16].replace("T", " ")
         told.append(f"past the point of no return ({point['phase']}, {when}): {point['about']};")
         told[-1] += " a rollback is no remedy, and is refused unless forced"
+    if status.get("abort") is not None:
+        when = status["abort"]["at"][:16].replace("T", " ")
+        told.append(f"{status['abort']['by']} took users back at {when}, and the event log was not told yet;")
+        told[-1] += " a controller, or the next who asks for something, tells it"
     if freeze is not None and freeze["frozen"]:
         bypass = f", and {freeze['hotfix_by']} declared this a hotfix" if freeze["hotfix_by"] else ""
         told.append(f"frozen from {freeze['frozen']}{bypass}")
@@ -270,6 +274,9 @@ def evidence_document(exported: "Export") -> Json:
         "exported_by": exported.head["exported_by"],
         "events": len(exported.events),
         "entries": len(exported.cases),
+        "asks": exported.asks,
+        "asks_have_entries_since": exported.asked_since,
+        "asks_without_entry": list(exported.unasked),
         "unsigned_entries": exported.unsigned,
         "seal_signed": bool(exported.seal_keys),
         "keys": list(exported.keys),
@@ -284,7 +291,7 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     """As `evidence_document`. What is unsigned, uncovered or missing is said as plainly as what is there."""
     lines = [
         f"{file}: {document['rollout']}, {document['outcome']['state'].replace('_', ' ')}",
-        f"  unchanged: {document['events']} events, {document['entries']} decisions in the chain",
+        f"  unchanged: {document['events']} events, {document['entries']} entries in the chain",
     ]
     if document["unsigned_entries"]:
         told = f"  NOT SIGNED: {document['unsigned_entries']} of {document['entries']} entries"
@@ -297,6 +304,11 @@ def text_of_evidence(file: str, document: Mapping[str, Any]) -> str:
     if document["decisions_without_entry"]:
         positions = ", ".join(str(each) for each in document["decisions_without_entry"])
         lines.append(f"  no entry vouches for the decisions at {positions}: an older release made them")
+    if document["asks_without_entry"]:
+        positions = ", ".join(str(each) for each in document["asks_without_entry"])
+        since = document["asks_have_entries_since"]
+        told = f"asks have entries since position {since}" if since else "no ask has an entry"
+        lines.append(f"  no entry vouches for what people asked at {positions}: {told}")
     lines += [f"  missing for {each['demand']}: {each['what']}" for each in document["missing"]]
     return "\n".join(lines)
 
@@ -341,6 +353,17 @@ def event_json(recorded: Recorded) -> Json:
         "text": text,
         "data": dict(recorded.data),
     }
+
+
+def text_of_abort(taken: Mapping[str, Any]) -> str:
+    """That users were taken back without the log."""
+    return "\n".join(
+        (
+            f"{taken['rollout'] or 'no rollout'}: everybody is on blue; the event log was not told",
+            f"  {taken['because']}",
+            f"  it stands in {taken['kept_in']}: the controller, or the next who asks, tells the log and stops green",
+        )
+    )
 
 
 def report(progress: Progress) -> Json:

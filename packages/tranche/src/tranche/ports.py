@@ -186,8 +186,23 @@ class ColourState:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a version is: the digest (`sha256:...`) of what is started under its name, or why nobody can tell it.
+
+    Where it `is_missing` there is nothing to be started under that name.
+    """
+
+    digest: str | None = None
+    unknown_because: str | None = None
+    is_missing: bool = False
+
+
 class Environment(Protocol):
     """Starts, shows and retires the versions."""
+
+    def identify(self, version: str) -> Artifact:
+        """What would be started under this name now. Never raises: what cannot be told is unknown, with its reason."""
 
     def ensure(self, colour: Colour, version: str) -> None:
         """Have this version running under this colour, replacing another one. Returns at once; idempotent.

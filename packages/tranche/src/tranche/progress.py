@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from tranche.canonical import chained, digest
 from tranche.events import (
@@ -17,6 +17,7 @@ from tranche.events import (
     ApprovalRevoked,
     Attested,
     Completed,
+    Countersigned,
     Event,
     GateAnswered,
     GreenReady,
@@ -36,12 +37,16 @@ from tranche.events import (
     SteppedBack,
     Stopped,
     TakenOver,
+    VersionIdentified,
     WeightApplied,
     WeightRequested,
     WeightRestored,
     decode,
 )
-from tranche.ports import TOTAL_WEIGHT, LogFault, Recorded, Split, Verdict
+from tranche.ports import TOTAL_WEIGHT, Artifact, LogFault, Recorded, Split, Verdict
+
+UNTOLD: Final = Artifact(unknown_because="the environment does not tell the digest of a version")
+"""As of logs that were begun by a release that did not ask."""
 
 
 class State(StrEnum):
@@ -126,7 +131,8 @@ class WeightChange:
 class Progress:
     """Everything the log says about a rollout. `position` is the last event folded in.
 
-    `log_digest` stands for all events so far; `last_entry` is the digest of the last of `entries` in the hash chain.
+    `log_digest` stands for all events so far; `last_entry` is the digest of the last of `entries` in the hash chain,
+    `unsigned` are the number and digest of those that nobody has signed. `artifact` says what the version is.
     `returns_to` is the phase that follows staging: a later one than the first when the version was replaced there.
     `brought_by` are the people who brought a version in, and who therefore approve none.
     """
@@ -164,6 +170,8 @@ class Progress:
     log_digest: str = ""
     entries: int = 0
     last_entry: str | None = None
+    unsigned: tuple[tuple[int, str], ...] = ()
+    artifact: Artifact = UNTOLD
 
     @property
     def stay(self) -> Stay:
@@ -293,6 +301,9 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             raise LogFault(f"rollout '{progress.rollout}' starts twice; the log is damaged")
         case TakenOver() | WeightRestored():
             return progress
+        case VersionIdentified():
+            told = Artifact(digest=event.digest, unknown_because=event.unknown_because)
+            return replace(progress, artifact=told) if event.version == progress.version else progress
         case GreenReady():
             return replace(progress, green_ready_at=at)
         case PhaseEntered():
@@ -339,11 +350,18 @@ def _fold(progress: Progress, event: Event, at: datetime, actor: str) -> Progres
             return replace(progress, retired=progress.retired | {event.colour})
         case Stopped():
             return replace(progress, stopped=progress.stopped | {event.colour})
-        case Attested():
-            entry = digest(str(event.envelope["payload"]))
-            return replace(progress, entries=progress.entries + 1, last_entry=entry)
+        case Attested() | Countersigned():
+            return _chain(progress, event)
         case _:
             assert_never(event)
+
+
+def _chain(progress: Progress, event: Attested | Countersigned) -> Progress:
+    number, entry = progress.entries + 1, digest(str(event.envelope["payload"]))
+    unsigned = progress.unsigned if isinstance(event, Attested) else ()
+    if isinstance(event, Attested) and event.unsigned is not None:
+        unsigned = (*unsigned, (number, entry))
+    return replace(progress, entries=number, last_entry=entry, unsigned=unsigned)
 
 
 def _with_stay(progress: Progress, **changes: Any) -> Progress:
@@ -383,6 +401,7 @@ def _retarget(progress: Progress, event: Retargeted, at: datetime, actor: str) -
     return replace(
         left,
         version=event.version,
+        artifact=UNTOLD,
         stays=(*left.stays, staging),
         returns_to=event.phase,
         retargets=progress.retargets + 1,

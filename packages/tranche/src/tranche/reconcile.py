@@ -4,6 +4,7 @@ This is the only place that moves traffic. It holds a lock while it does, reads 
 again afterwards, so that whoever decided last is obeyed last, in whatever process. Idempotent.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tranche.events import Event, WeightApplied, WeightRestored, encode
@@ -43,13 +44,17 @@ def reconcile(
     progress: Progress,
     wait_s: float,
     actor: str,
+    is_aborted: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Apply what the log says, and record that it is applied.
+
+    Where `is_aborted`, a person has taken users back and the log does not know it yet: then it moves nobody.
 
     A lock that cannot be had within `wait_s` is done without: a rollback must not wait for a process that
     hangs, and whoever hangs looks at the log again before it is done.
 
     Raises:
+        Conflict: users were taken back without the log; it must be told first.
         TrafficFault: the data plane refused, or did not confirm; what it served before may still stand.
         LogFault: the log could not be read or written.
     """
@@ -58,6 +63,7 @@ def reconcile(
         for _ in range(ROUNDS):
             progress = refreshed(log, progress)
             wanted = progress.requested
+            _heed(is_aborted, progress)
             served = traffic.serving()
             took_ms = None
             if served != wanted.identifier:
@@ -69,11 +75,17 @@ def reconcile(
                 progress = _append(log, progress, event, clock, actor)
             progress = refreshed(log, progress)
             if progress.requested == wanted and progress.applied == wanted.identifier:
-                return progress
+                break
+        _heed(is_aborted, progress)  # whoever had no lock may have come between
         return progress
     finally:
         if held:
             lock.release()
+
+
+def _heed(is_aborted: Callable[[], bool], progress: Progress) -> None:
+    if progress.has_users and is_aborted():
+        raise Conflict("users were taken back without the log; tell it, and look again")
 
 
 def _fact(progress: Progress, served: str | None, took_ms: float | None) -> Event | None:

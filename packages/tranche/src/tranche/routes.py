@@ -27,6 +27,7 @@ from tranche.shape import (
     WrongValue,
     nearest,
 )
+from tranche.webhook import Webhook, webhook_keys
 
 
 class Severity(StrEnum):
@@ -84,18 +85,10 @@ class EmailTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookTo:
-    """Another system, told by signed POST (docs/webhooks.md)."""
-
-    url: str
-    secret: Secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Who is told what: news of at least this severity, about these topics (none named: about all)."""
 
-    to: SlackTo | PagerDutyTo | EmailTo | WebhookTo
+    to: SlackTo | PagerDutyTo | EmailTo | Webhook
     severity: Severity = Severity.WARNING
     topics: frozenset[Topic] = field(default_factory=frozenset)
 
@@ -135,10 +128,6 @@ def routes_of(folder: Path) -> MapOf[Route]:
         "routing_key": Key(secret, "the integration key of the service"),
         "url": Key(URL, "where events are sent", PAGERDUTY),
     }
-    webhook = {
-        "url": Key(URL, "where it is told, by POST"),
-        "secret": Key(secret, "signs what it is sent; it knows the same one"),
-    }
     email = {
         "server": Key(ADDRESS, "the mail server"),
         "tls": Key(Choice(("starttls", "none")), "how the connection is protected", "starttls"),
@@ -152,7 +141,7 @@ def routes_of(folder: Path) -> MapOf[Route]:
         "slack": record("slack", "a channel of Slack", slack, SlackTo),
         "pagerduty": record("pagerduty", "who is on call, by PagerDuty", pagerduty, PagerDutyTo),
         "email": record("email", "people, by mail", email, _email),
-        "webhook": record("webhook", "another system, signed", webhook, WebhookTo),
+        "webhook": record("webhook", "another system, signed", webhook_keys(folder), Webhook),
     }
     return MapOf(Tagged("kind", "kind of route", cases))
 

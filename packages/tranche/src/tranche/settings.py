@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tranche.person import RESERVED, KnownBy, Person
 from tranche.refusal import Refused
 from tranche.secret import Secret
 from tranche.shape import nearest
@@ -23,13 +24,13 @@ class UnknownSetting(Refused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`site`: TRANCHE_SITE, the site file, when --site is not given. `actor`: TRANCHE_ACTOR, who is recorded
+    """`site`: TRANCHE_SITE, the site file, when --site is not given. `asker`: TRANCHE_ACTOR, who is recorded
     as having asked where a site asks for no token; else the name of the operating system's user. `token`: where
     one is kept, in the file TRANCHE_TOKEN_FILE or in TRANCHE_TOKEN itself.
     """
 
     site: Path | None
-    actor: str
+    asker: Person
     token: Secret | None = None
 
 
@@ -45,9 +46,16 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     site = environment.get("TRANCHE_SITE")
     return Settings(
         site=Path(site) if site else None,
-        actor=plain(environment.get("TRANCHE_ACTOR", "")) or _user(),
+        asker=_asker(plain(environment.get("TRANCHE_ACTOR", ""))),
         token=_token(environment),
     )
+
+
+def _asker(said: str) -> Person:
+    """Whoever goes by a name that the log has for the engine itself is told apart from it."""
+    name = said or _user()
+    known_by = KnownBy.ENVIRONMENT if said else KnownBy.USER
+    return Person(name=f"person {name}" if name in RESERVED else name, known_by=known_by)
 
 
 def _token(environment: Mapping[str, str]) -> Secret | None:

@@ -32,6 +32,7 @@ from tranche.shape import (
     read,
 )
 from tranche.text import PLACEHOLDER
+from tranche.webhook import Webhook, webhook_keys
 
 if TYPE_CHECKING:
     from tranche.routes import Route
@@ -96,12 +97,16 @@ class ColourSite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSite:
-    """Where versions run. All that was started ends when the process `lifeline_pid` ends."""
+    """Where versions run. All that was started ends when the process `lifeline_pid` ends.
+
+    `artifact` is the file that says what a version is, with `{version}` in its path; its digest is kept as evidence.
+    """
 
     kind: str
     directory: Path
     colours: Mapping[Colour, ColourSite]
     lifeline_pid: int | None = None
+    artifact: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +115,6 @@ class PrometheusSite:
 
     url: str
     token: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSite:
-    """Another system that gates ask or that is told the news. `secret` signs what it is sent."""
-
-    url: str
-    secret: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +142,7 @@ class GateSite:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     prometheus: PrometheusSite | None = None
-    webhooks: Mapping[str, WebhookSite] = field(default_factory=dict)
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)
     targets: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     scanners: Mapping[str, ScannerSite] = field(default_factory=dict)
     proofs: Mapping[str, ProofSite] = field(default_factory=dict)
@@ -222,8 +219,8 @@ def _gates(*, place: Place, **values: Any) -> GateSite:  # noqa: ARG001 - as _id
     return GateSite(**values)
 
 
-def _webhook(*, place: Place, **values: Any) -> WebhookSite:  # noqa: ARG001 - as _identity
-    return WebhookSite(**values)
+def _webhook(*, place: Place, **values: Any) -> Webhook:  # noqa: ARG001 - as _identity
+    return Webhook(**values)
 
 
 def _event_log(*, place: Place, kind: str, url: Secret | None) -> EventLogSite:
@@ -274,11 +271,13 @@ def _shape(folder: Path) -> Record[Site]:
         place: Place,  # noqa: ARG001 - as above
         colours: Mapping[str, ColourSite],
         directory: str,
+        artifact: str | None,
         **values: object,
     ) -> EnvironmentSite:
         return EnvironmentSite(
             colours={Colour(key): value for key, value in colours.items()},
             directory=folder / directory,
+            artifact=folder / artifact if artifact else None,
             **values,  # type: ignore[arg-type]  # read by kind
         )
 
@@ -346,10 +345,12 @@ COLOUR: Final = {
     "environment": Key(MapOf(VALUE), "settings of that program", {}),
     "grace_s": Key(Whole(most=3600), "seconds it may take to finish its requests", 10),
 }
+ARTIFACT: Final = Text(expected="a file with {version} in its path", pattern=r".*\{version\}.*")
 ENVIRONMENT: Final = {
     "kind": Key(Choice(("process",)), "the technology"),
     "directory": Key(DIRECTORY, "its pid files and logs"),
     "lifeline_pid": Key(Whole(least=1), "everything ends when this process ends", None),
+    "artifact": Key(ARTIFACT, "the file a version is started from; its digest says what it is", None),
     "colours": Key(MapOf(Record(_colour, COLOUR), keys=COLOURS), "how each colour is run"),
 }
 
@@ -384,10 +385,6 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "url": Key(URL, "the address, with its path prefix if it has one"),
         "token": Key(SecretKind(folder), "sent as a bearer token", None),
     }
-    webhook = {
-        "url": Key(URL, "where it is asked, by POST"),
-        "secret": Key(SecretKind(folder), "signs what it is sent; it knows the same one"),
-    }
     proof = {
         "command": Key(ListOf(Text(expected="a word of a command"), empty="name a program"), "its words")
     }
@@ -395,7 +392,7 @@ def gates_of(folder: Path) -> dict[str, Key]:
         "variables": Key(MapOf(VALUE), "what {names} in a gate's settings stand for", {}),
         "environment": Key(MapOf(VALUE), "environment of gate programs; may be secret", {}),
         "prometheus": Key(Record(_prometheus, prometheus), "where queries are asked", None),
-        "webhooks": Key(MapOf(Record(_webhook, webhook)), "other systems that gates may ask, by name", {}),
+        "webhooks": Key(MapOf(Record(_webhook, webhook_keys(folder))), "other systems, by name", {}),
         "scanners": Key(MapOf(Later(_scanners)), "security scanners, by name", {}),
         "proofs": Key(
             MapOf(Record(_proof, proof)), "test programs that prove properties of green, by name", {}

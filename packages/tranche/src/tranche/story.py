@@ -9,6 +9,7 @@ from tranche.events import (
     ApprovalRevoked,
     Attested,
     Completed,
+    Countersigned,
     Event,
     GateAnswered,
     GreenReady,
@@ -27,6 +28,7 @@ from tranche.events import (
     SteppedBack,
     Stopped,
     TakenOver,
+    VersionIdentified,
     WeightApplied,
     WeightRequested,
     WeightRestored,
@@ -41,6 +43,8 @@ def title_and_text(event: Event) -> tuple[str, str]:
     match event:
         case Started():
             return "started", f"version {event.version} by {event.plan_file} ({event.plan_digest[:19]})"
+        case VersionIdentified():
+            return "version", f"{event.version} is {event.digest or f'unknown: {event.unknown_because}'}"
         case TakenOver():
             return "taken over", f"a controller (pid {event.pid}) works on it"
         case GreenReady():
@@ -85,10 +89,8 @@ def title_and_text(event: Event) -> tuple[str, str]:
             return "hotfix", event.reason
         case Retargeted():
             because = f" - {event.reason}" if event.reason else ""
-            return (
-                "retargeted",
-                f"to version {event.version}, by way of staging to phase {event.phase}{because}",
-            )
+            told = f"to version {event.version}, by way of staging to phase {event.phase}{because}"
+            return "retargeted", told
         case SteppedBack():
             return "stepped back", f"to {event.name}, {event.weight_percent:g} % - {event.reason}"
         case RollbackDecided():
@@ -102,11 +104,17 @@ def title_and_text(event: Event) -> tuple[str, str]:
         case Stopped():
             which = event.colour if event.version is None else f"{event.colour} ({event.version})"
             return "stopped", f"{which}; {event.left}" if event.left else which
-        case Attested():
-            how = f"unsigned: {event.unsigned}" if event.unsigned else "signed"
-            return "attested", f"entry {event.entry} of the evidence, {how}"
+        case Attested() | Countersigned():
+            return _entry(event)
         case _:
             assert_never(event)
+
+
+def _entry(event: Attested | Countersigned) -> tuple[str, str]:
+    told = f"entry {event.entry} of the evidence"
+    if isinstance(event, Countersigned):
+        return "countersigned", f"{told} signs those before it that were not"
+    return "attested", f"{told}, unsigned: {event.unsigned}" if event.unsigned else f"{told}, signed"
 
 
 def _measured(event: Measured) -> str:
@@ -120,7 +128,7 @@ def line(recorded: Recorded) -> str:
     return f"{recorded.at:%H:%M:%S}  {title:<17} {recorded.actor:<11} {text}"
 
 
-QUIET = (Attested, Measured, TakenOver, WeightRequested)
+QUIET = (Attested, Countersigned, Measured, TakenOver, VersionIdentified, WeightRequested)
 """Events that say nothing new to a person who reads the others."""
 
 

@@ -4,27 +4,30 @@ Adapters, the controller and what it judges with are imported where they are bui
 rollback must not wait for what it does not need.
 """
 
-import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tranche import settings
+from tranche.abort import Aborts
+from tranche.adapters.abort_file import AbortFile
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
-from tranche.adapters.folder import FileLock, Folder
+from tranche.adapters.folder import FileLock, Folder, read_json
+from tranche.adapters.late import LateSigner
 from tranche.adapters.sqlite import SqliteLog
 from tranche.desk import ControllerRunning, ControlLock, Desk, NothingToControl
 from tranche.door import Door
+from tranche.person import KnownBy, Person
 from tranche.ports import (
     Colour,
     Environment,
     EventLog,
     Fault,
-    Gate,
+    LogFault,
     Notifier,
     NotTold,
     Recorded,
@@ -33,6 +36,7 @@ from tranche.ports import (
     Traffic,
 )
 from tranche.progress import Progress
+from tranche.publisher import OBSERVED_FILE, STATUS_FILE, write_record
 from tranche.reconcile import Lock
 from tranche.refusal import Refused
 from tranche.secret import Secret
@@ -41,16 +45,15 @@ from tranche.site import Site
 if TYPE_CHECKING:
     from tranche.adapters.courier import Courier
     from tranche.adapters.postgres_log import PostgresLease, PostgresLog
-    from tranche.controller import Controller, Snapshot
+    from tranche.controller import Controller
     from tranche.lint import Finding
     from tranche.news import News, Sender
     from tranche.plan import Plan
     from tranche.routes import Route
 
+Json = dict[str, Any]
+
 LOG_FILE = "rollout.sqlite"
-OBSERVED_FILE = "observed.json"
-STATUS_FILE = "status.json"
-RECORD_FILE = "record.md"
 CONTROLLER_LOG = "controller.log"
 CONTROL_LOCK = "control.lock"
 TRAFFIC_LOCK = "traffic.lock"
@@ -60,6 +63,7 @@ FIRST_LEASE_S = 5.0
 """Before the plan, and its tick, is known."""
 NEWS_LOCK = "news.lock"
 ASKED_BY_HAND = ("rollback-decided/1", "retired/1")
+NOBODY = Person(name="", known_by=KnownBy.USER)
 CLOSE_WITHIN_S = 20.0
 CLOSE_AT_ONCE_S = 2.0
 """How long the last messages may take when the rollout has ended, and when the controller is stopped before."""
@@ -67,7 +71,7 @@ CLOSE_AT_ONCE_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """A site with its parts built. `actor` is who asks, by the command line."""
+    """A site with its parts built. `asker` is who asks, by the command line or by the API."""
 
     site: Site
     folder: Folder
@@ -76,7 +80,16 @@ class Installation:
     desk: Desk
     signer: Signer | None = None
     shared: "SharedLog | None" = None
-    actor: str = ""
+    asker: Person = NOBODY
+
+    @property
+    def actor(self) -> str:
+        """Who is recorded."""
+        return self.asker.name
+
+    def asked_by(self, asker: Person) -> "Installation":
+        """As this person has it."""
+        return replace(self, asker=asker, desk=replace(self.desk, asker=asker))
 
     def traffic(self) -> Traffic:
         from tranche.adapters.envoy import EnvoyTraffic
@@ -84,13 +97,16 @@ class Installation:
         return EnvoyTraffic(self.site.traffic)
 
     def environment(self) -> Environment:
-        from tranche.adapters.envoy import EnvoyDrain
-        from tranche.adapters.process import ProcessEnvironment
-
-        return ProcessEnvironment(self.site.environment, EnvoyDrain(self.site.traffic).wait)
+        return environment(self.site)
 
     def traffic_lock(self) -> Lock:
         return FileLock(self.folder.path / TRAFFIC_LOCK)
+
+    def own_control(self) -> ControlLock:
+        """The control lock as nobody else has it: that of `control` is asked by every request."""
+        if self.shared is not None:
+            return self.shared.lease.beside()
+        return FileLock(self.folder.path / CONTROL_LOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +128,7 @@ def installation(site: Site) -> Installation:
     control: ControlLock
     shared = None
     if site.event_log.url is None:
+        _check_log(folder)
         log, control = SqliteLog(folder.path / LOG_FILE), FileLock(folder.path / CONTROL_LOCK)
     else:
         log, shared = shared_log(site.event_log.url)
@@ -122,11 +139,22 @@ def installation(site: Site) -> Installation:
         clock=WallClock(),
         control=control,
         observed=lambda: folder.read_json(OBSERVED_FILE),
+        aborts=aborts(site),
         signer=signs,
+        identify=lambda version: environment(site).identify(version),
     )
     return Installation(
         site=site, folder=folder, log=log, control=control, desk=desk, signer=signs, shared=shared
     )
+
+
+def _check_log(folder: Folder) -> None:
+    """Raises LogFault: there was an event log here, and there is none now; a new one would forget what is served."""
+    path = folder.path / LOG_FILE
+    is_there = path.exists() and path.stat().st_size > 0
+    if not is_there and (known := folder.read_json(STATUS_FILE)) is not None:
+        told = f"the event log {path} is gone or empty, and {STATUS_FILE} beside it tells of '{known.get('rollout')}'"
+        raise LogFault(f"{told}; restore the log, or take a new state folder")
 
 
 def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
@@ -144,13 +172,22 @@ def shared_log(url: Secret) -> tuple[EventLog, SharedLog]:
     return PostgresLog(database), SharedLog(log=PostgresLog(database, lease), lease=lease)
 
 
+def environment(site: Site) -> Environment:
+    """Where versions run."""
+    from tranche.adapters.envoy import EnvoyDrain
+    from tranche.adapters.process import ProcessEnvironment
+
+    return ProcessEnvironment(site.environment, EnvoyDrain(site.traffic).wait)
+
+
+def aborts(site: Site) -> Aborts:
+    """Where it is kept that users were taken back without the log."""
+    return AbortFile(site.traffic.directory)
+
+
 def signer(site: Site) -> Signer | None:
     """Who signs the evidence; None where the site names no key. Reads nothing yet."""
-    if site.signing_key is None:
-        return None
-    from tranche.adapters.ed25519 import Ed25519Signer
-
-    return Ed25519Signer(site.signing_key)
+    return LateSigner(site.signing_key) if site.signing_key is not None else None
 
 
 def controller(
@@ -164,6 +201,8 @@ def controller(
     from tranche.adapters.fenced import FencedEnvironment, FencedTraffic
     from tranche.adapters.threads import ThreadWorkers
     from tranche.controller import Controller, World
+    from tranche.lending import gates
+    from tranche.publisher import Publisher
 
     plan, shared = here.desk.plan(progress), here.shared
     log, traffic, environment = here.log, here.traffic(), here.environment()
@@ -177,20 +216,21 @@ def controller(
         traffic=traffic,
         signals=EnvoySignals(here.site.traffic),
         environment=environment,
-        gates=gates(here.site),
+        gates=gates(here.site, LOG_FILE),
         variables=variables(here.site),
         clock=WallClock(),
         notifier=notifier or ConsoleNotifier(),
         workers=ThreadWorkers(),
         lock=here.traffic_lock(),
         signer=here.signer,
+        aborts=aborts(here.site),
         lease=shared.lease if shared is not None else None,
     )
     return Controller(
         plan=plan,
         progress=progress,
         world=world,
-        show=Publisher(here, on_event),
+        show=Publisher(here.log, here.folder, on_event),
         memory=here.folder.read_json(OBSERVED_FILE),
         pid=os.getpid(),
     )
@@ -224,7 +264,8 @@ def courier(here: Installation, progress: Progress, *, begun_at: int) -> "Courie
 
 def sender(route: "Route") -> "Sender":
     """What a route sends by."""
-    from tranche.routes import EmailTo, PagerDutyTo, SlackTo, WebhookTo
+    from tranche.routes import EmailTo, PagerDutyTo, SlackTo
+    from tranche.webhook import Webhook
 
     match route.to:
         case SlackTo():
@@ -239,7 +280,7 @@ def sender(route: "Route") -> "Sender":
             from tranche.adapters.mail import MailSender
 
             return MailSender(route.to)
-        case WebhookTo():
+        case Webhook():
             from tranche.adapters.webhook import WebhookSender
 
             return WebhookSender(route.to)
@@ -286,7 +327,10 @@ def run(
 
     The caller holds the control lock.
     """
-    begun_at = progress.position if progress.position > 1 else 0  # what is long over is no news
+    is_new = (
+        progress.last_at == progress.started_at
+    )  # nothing but its beginning; what is long over is no news
+    begun_at = 0 if is_new else progress.position
     news, within_s = courier(here, progress, begun_at=begun_at), CLOSE_AT_ONCE_S
 
     def tell(recorded: Recorded) -> None:
@@ -304,27 +348,63 @@ def run(
 
 
 def roll_back(
-    here: Installation, *, reason: str, actor: str, force: bool = False, tell: Callable[[], None]
-) -> Progress:
-    """Take all users back to blue. Without a controller, what it would write and `tell` is written and told."""
-    reversal = here.desk.roll_back(
-        reason=reason,
-        force=force,
-        actor=actor,
-        traffic=here.traffic(),
-        environment=here.environment(),
-        lock=here.traffic_lock(),
-    )
+    here: Installation, *, reason: str, force: bool = False, tell: Callable[[], None]
+) -> Progress | Json:
+    """Take all users back to blue. Without a controller, what it would write and `tell` is written and told.
+
+    Where the log cannot be used, as `take_back`.
+    """
+    try:
+        reversal = here.desk.roll_back(
+            reason=reason,
+            force=force,
+            actor=here.actor,
+            traffic=here.traffic(),
+            environment=here.environment(),
+            lock=here.traffic_lock(),
+        )
+    except LogFault as fault:
+        return take_back(here.site, here.asker, reason=reason, force=force, because=fault)
     if reversal.finished:
-        write_record(here)
+        write_record(here.desk, here.folder)
         tell()
     return reversal.progress
 
 
-def retire(here: Installation, *, reason: str, actor: str, tell: Callable[[], None]) -> Progress:
+def take_back(site: Site, asker: Person, *, reason: str, force: bool, because: LogFault) -> Json:
+    """Take all users back to blue without the log, which cannot be used `because` of that; and what there is to say.
+
+    Raises:
+        ReturnUnknown, TrafficFault, SignalsFault, LogFault: as `abort.take_back`.
+    """
+    from tranche import abort
+    from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
+
+    kept = AbortFile(site.traffic.directory)
+    taken = abort.take_back(
+        person=asker,
+        reason=reason,
+        force=force,
+        status=read_json(site.state_directory / STATUS_FILE),
+        traffic=EnvoyTraffic(site.traffic),
+        signals=EnvoySignals(site.traffic),
+        aborts=kept,
+        lock=FileLock(site.state_directory / TRAFFIC_LOCK),
+        clock=WallClock(),
+    )
+    return {
+        "rollout": taken.rollout,
+        "state": "taken_back",
+        "recorded": False,
+        "kept_in": str(kept.path),
+        "because": str(because),
+    }
+
+
+def retire(here: Installation, *, reason: str, tell: Callable[[], None]) -> Progress:
     """Stop blue for good, write it and `tell` it."""
-    progress = here.desk.retire(reason=reason, actor=actor, environment=here.environment())
-    write_record(here)
+    progress = here.desk.retire(reason=reason, actor=here.actor, environment=here.environment())
+    write_record(here.desk, here.folder)
     tell()
     return progress
 
@@ -343,7 +423,6 @@ def start(
     *,
     plan: str,
     version: str,
-    actor: str,
     token: str | None,
     hotfix: str = "",
 ) -> Progress:
@@ -360,30 +439,32 @@ def start(
     read = language.parse(plan, file="plan")
     refuse([*lint(read, now=WallClock().now()), *findings(read, here.site)], "plan")
     if hotfix:
-        door(here.site).admit("hotfix", token=token, otherwise=actor)
-    lock = FileLock(here.folder.path / CONTROL_LOCK)  # not that of `here`, which other requests ask, too
+        door(here.site).admit("hotfix", token=token, otherwise=here.asker)
+    lock = here.own_control()
     if not lock.acquire(wait_s=0.2):
         raise ControllerRunning
     try:
-        here.desk.start(read, text=plan, file="plan", version=version, actor=actor, hotfix=hotfix or None)
+        here.desk.start(
+            read, text=plan, file="plan", version=version, actor=here.actor, hotfix=hotfix or None
+        )
     finally:
         lock.release()
-    return control(here, site_file, actor=actor, token=token)
+    return control(here, site_file, token=token)
 
 
-def control(here: Installation, site_file: str, *, actor: str, token: str | None) -> Progress:
+def control(here: Installation, site_file: str, *, token: str | None) -> Progress:
     """Start a controller of the latest rollout, a process of its own that outlives this one.
 
     Raises:
         ControllerRunning, NothingToControl: there is one, or none is needed.
         ControllerFault: it did not come up.
     """
-    progress = here.desk.progress()
+    progress = here.desk.caught_up()
     if progress.is_over:
         raise NothingToControl(f"'{progress.rollout}' is {progress.state.value}; start the next one")
     if here.control.is_held_elsewhere():
         raise ControllerRunning
-    own = {"TRANCHE_ACTOR": actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
+    own = {"TRANCHE_ACTOR": here.actor} | ({"TRANCHE_TOKEN": token} if token is not None else {})
     kept = {key: value for key, value in os.environ.items() if not key.startswith("TRANCHE_")}
     from tranche.adapters.successor import start_controller
 
@@ -406,13 +487,18 @@ def api(
     from tranche.adapters.uvicorn import serve
 
     check_address(host, has_access=here.site.access is not None)
+
+    def tell() -> None:
+        telling(here).start()
+
     hands = Hands(
-        start=partial(start, here, site_file),
-        control=partial(control, here, site_file),
-        roll_back=partial(roll_back, here, tell=lambda: telling(here).start()),
-        retire=partial(retire, here, tell=lambda: telling(here).start()),
+        start=lambda asker, **asked: start(here.asked_by(asker), site_file, **asked),
+        control=lambda asker, **asked: control(here.asked_by(asker), site_file, **asked),
+        roll_back=lambda asker, **asked: roll_back(here.asked_by(asker), tell=tell, **asked),
+        retire=lambda asker, **asked: retire(here.asked_by(asker), tell=tell, **asked),
     )
-    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=here.actor)
+    nobody = Person(name=here.actor, known_by=KnownBy.SERVER)
+    made = Api(desk=here.desk, door=door(here.site), hands=hands, nobody=nobody)
     return partial(serve, made.application(), host, port)
 
 
@@ -435,7 +521,7 @@ def tell_news(here: Installation) -> None:
         lock.release()
 
 
-def admitted(site: Site, *verbs: str) -> str:
+def admitted(site: Site, *verbs: str) -> Person:
     """Who asks for these verbs: the holder of the token where the site asks for one, and only if they may.
 
     Programs that are started later do not inherit the token.
@@ -446,14 +532,14 @@ def admitted(site: Site, *verbs: str) -> str:
     asked, asks = settings.from_environment(), door(site)
     token = asked.token.read() if asked.token is not None and site.access is not None else None
     os.environ.pop("TRANCHE_TOKEN", None)
-    names = [str(asks.admit(verb, token=token, otherwise=asked.actor)) for verb in verbs]
-    return names[0]
+    people = [asks.admit(verb, token=token, otherwise=asked.asker) for verb in verbs]
+    return people[0]
 
 
 def asked(site: Site, *verbs: str) -> Installation:
     """The installation, for who asks for these verbs. Raises as `admitted` and `installation`."""
-    actor = admitted(site, *verbs)
-    return replace(installation(site), actor=actor)
+    asker = admitted(site, *verbs)
+    return installation(site).asked_by(asker)
 
 
 def door(site: Site) -> Door:
@@ -463,37 +549,6 @@ def door(site: Site) -> Door:
     from tranche.adapters.tokens import TokenFile
 
     return Door(store=TokenFile(site.access.tokens), clock=WallClock())
-
-
-def gates(site: Site) -> Mapping[str, Gate]:
-    """Every kind of gate a plan may name, but for what people answer."""
-    from tranche.adapters.command import CommandGate
-    from tranche.adapters.drill import DrillGate
-    from tranche.adapters.http import HttpGate
-    from tranche.adapters.incidents import IncidentGate
-    from tranche.adapters.load_test import LoadGate
-    from tranche.adapters.prometheus import QueryGate
-    from tranche.adapters.proof import ProofGate
-    from tranche.adapters.scanner import ScanGate
-    from tranche.adapters.smoke import SmokeGate
-    from tranche.adapters.webhook import WebhookGate
-
-    green_url = f"http://{site.traffic.colours[Colour.GREEN]}"
-    working: dict[str, Gate] = {
-        "command": CommandGate(site.gates.environment),
-        "drill": DrillGate(
-            {name: folder / LOG_FILE for name, folder in site.gates.rehearsals.items()}, WallClock()
-        ),
-        "http": HttpGate(),
-        "incidents": IncidentGate(site.gates.webhooks, site.gates.prometheus),
-        "load_test": LoadGate(green_url, site.gates.targets),
-        "proof": ProofGate(green_url, site.gates.proofs, site.gates.environment),
-        "query": QueryGate(site.gates.prometheus),
-        "security_scan": ScanGate(site.gates.scanners, site.gates.environment),
-        "smoke": SmokeGate(green_url, site.gates.targets),
-        "webhook": WebhookGate(site.gates.webhooks),
-    }
-    return working
 
 
 def variables(site: Site) -> dict[str, str]:
@@ -516,43 +571,6 @@ def findings(plan: "Plan", site: Site) -> "list[Finding]":
     lent = frozenset({*variables(site), *OWN_VARIABLES})
     paths = site.gates.environment.get("PATH")
     return lint_here(plan, site, lent=lent, find=lambda program: shutil.which(program, path=paths))
-
-
-class Publisher:
-    """Writes what a tick has shown: observed.json, status.json, record.md. Tells events once, in order."""
-
-    def __init__(self, here: Installation, on_event: Callable[[Recorded], None]) -> None:
-        self._here = here
-        self._on_event = on_event
-        self._events: list[Recorded] = []
-        self._record = ""
-
-    def __call__(self, snapshot: "Snapshot") -> None:
-        """Raises LogFault when the disk is full; the controller lives on."""
-        from tranche import record, status
-
-        folder, rollout = self._here.folder, snapshot.progress.rollout
-        seen = status.seen_document(snapshot, pid=os.getpid())
-        folder.write(OBSERVED_FILE, json.dumps(seen))
-        document = status.status(snapshot.plan, snapshot.progress, seen, alive=True, now=snapshot.at)
-        folder.write(STATUS_FILE, json.dumps(document))  # indented, it is written five times as slowly
-        news = self._here.log.read(rollout, after=len(self._events))
-        self._events += news
-        for recorded in news:
-            self._on_event(recorded)
-        text = record.markdown(document, self._events)
-        if text != self._record:
-            folder.write(RECORD_FILE, text)
-            self._record = text
-
-
-def write_record(here: Installation) -> None:
-    """The record and the status as the log has them now, for when no controller writes them."""
-    from tranche import record
-
-    document = here.desk.status()
-    here.folder.write(STATUS_FILE, json.dumps(document))
-    here.folder.write(RECORD_FILE, record.markdown(document, here.desk.events()))
 
 
 def write_traffic_config(site: Site, *, keep_routes: bool = False) -> None:

@@ -49,6 +49,7 @@ HEAVY: Final = dict.fromkeys(
         "ageing",
         "statement",
         "vatSummary",
+        "figureEntries",
         "bankReconciliation",
         "numberSeries",
     ),

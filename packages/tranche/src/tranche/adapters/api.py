@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
@@ -28,7 +28,8 @@ from tranche.desk import Desk, Ended, NoRollout
 from tranche.door import Door
 from tranche.operations import LATEST, OPERATIONS, PROBLEM, BodyRefused, Operation, document, read
 from tranche.page import event_json, explanation, report, who_is
-from tranche.ports import Fault, Recorded
+from tranche.person import Person
+from tranche.ports import Fault, LogFault, Recorded
 from tranche.progress import Progress
 from tranche.record import markdown
 from tranche.refusal import Refused
@@ -79,11 +80,11 @@ STATUS: Final[Mapping[type[Refused], int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """What needs more than the desk: traffic, versions, processes. Each gets the values of its body, and `actor`."""
+    """What needs more than the desk: traffic, versions, processes. Each gets the values of its body, and `asker`."""
 
     start: Callable[..., Progress]
     control: Callable[..., Progress]
-    roll_back: Callable[..., Progress]
+    roll_back: Callable[..., Progress | dict[str, Any]]
     retire: Callable[..., Progress]
 
 
@@ -92,9 +93,13 @@ class Call:
     """A request that was admitted: who asks, with which token, and what was given."""
 
     rollout: str
-    actor: str
+    asker: Person
     token: str | None
     values: Mapping[str, Any]
+
+    @property
+    def actor(self) -> str:
+        return self.asker.name
 
 
 def check_address(host: str, *, has_access: bool) -> None:
@@ -119,7 +124,7 @@ def is_loopback(host: str) -> bool:
 class Api:
     """One site, over HTTP. `nobody` is who is recorded where no token is asked for."""
 
-    def __init__(self, *, desk: Desk, door: Door, hands: Hands, nobody: str) -> None:
+    def __init__(self, *, desk: Desk, door: Door, hands: Hands, nobody: Person) -> None:
         self._desk, self._door, self._hands, self._nobody = desk, door, hands, nobody
         self._acts: dict[str, Callable[[Call], Any]] = {
             "openapi": lambda _: document(version("tranche")),
@@ -132,17 +137,17 @@ class Api:
             "history": self._history,
             "record": lambda call: markdown(desk.status(call.rollout), desk.events(call.rollout)),
             "approvals": lambda _: desk.case(),
-            "start": lambda call: hands.start(actor=call.actor, token=call.token, **call.values),
-            "control": lambda call: hands.control(actor=call.actor, token=call.token),
-            "rollback": lambda call: hands.roll_back(actor=call.actor, **call.values),
-            "retire": lambda call: hands.retire(actor=call.actor, **call.values),
-            "approve": lambda call: desk.approve(actor=call.actor, **self._said(call, "gate")),
-            "revoke": lambda call: desk.revoke(actor=call.actor, **self._said(call, "gate")),
-            "pause": lambda call: desk.pause(actor=call.actor, **self._said(call)),
-            "resume": lambda call: desk.resume(actor=call.actor, **self._said(call)),
-            "advance": lambda call: desk.advance(actor=call.actor, **self._said(call)),
-            "hotfix": lambda call: desk.hotfix(actor=call.actor, **self._said(call)),
-            "retarget": lambda call: desk.retarget(actor=call.actor, **self._said(call)),
+            "start": lambda call: hands.start(asker=call.asker, token=call.token, **call.values),
+            "control": lambda call: hands.control(asker=call.asker, token=call.token),
+            "rollback": lambda call: hands.roll_back(asker=call.asker, **call.values),
+            "retire": lambda call: hands.retire(asker=call.asker, **call.values),
+            "approve": lambda call: self._asked(call).approve(actor=call.actor, **self._said(call, "gate")),
+            "revoke": lambda call: self._asked(call).revoke(actor=call.actor, **self._said(call, "gate")),
+            "pause": lambda call: self._asked(call).pause(actor=call.actor, **self._said(call)),
+            "resume": lambda call: self._asked(call).resume(actor=call.actor, **self._said(call)),
+            "advance": lambda call: self._asked(call).advance(actor=call.actor, **self._said(call)),
+            "hotfix": lambda call: self._asked(call).hotfix(actor=call.actor, **self._said(call)),
+            "retarget": lambda call: self._asked(call).retarget(actor=call.actor, **self._said(call)),
         }
 
     def application(self) -> Starlette:
@@ -156,11 +161,11 @@ class Api:
 
     async def _serve(self, operation: Operation, request: Request) -> Response:
         token = _token(request)
-        actor = await run_in_threadpool(self._admit, operation, request, token)
+        asker = await run_in_threadpool(self._admit, operation, request, token)
         given = await _body(request) if operation.method == "POST" else _query(operation, request)
         values = read(operation.body if operation.method == "POST" else operation.query, given)
         named = request.path_params.get("rollout", LATEST)
-        call = Call(rollout=named, actor=actor, token=token, values=values)
+        call = Call(rollout=named, asker=asker, token=token, values=values)
         if "{rollout}" in operation.path:
             call = await run_in_threadpool(self._named, operation, call)
         if operation.name == "stream":
@@ -170,7 +175,7 @@ class Api:
             return PlainTextResponse(found, media_type=f"{operation.media}; charset=utf-8")
         return JSONResponse(report(found) if isinstance(found, Progress) else found)
 
-    def _admit(self, operation: Operation, request: Request, token: str | None) -> str:
+    def _admit(self, operation: Operation, request: Request, token: str | None) -> Person:
         if self._door.store is None and not is_loopback(request.url.hostname or ""):
             raise ForeignHost
         if operation.verb is None:
@@ -178,14 +183,26 @@ class Api:
         return self._door.admit(operation.verb, token=token, otherwise=self._nobody)
 
     def _named(self, operation: Operation, call: Call) -> Call:
-        """With the rollout's own name; only the latest is changed."""
-        name = self._desk.name(None if call.rollout == LATEST else call.rollout)
-        latest = self._desk.name()
+        """With the rollout's own name; only the latest is changed.
+
+        The latest is taken back also where the log, which knows its name, cannot be used.
+        """
+        try:
+            name = self._desk.name(None if call.rollout == LATEST else call.rollout)
+            latest = self._desk.name()
+        except LogFault:
+            if (operation.name, call.rollout) == ("rollback", LATEST):
+                return call
+            raise
         if operation.method == "POST" and name != latest:
             raise Ended(
                 f"'{name}' has ended, and '{latest}' is the latest; nothing can be asked of it any more"
             )
-        return Call(rollout=name, actor=call.actor, token=call.token, values=call.values)
+        return replace(call, rollout=name)
+
+    def _asked(self, call: Call) -> Desk:
+        """The desk, which is told who asks it."""
+        return replace(self._desk, asker=call.asker)
 
     def _said(self, call: Call, *optional: str) -> dict[str, Any]:
         """The values of a body, with what the desk wants to be told in any case."""

@@ -1,6 +1,6 @@
 """Ports of a controller that acts only while it holds the lease: whoever has lost it moves and starts nothing."""
 
-from tranche.ports import Colour, ColourState, Environment, Lease, Split, Traffic
+from tranche.ports import Artifact, Colour, ColourState, Environment, Lease, Split, Traffic
 
 
 class FencedTraffic:
@@ -22,6 +22,9 @@ class FencedEnvironment:
 
     def __init__(self, environment: Environment, lease: Lease) -> None:
         self._environment, self._lease = environment, lease
+
+    def identify(self, version: str) -> Artifact:
+        return self._environment.identify(version)
 
     def ensure(self, colour: Colour, version: str) -> None:
         self._lease.demand()

@@ -45,11 +45,16 @@ class Folder:
 
     def read_json(self, name: str) -> Mapping[str, Any] | None:
         """A JSON object, or None when there is none that can be read."""
-        try:
-            data = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return data if isinstance(data, dict) else None
+        return read_json(self.path / name)
+
+
+def read_json(path: Path) -> Mapping[str, Any] | None:
+    """A JSON object, or None when there is none that can be read."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 class FileLock:

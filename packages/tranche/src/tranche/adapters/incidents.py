@@ -9,13 +9,14 @@ from tranche.adapters.webhook import post
 from tranche.gate_kinds import Threshold
 from tranche.ports import GateAnswer, Verdict, cannot_tell
 from tranche.secret import SecretMissing
-from tranche.site import PrometheusSite, WebhookSite
+from tranche.site import PrometheusSite
+from tranche.webhook import Webhook
 
 
 class IncidentGate:
     """At most so many may be open. Whoever cannot be asked, or does not say a number, cannot tell."""
 
-    def __init__(self, webhooks: Mapping[str, WebhookSite], prometheus: PrometheusSite | None) -> None:
+    def __init__(self, webhooks: Mapping[str, Webhook], prometheus: PrometheusSite | None) -> None:
         self._webhooks = dict(webhooks)
         self._query = QueryGate(prometheus)
 

@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from tranche.abort import Abort
 from tranche.access import Tokens
 from tranche.ports import (
     Arm,
     ArmCounters,
+    Artifact,
     Colour,
     ColourState,
     Conflict,
@@ -147,6 +149,12 @@ class MemoryEnvironment:
         self.retired: list[Colour] = []
         self.left = ""
         """What was under way when the wait for it was over."""
+        self.artifacts: dict[str, str] = {}
+
+    def identify(self, version: str) -> Artifact:
+        if version not in self.artifacts:
+            return Artifact(unknown_because="nobody has told this environment")
+        return Artifact(digest=self.artifacts[version])
 
     def ensure(self, colour: Colour, version: str) -> None:
         self._answer()
@@ -191,6 +199,26 @@ class MemoryNotifier:
 
     def tell(self, *, title: str, text: str, severity: str, key: str, recorded: bool = False) -> None:  # noqa: ARG002 - the port
         self.told.append((severity, title, text))
+
+
+class MemoryAborts:
+    """An abort that is forgotten with its process; `fault` says why none can be written."""
+
+    def __init__(self) -> None:
+        self.abort: Abort | None = None
+        self.fault: str | None = None
+
+    def pending(self) -> Abort | None:
+        return self.abort
+
+    def write(self, abort: Abort) -> None:
+        if self.fault:
+            raise LogFault(self.fault)
+        self.abort = abort
+
+    def settle(self, abort: Abort) -> None:
+        if self.abort == abort:
+            self.abort = None
 
 
 class InlineWorkers:

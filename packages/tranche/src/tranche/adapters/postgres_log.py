@@ -107,6 +107,10 @@ class PostgresLease:
         self._epoch: int | None = None
         self._until_s = 0.0
 
+    def beside(self) -> "PostgresLease":
+        """The same lease, as another one who asks for it has it."""
+        return PostgresLease(self._database, length_s=self.length_s, name=self._name)
+
     def acquire(self, *, wait_s: float) -> bool:
         """Take it, waiting at most so long.
 

@@ -6,6 +6,7 @@ recycled pid is never taken for it, let alone killed.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tranche.adapters.pids import is_zombie, started_at
-from tranche.ports import Colour, ColourState, EnvironmentFault, Stage
+from tranche.ports import Artifact, Colour, ColourState, EnvironmentFault, Stage
 from tranche.site import ColourSite, EnvironmentSite
 
 ANSWER_WITHIN_S: Final = 1.0
@@ -34,6 +35,18 @@ class ProcessEnvironment:
 
     def __init__(self, site: EnvironmentSite, drain: Callable[[Colour], str]) -> None:
         self._site, self._drain = site, drain
+
+    def identify(self, version: str) -> Artifact:
+        """As the port says: the digest of the file that the site names as the artifact of this version."""
+        if self._site.artifact is None:
+            return Artifact(unknown_because="the site names no artifact of a version")
+        path = Path(str(self._site.artifact).replace("{version}", version))
+        try:
+            with path.open("rb") as file:
+                return Artifact(digest=f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+        except OSError as error:
+            told = f"the artifact {path} cannot be read ({error.strerror})"
+            return Artifact(unknown_because=told, is_missing=isinstance(error, FileNotFoundError))
 
     def ensure(self, colour: Colour, version: str) -> None:
         """As the port says."""

@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tranche.access import Role, Token, Tokens
+from tranche.access import Token, Tokens
 from tranche.adapters.durable import write_atomically
 from tranche.adapters.folder import FileLock
+from tranche.person import Role
 from tranche.ports import Fault
 
 FORMAT: Final = 1

@@ -10,9 +10,8 @@ from tranche.adapters.post import deliver
 from tranche.adapters.signature import signed
 from tranche.news import News
 from tranche.ports import GateAnswer, Verdict, cannot_tell
-from tranche.routes import WebhookTo
 from tranche.secret import SecretMissing
-from tranche.site import WebhookSite
+from tranche.webhook import Webhook
 
 LARGEST_ANSWER: Final = 65_536
 WORDS: Final = ", ".join(f"'{verdict}'" for verdict in Verdict)
@@ -21,7 +20,7 @@ WORDS: Final = ", ".join(f"'{verdict}'" for verdict in Verdict)
 class WebhookGate:
     """Posts what is asked, signed, and takes nothing but a verdict for an answer."""
 
-    def __init__(self, webhooks: Mapping[str, WebhookSite]) -> None:
+    def __init__(self, webhooks: Mapping[str, Webhook]) -> None:
         self._webhooks = dict(webhooks)
 
     def run(self, settings: Mapping[str, object], *, timeout_s: float) -> GateAnswer:
@@ -38,7 +37,7 @@ class WebhookGate:
             return cannot_tell(f"'{name}' {fault}")
 
 
-def post(receiver: WebhookSite, told: object, *, timeout_s: float) -> Answer:
+def post(receiver: Webhook, told: object, *, timeout_s: float) -> Answer:
     """Post `told` as JSON, signed.
 
     Raises:
@@ -69,7 +68,7 @@ def _read(name: str, answer: Answer) -> GateAnswer:
 class WebhookSender:
     """Tells another system the news, signed; `id` is the same when one comes twice."""
 
-    def __init__(self, to: WebhookTo) -> None:
+    def __init__(self, to: Webhook) -> None:
         self._to = to
 
     def send(self, news: News) -> None:
