@@ -72,6 +72,23 @@ def test_nobody_is_refused_for_what_never_was_together() -> None:
         assert trial.happened["take_back done"] == 1
 
 
+def test_a_yes_is_not_kept_to_what_somebody_else_has_just_changed() -> None:
+    """The document was read before the last of those who agreed to another act, and the yeses after."""
+    for seed in range(25):
+        trial = Trial(seed)
+        [tenant, _] = trial.world.tenants
+        begun(trial, tenant)
+        today = trial.clock.now().date()
+        rule = {"day": today, "four_eyes": False, "tiers": ((0, 2, False),), "reason": WHY}
+        trial.single(trial.asked(tenant, USERS[0], "set_rule", rule))
+        rest = {"debt": "I1", "minor": 75, "told": WHY, "on": today, "code": None}
+        lost, withheld = ({**rest, "kind": kind} for kind in ("WRITE_OFF", "WITHHOLDING"))
+        trial.single(trial.asked(tenant, USERS[0], "settle", lost))
+        trial.at_once(
+            trial.asked(tenant, USERS[1], "settle", lost), trial.asked(tenant, USERS[2], "settle", withheld)
+        )
+
+
 def begun(trial: Trial, tenant: str) -> None:
     """Money that pays an invoice."""
     today = trial.clock.now().date()

@@ -132,10 +132,15 @@ class Sheet:
         """
         self.instead, self.kept = (kind, self.states[stream_id]), len(self.events)
 
-    def answer(self, kind: str, state: Any) -> tuple[str, Any]:
-        """What the work comes to, when it has come to this."""
+    async def answer(self, kind: str, state: Any) -> tuple[str, Any]:
+        """What the work comes to, when it has come to this.
+
+        Raises:
+            Conflict: others changed what a yes is given to; it is not written, so that its version does not tell.
+        """
         if self.instead is None:
             return kind, state
+        await self.agree()
         del self.events[self.kept :]
         return self.instead
 
@@ -247,7 +252,7 @@ class Clerk:
                         return answered[1]
                     sheet = Sheet(book, caller, careful=attempt > 0)
                     try:
-                        kind, state = sheet.answer(*await work(sheet))
+                        kind, state = await sheet.answer(*await work(sheet))
                     except Refused:
                         await sheet.agree()
                         raise

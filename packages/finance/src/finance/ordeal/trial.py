@@ -137,7 +137,7 @@ class Trial:
             self.single(self._asked(tenant, "set_rate", {"currency": "EUR", "day": day, "rate": 131_2575}))
             if self.dice.random() < 0.5:
                 self.single(self._asked(tenant, "adopt", {}))
-            if self.dice.random() < 0.3:
+            if self.dice.random() < 0.4:
                 self.single(self._asked(tenant, "set_rule", self.chance.rule(self.companies[tenant])))
 
     # Steps
