@@ -243,6 +243,9 @@ class Chance:
 
     def _approve(self, company: Company) -> Given | None:
         drafts = [name for name, one in company.documents.items() if one["status"] == "DRAFT"]
+        notes = [name for name in drafts if company.documents[name]["corrects"]]
+        if notes and self.dice.random() < 0.5:
+            drafts = notes
         return {"name": self.pick(drafts, self.wrong(company, "documents"))} if drafts else None
 
     def _cancel(self, company: Company) -> Given | None:
@@ -250,7 +253,7 @@ class Chance:
             return None
         notes = [one for one in company.documents.values() if one["corrects"] and one["status"] == "APPROVED"]
         corrected = [one["corrects"] for one in notes if company.status(one["corrects"]) == "APPROVED"]
-        some = corrected if corrected and self.dice.random() < 0.5 else list(company.documents)
+        some = corrected if corrected and self.dice.random() < 0.7 else list(company.documents)
         return {
             "name": self.pick(some, self.wrong(company, "documents")),
             "reason": self.why(),
@@ -447,7 +450,9 @@ class Chance:
         return {
             "day": company.today + timedelta(days=-1 if self.errs() else self.dice.choice((0, 1, 1, 4))),
             "four_eyes": self.dice.random() < 0.7,
-            "tiers": self.dice.choice(((), always, tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)),
+            "tiers": self.dice.choice(
+                ((), always, always, tiers, tiers[:1], tiers[::-1] if self.errs() else tiers)
+            ),
             "reason": self.why(),
         }
 
