@@ -5,8 +5,10 @@ things, also in the middle of a controller's call. After a while the world is we
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from tranche import audit
@@ -17,67 +19,57 @@ from tranche.controller import Controller, Snapshot, World
 from tranche.desk import ControlLock, Desk
 from tranche.gate_kinds import GATE_KINDS
 from tranche.language import parse
-from tranche.ordeal.law import Broken, Court
-from tranche.ordeal.world import (
-    LEASE_S,
+from tranche.ordeal.court import Court
+from tranche.ordeal.faulty import (
     FaultyEnvironment,
     FaultyGate,
     FaultyLog,
     FaultySignals,
     FaultyTraffic,
-    FaultyWorld,
-    Killed,
     OwnedLock,
     ProcessClock,
     Silence,
     SlowWorkers,
     StalledTraffic,
 )
+from tranche.ordeal.law import Broken
+from tranche.ordeal.people import DeskLog, People
+from tranche.ordeal.scene import STARTER, Scene
+from tranche.ordeal.world import FIRST, LEASE_S, FaultyWorld, Killed
 from tranche.ports import Colour, Environment, Fault, KeyFault, LogFault, Recorded, Split, Traffic
 from tranche.refusal import Refused
 from tranche.status import seen_document
 
-PLAN: Final = """
-name: ordeal
-tick: 1s
-stale_after: 3s
-share_tolerance: 10 %
-retire_blue: {retire}
-warm_up: 0s
-judge: {{false_safety: 40 %}}
-health: {{ready_within: 15s, unhealthy_for: 3s, restarts: 2}}
-limits:
-  - {{limit: errors > 5 %, sustained: 4s, minimum_requests: 20, answer: roll_back}}
-  - {{limit: latency_p95 > 500 ms, sustained: 3s, minimum_requests: 20, answer: {slow}}}
-staging:
-  gates: [{{name: smoke, kind: http, url: "{{green_url}}/ready", retry: 2s}}]
-phases:
-  - name: few
-    weight: 10 %
-    internal_users_first: {internal}
-    dwell: 4s
-    requirements: [errors < 2 %]
-    gates: [{{name: integrity, kind: command, command: ["check"], at: end, retry: 2s, on_fail: {on_fail}}}]
-  - {{name: half, weight: 50 %, dwell: 6s, requirements: [errors < 2 %]}}
-  - {{name: all, weight: 100 %, dwell: 2s, requirements: [errors < 2 %]}}
-"""
-VERBS: Final = (*("pause", "pause", "resume", "advance") * 4, "roll_back")
 TROUBLED_STEPS: Final = 60
 HEALED_STEPS: Final = 150
+RESTING_STEPS: Final = 25
+"""So long nothing is recorded before a rollout that nobody looks after is said to rest: longer than any phase."""
+SOON: Final = timedelta(minutes=2)
+THAWED: Final = timedelta(seconds=RESTING_STEPS)
 PID: Final = 4711
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a seed: how it ended, or which law was broken and how."""
+    """What came of a seed: how it ended or where it rests, or which law was broken and how.
+
+    The counters say what was injected, how often each law was put to the test, and what people asked and were told.
+    """
 
     seed: int
     steps: int
-    troubled: int
     state: str
     version: str
     broken: Broken | None
+    troubles: Counter[str]
+    laws: Counter[str]
+    asked: Counter[tuple[str, str]]
     trace: tuple[str, ...]
+
+    @property
+    def troubled(self) -> int:
+        """How many faults were injected."""
+        return self.troubles.total()
 
 
 class Process:
@@ -150,7 +142,9 @@ class Process:
 
 
 class Trial:
-    """One seed. `controller_class`, `needs_lease` and `clock_class` are what the tests of the laws break."""
+    """One seed. The classes, and `needs_lease`, are what the tests of the laws break; `arrange` may change what was
+    diced before it begins, so that they need not wait for the rare scene in which theirs shows.
+    """
 
     key = "none"
 
@@ -161,27 +155,25 @@ class Trial:
         controller_class: type[Controller] = Controller,
         needs_lease: bool = True,
         clock_class: type[ProcessClock] = ProcessClock,
+        arrange: Callable[["Trial"], None] = lambda _: None,
     ) -> None:
         self.seed = seed
         self.clock_class = clock_class
         self.controller_class = controller_class
         self.needs_lease = needs_lease
         self.world = FaultyWorld(seed)
-        dice = self.world.dice
-        self.text = PLAN.format(
-            retire=dice.choice(("never", "after")),
-            slow=dice.choice(("roll_back", "step_back", "hold")),
-            internal=dice.choice(("0s", "2s")),
-            on_fail=dice.choice(("hold", "roll_back")),
-        )
-        self.plan = parse(self.text, file="ordeal.yaml")
-        self.court = Court(self.world, self.plan)
+        self.scene = Scene.diced(self.world.dice)
+        arrange(self)
+        self.world.begin(self.scene.starts_at)
+        self.plan = parse(self.scene.text, file="ordeal.yaml")
+        self.court = Court(self.world, self.scene, self.plan)
         self.lease = MemoryLease(lambda: self.world.witness.elapsed_s, length_s=LEASE_S)
         self.traffic_lock = OwnedLock()
+        self.people = People(self.world, self.court, self.scene, desk=self.desk, lock=self.traffic_lock)
         self.snapshot: Snapshot | None = None
         self.process: Process | None = None
-        self.steps = 0
-        self.world.interrupt, self.world.take_over = self.ask, self.take_over
+        self.steps = self._moved_at = 0
+        self.world.interrupt, self.world.take_over = self.people.come, self.take_over
 
     # What is around a controller.
 
@@ -196,79 +188,60 @@ class Trial:
         document: dict[str, Any] = json.loads(json.dumps(seen_document(self.snapshot, pid=PID)))
         return document
 
-    def desk(self) -> Desk:
+    def desk(self, log: DeskLog | None = None) -> Desk:
         control: ControlLock = self.lease.beside()
         return Desk(
-            log=DeskLog(self),
+            log=log or DeskLog(self.world, self.court),
             clock=ProcessClock(self.world),
             control=control,
             observed=lambda: seen_document(self.snapshot, pid=PID) if self.snapshot else None,
         )
 
-    def ask(self) -> None:
-        """Somebody asks for something, perhaps twice, perhaps in the middle of a tick. No trouble comes between."""
-        dice, was_quiet = self.world.dice, self.world.is_quiet
-        verb = dice.choice(VERBS)
-        times = dice.choice((1, 1, 2))
-        self.world.is_quiet = True
-        try:
-            for _ in range(times):
-                self.world.witness.tell(f"desk: {verb}")
-                self._ask(verb)
-        finally:
-            self.world.is_quiet = was_quiet
-
-    def _ask(self, verb: str) -> None:
-        desk = self.desk()
-        asked: dict[str, Callable[[], object]] = {
-            "pause": lambda: desk.pause(reason="", actor="bob"),
-            "resume": lambda: desk.resume(reason="", actor="bob"),
-            "advance": lambda: desk.advance(reason="", actor="bob"),
-            "roll_back": lambda: desk.roll_back(
-                reason="",
-                actor="bob",
-                traffic=FaultyTraffic(self.world, self.court.applied),
-                environment=FaultyEnvironment(self.world, self.court.stopped),
-                lock=self.traffic_lock.of("desk"),
-            ),
-        }
-        try:
-            asked[verb]()
-        except (Refused, Fault) as told:
-            self.world.witness.tell(f"desk: {type(told).__name__}")
-        finally:
-            self.traffic_lock.of("desk").release()
-
     # The trial.
 
     def run(self) -> Outcome:
         """To its end, or to the first law that is broken."""
-        broken = None
+        broken, state = None, "not begun"
         try:
-            self.desk().start(self.plan, text=self.text, file="ordeal.yaml", version="1.1.0", actor="ann")
+            self.desk().start(
+                self.plan, text=self.scene.text, file="ordeal.yaml", version=FIRST, actor=STARTER
+            )
             while not self._is_over():
                 self._step()
-            self._judge_end()
+            state = self._judge_end()
         except Broken as found:
             broken = found
-        known = self.court.progress
         return Outcome(
             seed=self.seed,
             steps=self.steps,
-            troubled=self.world.witness.troubled,
-            state=known.state.value if known else "not begun",
-            version=self.world.version.kind,
+            state=state,
+            version=self.world.version_of(self.court.ledger.version).kind,
             broken=broken,
+            troubles=self.world.witness.troubles,
+            laws=self.court.asked,
+            asked=self.people.told,
             trace=tuple(self.world.witness.trace),
         )
 
     def _is_over(self) -> bool:
-        known = self.court.progress
-        ended = known is not None and known.is_finished and self.process is None
-        return ended or self.steps >= TROUBLED_STEPS + HEALED_STEPS
+        ended = self.court.ledger.is_finished and self.process is None
+        return ended or self._rests() or self.steps >= TROUBLED_STEPS + HEALED_STEPS
+
+    def _rests(self) -> bool:
+        """Whether nobody looks after it and nothing has come of it for long, with no freeze to end meanwhile."""
+        is_left = self.world.healed and not self.scene.is_attended
+        since = max(self._moved_at, TROUBLED_STEPS)
+        return is_left and self.steps - since >= RESTING_STEPS and not self._thaws()
+
+    def _thaws(self) -> bool:
+        """Whether a freeze ends soon, or has just ended, by the clock of whoever runs."""
+        frozen, skew_s = self.scene.frozen, self.process.skew_s if self.process is not None else 0.0
+        if frozen is None or frozen.ends - self.scene.starts_at > SOON:
+            return False
+        return self.world.clock.now() + timedelta(seconds=skew_s) < frozen.ends + THAWED
 
     def _step(self) -> None:
-        world = self.world
+        world, position = self.world, self.court.ledger.position
         self.steps += 1
         if self.steps == TROUBLED_STEPS:
             world.healed, world.skew_s = True, 0.0
@@ -282,37 +255,22 @@ class Trial:
             )
             self.court.reset()
         if world.strikes("desk"):
-            self.ask()
-        if world.healed:
-            self._wake()
+            self.people.come()
+        if self.scene.is_attended or not world.healed:
+            self.people.look(is_last=self.scene.is_attended)
+        if self.steps == TROUBLED_STEPS + HEALED_STEPS // 2 and not self.court.ledger.is_finished:
+            self.people.give_up()
         self._tick()
         world.is_quiet = True
-        hurries = self.process is not None and self.process.controller is not None
-        hurries = hurries and bool(
-            self.process and self.process.controller and self.process.controller.hurries
-        )
-        world.elapse(0.2 if hurries else self.plan.tick_s)
-
-    def _wake(self) -> None:
-        """What people do in the end: go on after a pause, and take back what cannot go forward."""
-        known = self.court.progress
-        if known is None or known.is_finished:
-            return
-        if known.paused_by is not None:
-            self._quietly("resume")
-        if self.steps == TROUBLED_STEPS + HEALED_STEPS // 2 and self.world.version.kind != "good":
-            self._quietly("roll_back")
-
-    def _quietly(self, verb: str) -> None:
-        was_quiet, self.world.is_quiet = self.world.is_quiet, True
-        self._ask(verb)
-        self.world.is_quiet = was_quiet
+        controller = self.process.controller if self.process is not None else None
+        world.elapse(0.2 if controller is not None and controller.hurries else self.plan.tick_s)
+        if self.court.ledger.position != position:
+            self._moved_at = self.steps
 
     def take_over(self) -> None:
         """The standby's turn, in the middle of a call of the one that is frozen: nothing goes wrong meanwhile."""
         was_quiet, self.world.is_quiet = self.world.is_quiet, True
-        known = self.court.progress
-        if known is not None and not known.is_finished:
+        if not self.court.ledger.is_finished:
             self.world.witness.tell("a standby takes over")
             self.process = self._begun()
             for _ in range(self.world.dice.choice((1, 3))):
@@ -322,8 +280,7 @@ class Trial:
 
     def _tick(self) -> None:
         """One tick of the controller there is; or one more tries to begin."""
-        known = self.court.progress
-        if self.process is None and known is not None and not known.is_finished:
+        if self.process is None and not self.court.ledger.is_finished:
             self.process = self._begun()
         if self.process is not None:
             self._tick_of(self.process)
@@ -341,11 +298,10 @@ class Trial:
 
     def _tick_of(self, process: Process) -> None:
         witness = self.world.witness
-        before, controller = witness.troubled, process.controller
+        before, began_s, controller = witness.troubled, witness.elapsed_s, process.controller
         if controller is None:
             return
         witness.tell("tick")
-        position = self.court.progress.position if self.court.progress else 0
         try:
             controller.tick()
         except Killed as killed:
@@ -356,44 +312,38 @@ class Trial:
             raise
         except Exception as error:
             raise Broken("tick-never-raises", repr(error)) from error
+        self.court.asked["tick-never-raises"] += 1
         if controller.is_done:
             self._bury(process)
         if controller.has_lost_lease:
             witness.tell("the lease is lost")
-        elif witness.troubled == before:
-            self.court.undisturbed(self.snapshot, since=position)
+        is_undisturbed = witness.troubled == before and not controller.has_lost_lease
+        self.court.ticked(process, began_s=began_s, is_undisturbed=is_undisturbed)
 
     def _bury(self, process: Process) -> None:
         process.end()
         if process is self.process:
             self.process = None
 
-    def _judge_end(self) -> None:
-        events = self.world.log.read(self.world.log.rollouts()[0])
-        self.court.ended(events=events)
-        text = audit.export(events, self.plan, at=self.world.clock.now(), by="ordeal", signer=None)
+    # Its end.
+
+    def _judge_end(self) -> str:
+        """How it has ended, or why it rests; its evidence as an auditor would check it."""
+        known, events = self.court.ledger, self.world.log.read(self.world.log.rollouts()[0])
+        state = "rolled back" if known.rolled_back else "completed"
+        if not known.is_finished:
+            rests = None if self.scene.is_attended else self.court.rests()
+            self.court.must("it-ends", rests is not None, f"phase {known.phase}, held for {known.held}")
+            state = rests or "held"
+        self.court.asked["it-ends"] += 1
         try:
+            text = audit.export(events, self.plan, at=self.world.clock.now(), by="ordeal", signer=None)
             checked = audit.verified(text.encode(), verify=verify)
             audit.replayed(checked)
+        except LogFault as fault:
+            raise Broken("log-folds", str(fault)) from fault
         except Refused as refusal:
             raise Broken("evidence-agrees", str(refusal)) from refusal
-        if checked.uncovered:
-            raise Broken("decision-has-entry", f"positions {checked.uncovered}")
-
-
-class DeskLog:
-    """The log as the desk has it: nothing goes wrong, but everything is judged."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._log, self._court = trial.world.log, trial.court
-
-    def append(self, rollout: str, *, after: int, events: Sequence[Any]) -> list[Recorded]:
-        recorded = self._log.append(rollout, after=after, events=events)
-        self._court.recorded(recorded)
-        return recorded
-
-    def read(self, rollout: str, *, after: int = 0) -> list[Recorded]:
-        return self._log.read(rollout, after=after)
-
-    def rollouts(self) -> list[str]:
-        return self._log.rollouts()
+        self.court.asked["evidence-agrees"] += 1
+        self.court.must("decision-has-entry", not checked.uncovered, f"positions {checked.uncovered}")
+        return state
