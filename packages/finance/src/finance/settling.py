@@ -194,6 +194,8 @@ class Settling:
                 told=told,
                 tax_code=tax_code,
             )
+            command = invoice.Settle(settlement=asked)
+            KINDS[document_kind].decide(document, command)  # what is no debt has nobody to be asked about
             about = About(
                 kind=document_kind,
                 id=document_id,
@@ -202,7 +204,6 @@ class Settling:
                 act=f"{kind} {minor} on {day}",
             )
             await undoing(self.clerk, sheet, about)
-            command = invoice.Settle(settlement=asked)
             settled = sheet.decide(document_kind, document_id, command, effective=day)
             entry = posting.of_settlement(caller.tenant_id, settled, settled.settlements[-1])
             await self.clerk.enter(sheet, entry)
