@@ -119,7 +119,10 @@ class Court:
     def _applied(self, identifier: str) -> None:
         split = self._world.traffic.split
         served = split.identifier if split else "nothing"
-        self.must("applied-was-served", served == identifier, f"{identifier} while {served} is")
+        holds = served == identifier or served.endswith(
+            "/aborted"
+        )  # by who does not wait: the next tick sees it
+        self.must("applied-was-served", holds, f"{identifier} while {served} is")
         self._skews_s.setdefault(identifier, set()).add(self._skew_s)
 
     def _asked(self, event: Recorded) -> None:
@@ -308,7 +311,10 @@ class Court:
         law, known, is_used = "stop-after-act", self.ledger, self.is_used()
         running = self._world.running
         if colour is Colour.GREEN:
-            is_unwanted = known.rollback is not None or running != known.version
+            is_back = (
+                self._world.witness.elapsed_s - self._brought_at_s <= ROUNDING_S
+            )  # right before it stops
+            is_unwanted = known.rollback is not None or running != known.version or is_back
             self.must(law, is_unwanted and not is_used, f"{running} has users, or nobody decided it")
         else:
             holds = known.completed and known.rollback is None and known.blue_retired
