@@ -341,7 +341,7 @@ def said_of(state: Any) -> int:
 
 def seen(state: Any) -> Any:
     """Of a state, what the model knows of it."""
-    kept: list[Part]
+    kept: list[Any]
     match state:
         case None:
             return None
@@ -353,7 +353,10 @@ def seen(state: Any) -> Any:
             worth, numbered = state.credit.base_minor, state.number is not None
             return state.status, levied(state), state.open_minor, worth, numbered, kept
         case invoice.Invoice() | voucher.Voucher():
-            kept = [part(one, one.settled_on, one.base_minor) for one in state.settlements]
+            kept = [
+                (*part(one, one.settled_on, one.base_minor), (one.kind, one.tax_code))
+                for one in state.settlements
+            ]
             numbered = state.number is not None
             worth = state.base_open_minor if numbered else 0
             return state.status, levied(state), state.open_minor, worth, numbered, kept
@@ -415,10 +418,11 @@ def part(one: Allocation | Settlement, day: date, other_base_minor: int | None) 
     return one.amount_minor, day, own, other
 
 
-def in_order(kept: dict[tuple[str, int], dict[str, Any]], name: str) -> list[Part]:
+def in_order(kept: dict[tuple[str, int], dict[str, Any]], name: str) -> list[Any]:
     """The allocations of a credit, or settlements of a debt, in the order they were made in."""
     parts = [kept[key] for key in sorted(key for key in kept if key[0] == name)]
-    return [(one["minor"], one["day"], one["worth"], one.get("debt_worth", one["worth"])) for one in parts]
+    whole = [(one["minor"], one["day"], one["worth"], one.get("debt_worth", one["worth"])) for one in parts]
+    return [(*each, one["of"]) if "of" in one else each for each, one in zip(whole, parts, strict=True)]
 
 
 def differing(found: dict[Any, Any], wanted: dict[Any, Any]) -> str:

@@ -446,7 +446,14 @@ def settle(
     why |= c.post(who, "AJ", on, one["currency"], lines, owner=debt)
     number = one.get("settlements", 0)
     c.documents[debt] = {**one, "settlements": number + 1}
-    c.settled[debt, number] = {"debt": debt, "minor": minor, "worth": worth, "day": on, "entry": c.last_entry}
+    c.settled[debt, number] = {
+        "debt": debt,
+        "minor": minor,
+        "worth": worth,
+        "day": on,
+        "entry": c.last_entry,
+        "of": (kind, code),
+    }
     c.change(debt)
     return why
 
