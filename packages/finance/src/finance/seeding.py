@@ -107,12 +107,15 @@ class Seeder:
             for one in waiting:
                 await self._go(one)
 
+        first: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self.connections):
                     group.create_task(worker())
         except* (Refused, Fault) as several:
-            raise several.exceptions[0] from None
+            first = several.exceptions[0]  # raised from in here, early Pythons 3.11 wrap it in a group
+        if first is not None:
+            raise first
 
     async def _go(self, run: Run) -> None:
         try:
