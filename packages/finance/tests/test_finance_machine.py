@@ -150,5 +150,5 @@ def test_whatever_is_asked_the_books_are_what_the_model_says() -> None:
 def test_the_machine_finds_a_broken_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement, "coverable", lambda *_: None)
     with pytest.raises(Broken) as told:
-        run_state_machine_as_test(Machine, settings=settings(SIZE, max_examples=200))  # it ends with the first
+        run_state_machine_as_test(Machine, settings=settings(SIZE, max_examples=200))
     assert told.value.law == "refusal", str(told.value)
