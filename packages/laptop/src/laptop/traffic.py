@@ -269,10 +269,13 @@ def run(*, url: str, users_file: Path, password: str, rate: float | None, out: P
         LaptopFault: nobody can work: somebody was not let in, or master data is empty.
     """
     out.mkdir(parents=True, exist_ok=True)
+    first: BaseException | None = None
     try:
         asyncio.run(live(url, users_of(users_file), password, rate, out, random.Random(seed)))  # noqa: S311 - no secret
     except* LaptopFault as group:
-        raise group.exceptions[0] from None
+        first = group.exceptions[0]  # raised from in here, early Pythons 3.11 wrap it in a group
+    if first is not None:
+        raise first
 
 
 async def live(
