@@ -85,8 +85,8 @@ class Drill:
             terms.append(f"m.journal_type <> 'CLOSING' AND {KIND_OF_ENTRY} <> 'CLOSING'")
         if self.beside:
             term(
-                "EXISTS (SELECT FROM {{schema}}.movement c WHERE c.tenant_id = m.tenant_id"
-                " AND c.journal_id = m.journal_id AND c.account_id = ANY({}::text[]))",
+                "(SELECT bool_or(c.account_id = ANY({}::text[])) FROM {{schema}}.movement c"
+                " WHERE c.tenant_id = m.tenant_id AND c.journal_id = m.journal_id)",
                 list(self.beside),
             )
         if asked.section is not None:

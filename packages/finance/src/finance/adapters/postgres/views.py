@@ -57,13 +57,15 @@ WHERE (m.tax_code IS NOT NULL OR m.account_id = ANY($1::text[])) AND m.effective
 GROUP BY 1, 2, 3
 """
 FLOWS = """
-SELECT m.account_id, sum(m.base_credit_minor - m.base_debit_minor) AS net
-FROM {schema}.movement m WHERE m.account_id <> ALL($1::text[])
-    AND m.effective_date >= $2 AND m.effective_date <= $3 AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
-    AND EXISTS (SELECT FROM {schema}.movement c WHERE c.tenant_id = m.tenant_id AND c.journal_id = m.journal_id
-        AND c.account_id = ANY($1::text[]))
+SELECT account_id, sum(net) AS net FROM (
+    SELECT m.account_id, m.base_credit_minor - m.base_debit_minor AS net,
+        bool_or(m.account_id = ANY($1::text[])) OVER (PARTITION BY m.tenant_id, m.journal_id) AS touches
+    FROM {schema}.movement m
+    WHERE m.effective_date >= $2 AND m.effective_date <= $3 AND ($4::timestamptz IS NULL OR m.posted_at <= $4)
+) moved WHERE touches AND account_id <> ALL($1::text[])
 GROUP BY 1
 """
+"""All lines of an entry have its day. No join: of tables just filled it was planned as one pass for each row."""
 ALL_OF = """
 FROM {schema}.movement m WHERE ($1::text IS NULL OR m.account_id = $1)
     AND ($2::date IS NULL OR m.effective_date >= $2) AND ($3::date IS NULL OR m.effective_date <= $3)
