@@ -21,14 +21,14 @@ from click.testing import CliRunner
 from python_calamine import CalamineWorkbook
 
 from finance import policy
-from finance.adapters.postgres.views import Views, Window
+from finance.adapters.postgres.views import Window
 from finance.cli import commands
 from finance.download import NotFetched, NotGiven
 from finance.download import fetch as fetch_file
 from finance.exports import route
 from finance.exports.catalogue import EVERYTHING, PDF, find, read
 from finance.exports.making import make
-from finance.graphql.context import Context, Service
+from finance.graphql.context import Context
 from finance.graphql.permission import EXPORT, NEEDED
 from finance.refusal import Refused
 
@@ -64,16 +64,10 @@ def key() -> str:
 
 
 async def context_of(desk: Desk) -> Context:
-    """A request of somebody who may have everything, on read models made anew."""
-    service = Service(
-        books=desk.books,
-        views=Views(desk.ledger.app, await desk.ledger.replayed()),
-        masterdata=desk.neighbours,
-        batching=True,
-        now=desk.clock.now,
-    )
-    allowed = frozenset(NEEDED.values()) | {EXPORT}
-    return Context(service=service, caller=replace(desk.caller, permissions=allowed), now=desk.clock.now())
+    """A request of somebody who may have everything, as a file too, on read models made anew."""
+    context: Context = await desk.context()
+    allowed = context.caller.permissions | {EXPORT}
+    return replace(context, caller=replace(context.caller, permissions=allowed))
 
 
 async def body_of(context: Context, name: str, file_format: str, **asked: str) -> bytes:

@@ -56,8 +56,7 @@ async def agreed(
     if rule is None or state.status not in WAITING[kind]:
         return True
     everybody = {*makers, *await sheet.book.authors(stream_id)}
-    about = About(kind=kind, id=stream_id, amount=amount_of(kind, state), day=day)
-    return await _enough(clerk, sheet, rule, about, makers=everybody)
+    return await _enough(clerk, sheet, rule, whole(kind, state, day), makers=everybody)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +71,11 @@ class About:
     amount: Money
     day: date
     act: str | None = None
+
+
+def whole(kind: str, state: Any, day: date, *, act: str | None = None) -> About:
+    """All of a document."""
+    return About(kind=kind, id=state.id, amount=amount_of(kind, state), day=day, act=act)
 
 
 async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
@@ -126,7 +130,6 @@ async def cancelled(
     """An invoice or voucher, cancelled once enough people agree where it is binding; until then as it is."""
     found = await sheet.load(kind, document_id)
     if found.number is not None and not found.cancelled and found.open_minor == found.total_minor:
-        amount = amount_of(kind, found)
-        act = f"cancel on {on or found.dated}"
-        await undoing(clerk, sheet, About(kind=kind, id=document_id, amount=amount, day=found.dated, act=act))
+        about = whole(kind, found, found.dated, act=f"cancel on {on or found.dated}")
+        await undoing(clerk, sheet, about)
     return await clerk.cancel(sheet, kind, document_id, reason=reason, on=on)

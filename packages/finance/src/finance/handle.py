@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
-from finance.approving import About, agreed, amount_of, cancelled, in_force, undoing
+from finance.approving import agreed, cancelled, in_force, undoing, whole
 from finance.authority import explained
 from finance.automating import Automating
 from finance.banking import Banking
@@ -70,10 +70,6 @@ class Books:
         """The present state of a document from the log itself; None when the tenant has none of this id."""
         async with self._store.book(caller.tenant_id) as book:
             return (await book.load(kind, [stream_id])).get(stream_id)
-
-    def _whole(self, kind: str, state: Any, day: date, *, act: str) -> About:
-        """All of a document, to be undone."""
-        return About(kind=kind, id=state.id, amount=amount_of(kind, state), day=day, act=act)
 
     async def _change(self, caller: Caller, key: str, kind: str, stream_id: str, command: Any) -> Any:
         async def work(sheet: Sheet) -> tuple[str, Any]:
@@ -230,7 +226,7 @@ class Books:
             before: journal.Journal = await sheet.load("journal", journal_id)
             told = explained(await in_force(sheet, self._clock.now().date()), reason)
             if before.status == "POSTED" and before.document_id is None:
-                about = self._whole("journal", before, before.journal_date, act=f"reverse on {on}")
+                about = whole("journal", before, before.journal_date, act=f"reverse on {on}")
                 await undoing(self._clerk, sheet, about)
             mirror = await self._clerk.reverse(sheet, journal_id, on, document_id=None, reason=told)
             return "journal", mirror
@@ -454,7 +450,7 @@ class Books:
             entries = [await sheet.load("journal", one) for one in completed.entries]
             day = on or max((entry.journal_date for entry in entries), default=completed.payment_date)
             if completed.status in {"COMPLETED", "RECONCILED"} and completed.match_id is None:
-                about = self._whole("payment", completed, completed.payment_date, act=f"reverse on {day}")
+                about = whole("payment", completed, completed.payment_date, act=f"reverse on {day}")
                 await undoing(self._clerk, sheet, about)
             mirrors = [
                 await self._clerk.reverse(sheet, entry.id, day, document_id=payment_id) for entry in entries

@@ -62,7 +62,7 @@ from tranche.ports import (
     Verdict,
 )
 from tranche.progress import Progress, State, fold
-from tranche.reconcile import Lock, reconcile, refreshed
+from tranche.reconcile import Lock, end_green, reconcile, refreshed
 
 ACTOR: Final = "controller"
 LOCK_WAIT_S: Final = 5.0
@@ -400,11 +400,7 @@ class Controller:
             evidence = gather(self.plan, self.progress, self.seen)
             self._append(measured(self.plan, self.progress, evidence, now))
         self._publish_now()
-        try:
-            left = self.world.environment.retire(Colour.GREEN)
-            told = f"stopped; {left}" if left else "stopped"
-        except EnvironmentFault as fault:
-            told = f"not stopped: {fault}"
+        told = end_green(self.world.environment)
         self._countersign()
         self._append(RolledBack(green=told))
         self._end()

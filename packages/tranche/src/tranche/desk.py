@@ -36,7 +36,6 @@ from tranche.ports import (
     Colour,
     Conflict,
     Environment,
-    EnvironmentFault,
     EventLog,
     LogFault,
     Recorded,
@@ -44,7 +43,7 @@ from tranche.ports import (
     Traffic,
 )
 from tranche.progress import UNTOLD, Progress, State, fold, whole
-from tranche.reconcile import Lock, reconcile
+from tranche.reconcile import Lock, end_green, reconcile
 from tranche.refusal import Refused
 from tranche.way_back import PastReturn, check_return
 
@@ -508,11 +507,7 @@ class Desk:
 
     def _finish(self, progress: Progress, environment: Environment, actor: str) -> Progress:
         """What the controller would do once blue has everybody, when there is no controller."""
-        try:
-            left = environment.retire(Colour.GREEN)
-            told = f"stopped; {left}" if left else "stopped"
-        except EnvironmentFault as fault:
-            told = f"not stopped: {fault}"
+        told = end_green(environment)
 
         def ask(now: Progress) -> list[Event]:
             return [*measured_of(self.observed(), now), RolledBack(green=told)]

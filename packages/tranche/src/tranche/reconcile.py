@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tranche.events import Event, WeightApplied, WeightRestored, encode
-from tranche.ports import Clock, Conflict, EventLog, Traffic
+from tranche.ports import Clock, Colour, Conflict, Environment, EnvironmentFault, EventLog, Traffic
 from tranche.progress import Progress, fold
 
 
@@ -81,6 +81,15 @@ def reconcile(
     finally:
         if held:
             lock.release()
+
+
+def end_green(environment: Environment) -> str:
+    """Stop green once nobody is on it: what `rolled-back` says of it, by whoever has taken users back."""
+    try:
+        left = environment.retire(Colour.GREEN)
+    except EnvironmentFault as fault:
+        return f"not stopped: {fault}"
+    return f"stopped; {left}" if left else "stopped"
 
 
 def _heed(is_aborted: Callable[[], bool], progress: Progress) -> None:

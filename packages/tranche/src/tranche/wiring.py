@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tranche import settings
-from tranche.abort import Aborts
 from tranche.adapters.abort_file import AbortFile
 from tranche.adapters.clock import WallClock
 from tranche.adapters.console import ConsoleNotifier
@@ -180,7 +179,7 @@ def environment(site: Site) -> Environment:
     return ProcessEnvironment(site.environment, EnvoyDrain(site.traffic).wait)
 
 
-def aborts(site: Site) -> Aborts:
+def aborts(site: Site) -> AbortFile:
     """Where it is kept that users were taken back without the log."""
     return AbortFile(site.traffic.directory)
 
@@ -327,9 +326,7 @@ def run(
 
     The caller holds the control lock.
     """
-    is_new = (
-        progress.last_at == progress.started_at
-    )  # nothing but its beginning; what is long over is no news
+    is_new = progress.last_at == progress.started_at  # else what came before is long over, and no news
     begun_at = 0 if is_new else progress.position
     news, within_s = courier(here, progress, begun_at=begun_at), CLOSE_AT_ONCE_S
 
@@ -380,7 +377,7 @@ def take_back(site: Site, asker: Person, *, reason: str, force: bool, because: L
     from tranche import abort
     from tranche.adapters.envoy import EnvoySignals, EnvoyTraffic
 
-    kept = AbortFile(site.traffic.directory)
+    kept = aborts(site)
     taken = abort.take_back(
         person=asker,
         reason=reason,

@@ -9,6 +9,10 @@ from finance.figure import Figure
 from finance.money import BASE
 from finance.taxation import TOGETHER
 
+MOVEMENT = """m.account_id, m.effective_date, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit,
+    m.journal_id::text, m.number, m.description, m.document_id, m.partner_id, m.position, m.place"""
+"""What a movement is made of; `{base}` is "base_" for its worth in the books."""
+IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 KIND_OF_ENTRY = "coalesce(o.journal_type, m.journal_type)"
 ORIGINAL = " LEFT JOIN {schema}.journal o ON o.tenant_id = m.tenant_id AND o.id = m.original_id"
 ACCOUNT = " JOIN {schema}.account a ON a.tenant_id = m.tenant_id AND a.id::text = m.account_id"
@@ -37,10 +41,8 @@ class Drill:
             where += f" AND (m.effective_date, m.position, m.place) > (${day}, ${number}, ${place})"
         values.append(limit)
         return (
-            "SELECT m.account_id, m.effective_date, m.position, m.place, m.journal_id::text, m.number, m.description,"  # noqa: S608 - terms are ours
-            f" m.document_id, m.partner_id, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit"
-            f" FROM {{schema}}.movement m{joined} WHERE {where}"
-            f" ORDER BY m.effective_date, m.position, m.place LIMIT ${len(values)}"
+            f"SELECT {MOVEMENT.format(base=base)} FROM {{schema}}.movement m{joined}"  # noqa: S608 - terms are ours
+            f" WHERE {where} {IN_ORDER} LIMIT ${len(values)}"
         ), tuple(values)
 
     def sum(self) -> tuple[str, Values]:

@@ -177,10 +177,8 @@ class Projector:
             made = await connection.fetchval(
                 "SELECT obj_description(to_regnamespace($1), 'pg_namespace')", self.schema
             )
-            if (
-                made == plan
-            ):  # to make it again would wait for every report that is being read, and others for that
-                return
+            if made == plan:
+                return  # to make it again would wait for every report that is read, and others for that
             await connection.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
             await connection.execute(text.replace("{schema}", self.schema))
             await connection.execute(f"COMMENT ON SCHEMA {self.schema} IS '{plan}'")

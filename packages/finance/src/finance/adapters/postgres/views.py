@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import orjson
 
-from finance.adapters.postgres.drilling import Drill
+from finance.adapters.postgres.drilling import IN_ORDER, MOVEMENT, Drill
 from finance.adapters.postgres.listing import Key, Listing, Place
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import AWAY, STATES, TENANT_SETTING, UNKEPT
@@ -72,8 +72,7 @@ FROM {schema}.movement m WHERE ($1::text IS NULL OR m.account_id = $1)
     AND ($4::timestamptz IS NULL OR m.posted_at <= $4) AND ($5::text IS NULL OR m.currency = $5)
 """
 ALL_MOVED = f"""
-SELECT m.account_id, m.effective_date, m.{{base}}debit_minor AS debit, m.{{base}}credit_minor AS credit,
-    m.journal_id::text, m.number, m.description, m.document_id, m.partner_id, m.position, m.place
+SELECT {MOVEMENT}
 {ALL_OF.replace("WHERE", "JOIN {schema}.account a ON a.tenant_id = m.tenant_id AND a.id::text = m.account_id WHERE")}
 ORDER BY a.code, m.effective_date, m.position, m.place
 """
@@ -88,7 +87,6 @@ HISTORIES = """
 SELECT stream_id::text, kind, type, version, position, actor, data::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND stream_id = ANY($1::uuid[]) ORDER BY stream_id, version
 """
-IN_ORDER = "ORDER BY m.effective_date, m.position, m.place"
 ITEMS = """
 SELECT m.partner_id, coalesce(m.item_id, m.journal_id::text) AS item_id,
     sum(m.base_debit_minor - m.base_credit_minor) AS net, coalesce(min(m.due_date), min(m.effective_date)) AS due_date
@@ -348,9 +346,7 @@ class Views:
         base = "base_" if currency == BASE else ""
         rows = await self._fetch(
             tenant_id,
-            f"SELECT m.account_id, m.effective_date, m.{base}debit_minor AS debit, m.{base}credit_minor AS credit,"
-            " m.journal_id::text, m.number, m.description, m.document_id, m.partner_id, m.position, m.place"
-            f" {MOVED}{BEYOND.format(side='>')} {IN_ORDER} LIMIT $10 OFFSET $11",
+            f"SELECT {MOVEMENT.format(base=base)} {MOVED}{BEYOND.format(side='>')} {IN_ORDER} LIMIT $10 OFFSET $11",
             *moved(account_ids, currency, window, partner_id),
             *(after or (None, None, None)),
             limit,
