@@ -1,15 +1,19 @@
 """A whole world in memory, with users: the test bed of the controller."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from installed import SITE, Run
+from receivers import MailServer, Receiver, receiving, receiving_mail
+from told import KEY, PASSWORD, SIGNING, SLACK_PATH
 
 from laptop.postgres import Cluster
-from tranche import language
+from tranche import cli, language, wiring
+from tranche import site as sites
 from tranche.adapters.memory import (
     InlineWorkers,
     MemoryEnvironment,
@@ -29,7 +33,9 @@ from tranche.gate_kinds import GATE_KINDS
 from tranche.plan import Plan
 from tranche.ports import TOTAL_WEIGHT, Arm
 from tranche.progress import Progress, fold
+from tranche.secret import Secret
 from tranche.status import seen_document, status
+from tranche.wiring import Installation
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"
 
@@ -217,3 +223,50 @@ def database(cluster: Cluster, database_name: str) -> Iterator[Database]:
     prepare(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Iterator[MailServer]:
+    with receiving_mail(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, receiver: Receiver) -> Mapping[str, Secret]:
+    values = {"slack": receiver.url + SLACK_PATH, "key": KEY, "password": PASSWORD, "signing": SIGNING}
+    for name, value in values.items():
+        (tmp_path / name).write_text(value)
+    return {name: Secret(file=tmp_path / name) for name in values}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A site file, and whoever asks is ann."""
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    monkeypatch.setenv("TRANCHE_SITE", str(path))
+    monkeypatch.setenv("TRANCHE_ACTOR", "ann")
+    return path
+
+
+@pytest.fixture
+def here(site: Path) -> Installation:
+    return wiring.installation(sites.load(site))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command: its exit code, and what it wrote to either stream."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.run(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
