@@ -1,11 +1,14 @@
 """What a rollout was like for users, from records and times."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from laptop.report import percentile, report, shortfalls
+from laptop import report as reports
+from laptop.report import percentile, shortfalls
 from laptop.traffic import Record
 
 START = 1_800_000_000.0
@@ -56,6 +59,15 @@ def status(*, rolled_back: bool = False) -> dict[str, Any]:
 HELD = {"acknowledged_writes": 7, "lost_writes": 0, "trial_balance_difference": "0.00"}
 
 
+NOBODY_ASKS: Mapping[str, float] = defaultdict(lambda: 50.0)
+
+
+def report(
+    told: dict[str, Any], records: Sequence[Record], held: Any, places: Mapping[str, float] = NOBODY_ASKS
+) -> dict[str, Any]:
+    return reports.report(told, records, held, places)
+
+
 def test_the_observed_share_counts_the_time_of_the_weight_and_no_internal_users() -> None:
     records = [record("staff", 12, "green_internal", internal=True), record("early", 5)]
     records += [record(f"u{n}", 12, "green" if n < 1 else "blue") for n in range(10)]
@@ -65,9 +77,16 @@ def test_the_observed_share_counts_the_time_of_the_weight_and_no_internal_users(
     assert row["latency_ms_p95"] == pytest.approx(100.0)
 
 
+def test_the_observed_share_is_of_users_however_often_they_come() -> None:
+    records = [record("busy", 11 + n / 10, "green") for n in range(50)]
+    records += [record(f"u{n}", 12) for n in range(9)]
+    row = report(status(), records, HELD)["phases"][0]
+    assert (row["users"], row["observed_share_percent"]) == (10, 10.0)
+
+
 def test_a_phase_that_was_not_reached_has_no_figures() -> None:
     row = report(status(), [record("u", 12)], HELD)["phases"][2]
-    assert row["observed_share_percent"] is None
+    assert (row["users"], row["observed_share_percent"], row["share_by_chance_percent"]) == (0, None, None)
     assert (row["requests"], row["latency_ms_p95"]) == (0, None)
 
 
@@ -139,12 +158,20 @@ def test_the_percentile_is_the_nearest_rank(values: Any, expected: float | None)
     assert percentile(list(values), 0.95) == expected
 
 
+def phase(share: float | None) -> dict[str, Any]:
+    near = None if share is None else [7.0, 13.0]
+    numbers = {"users": 2000, "observed_share_percent": share, "share_by_chance_percent": near}
+    return {"name": "p", "weight_percent": 10.0, **numbers}
+
+
 def good() -> dict[str, Any]:
     return {
         "outcome": "completed",
-        "phases": [{"name": "one", "weight_percent": 10.0, "observed_share_percent": 12.9}],
+        "phases": [phase(12.9)],
         "failed_by_switching": 0,
         "users_thrown_back": 0,
+        "users_compared": 2000,
+        "users_misplaced": 0,
         "rollback": None,
         "acknowledged_writes": 1,
         "lost_writes": 0,
@@ -165,8 +192,14 @@ def test_nothing_falls_short_when_all_was_kept() -> None:
         ({"trial_balance_difference": 0.01}, "off by 0.01"),
         ({"failed_by_switching": 1}, "failed by switching"),
         ({"users_thrown_back": 1}, "thrown back"),
-        ({"phases": [{"name": "p", "weight_percent": 10.0, "observed_share_percent": 13.1}]}, "13.1 %"),
-        ({"phases": [{"name": "p", "weight_percent": 10.0, "observed_share_percent": None}]}, "None %"),
+        ({"users_compared": 0}, "nobody came"),
+        ({"users_misplaced": 3}, "3 of 2000 users were not where they belong"),
+        (
+            {"phases": [phase(13.1)]},
+            "13.1 % of 2000 users on green, 10 % were set: by chance it is 7 to 13 %",
+        ),
+        ({"phases": [phase(6.9)]}, "6.9 % of 2000 users"),
+        ({"phases": [phase(None)]}, "its share of users cannot be told"),
     ],
 )
 def test_each_promise_that_was_not_kept_is_said(changed: dict[str, Any], told: str) -> None:

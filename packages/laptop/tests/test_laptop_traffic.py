@@ -153,8 +153,9 @@ async def test_a_write_without_an_answer_is_repeated_with_its_key_and_counted_on
 def test_every_user_comes_once_before_anybody_comes_again() -> None:
     turns = in_turn(USERS, random.Random(1))
     first, second = ([next(turns) for _ in USERS] for _ in range(2))
-    assert set(first) == set(second) == set(USERS)
-    assert first != second
+    assert set(first) == set(USERS)
+    assert second == first, "or who came last may come first, and a stretch of requests shows fewer users"
+    assert [next(in_turn(USERS, random.Random(seed))) for seed in (2, 3)] != first[:1] * 2
 
 
 async def test_a_user_who_is_not_let_in_is_a_fault(serve: Serve) -> None:

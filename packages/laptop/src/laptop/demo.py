@@ -63,10 +63,11 @@ class Demo:
                     f"{self.pace()}; finance {self.version} is released to them, live view follows\n"
                 )
                 status = self.roll_out(topology, supervisor)
+                places = self.places(topology)
                 time.sleep(AFTER_S)
                 users.process.terminate()
                 self.wait_for(users, traffic.SUMMARY, LOOK_UP_WITHIN_S, supervisor)
-                found = report.report(status, self.records(), self.held())
+                found = report.report(status, self.records(), self.held(), places)
             finally:
                 with stopping() as tell:
                     keeper.stop_all(topology.state / "environment")
@@ -143,6 +144,23 @@ class Demo:
         )
         status: dict[str, Any] = json.loads(asked.stdout)
         return status
+
+    def places(self, topology: Topology) -> Mapping[str, float]:
+        """Where each user stands on the hash line (percent), as the engine says.
+
+        Raises:
+            LaptopFault: it does not say.
+        """
+        people = topology.state / "people.txt"
+        ids = [user.id for user in traffic.users_of(topology.users_file)]
+        people.write_text("\n".join(ids) + "\n", encoding="utf-8")
+        options = ["--users-file", str(people), "--json", "--site", str(topology.site_file)]
+        asked = subprocess.run(
+            [str(binaries.ours("tranche")), "who", *options], capture_output=True, text=True, check=False
+        )
+        if asked.returncode:
+            raise LaptopFault(f"the engine does not say where users belong: {asked.stderr.strip()}")
+        return {one["user"]: one["place_percent"] for one in json.loads(asked.stdout)["users"]}
 
     def pace(self) -> str:
         """How many requests users make, in words."""

@@ -88,14 +88,17 @@ def summary(found: Mapping[str, Any], short: Sequence[str], *, version: str, rec
     console.print()
     console.print(f"[bold]{sentence(found, version)}[/]", highlight=False)
     table = Table(box=None, pad_edge=False)
-    for heading in ("phase", "set", "observed", "requests of green", "errors", "p95"):
+    for heading in ("phase", "set", "observed", "by chance", "users", "requests of green", "errors", "p95"):
         table.add_column(heading, justify="left" if heading == "phase" else "right")
     for phase in found["phases"]:
         share, p95 = phase["observed_share_percent"], phase["latency_ms_p95"]
+        near = phase["share_by_chance_percent"]
         table.add_row(
             phase["name"],
             f"{phase['weight_percent']:g} %",
             "-" if share is None else f"{share:.1f} %",
+            "-" if near is None else f"{near[0]:.1f}-{near[1]:.1f} %",
+            f"{phase['users']:,}",
             f"{phase['requests']:,}",
             f"{phase['errors']:,}",
             "-" if p95 is None else f"{p95:.0f} ms",
@@ -105,6 +108,7 @@ def summary(found: Mapping[str, Any], short: Sequence[str], *, version: str, rec
     facts = {
         "failed by switching": found["failed_by_switching"],
         "users thrown back": found["users_thrown_back"],
+        "users elsewhere than they belong": f"{found['users_misplaced']} of {found['users_compared']:,}",
         "acknowledged writes": f"{found['acknowledged_writes']:,}, of which lost: {found['lost_writes']}",
         "trial balance": f"off by {found['trial_balance_difference']:g}",
     }
@@ -115,7 +119,7 @@ def summary(found: Mapping[str, Any], short: Sequence[str], *, version: str, rec
             "failed requests of users": rollback["failed_user_requests"],
         }
     for name, value in facts.items():
-        console.print(f"  {name:<32}{value}", highlight=False)
+        console.print(f"  {name:<34}{value}", highlight=False)
     for told in short:
         console.print(f"[red]  fell short: {told}[/]", highlight=False)
     console.print(f"\nThe record of this rollout: {record}", highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Any, Final
 from uuid import uuid4
@@ -185,11 +186,13 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 def in_turn(users: Iterable[User], chance: random.Random) -> Iterator[User]:
-    """Every user once in a random order, and again: so that a share of users is a share of requests."""
+    """Every user once in a random order, and again in the same: nobody comes a second time before all have come.
+
+    So the time of a phase shows as many users as it has requests, as long as there are others.
+    """
     everybody = list(users)
-    while True:
-        chance.shuffle(everybody)
-        yield from everybody
+    chance.shuffle(everybody)
+    return cycle(everybody)
 
 
 async def log_in_all(

@@ -6,7 +6,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -374,20 +374,44 @@ def why(site_file: Path | None, rollout: str | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--user", required=True, help="As the token's claim has it; of a visitor, their cookie.")
+@click.option("--user", help="As the token's claim has it; of a visitor, their cookie.")
 @click.option("--internal", is_flag=True, help="The user's token says they are internal.")
+@click.option("--users-file", type=click.File(encoding="utf-8"), help="Many users, one a line; - reads them.")
 @site_option
 @rollout_option
 @json_option
-def who(user: str, internal: bool, site_file: Path | None, rollout: str | None, as_json: bool) -> None:
-    """Which version this user meets, and since when."""
-    from tranche.page import text_of_who, who_is
+def who(
+    user: str | None,
+    internal: bool,
+    users_file: IO[str] | None,
+    site_file: Path | None,
+    rollout: str | None,
+    as_json: bool,
+) -> None:
+    """Which version this user meets, and since when; of many, from which weight on each is on green."""
+    from tranche import page
 
-    document = who_is(_here(site_file).desk.progress(rollout), user=user, internal=internal)
+    if (user is None) == (users_file is None) or (internal and user is None):
+        raise click.UsageError("who? Give --user NAME, with --internal or without, or --users-file FILE")
+    progress = _here(site_file).desk.progress(rollout)
+    if users_file is not None:
+        document, words = page.where_they_stand(progress, _names(users_file)), page.text_of_places
+    else:
+        document, words = page.who_is(progress, user=str(user), internal=internal), page.text_of_who
     if as_json:
         show_json(document)
     else:
-        click.echo(text_of_who(document))
+        click.echo(words(document))
+
+
+def _names(file: IO[str]) -> list[str]:
+    try:
+        names = [name for name in file.read().splitlines() if name]
+    except UnicodeDecodeError:
+        raise click.UsageError(f"expected a user a line in UTF-8 in {file.name}, found other bytes") from None
+    if not names:
+        raise click.UsageError(f"expected a user a line in {file.name}, found none")
+    return names
 
 
 for command in (

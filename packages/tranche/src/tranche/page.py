@@ -225,8 +225,11 @@ def text_of_cases(rollout: str, cases: Sequence[Mapping[str, Any]]) -> str:
 
 
 def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
-    """The arm of a user now, and at every weight the data plane has confirmed."""
-    from tranche.bucket import arm_of
+    """The arm of a user now, and at every weight the data plane has confirmed.
+
+    `place_percent` is where they stand on the hash line: green has them once its weight is above it.
+    """
+    from tranche.bucket import arm_of, place_of
 
     changes = []
     for change in progress.changes:
@@ -248,6 +251,7 @@ def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
         "rollout": progress.rollout,
         "user": user,
         "internal": internal,
+        "place_percent": percent_of(place_of(user, progress.salt)),
         "arm": changes[-1]["arm"] if changes else None,
         "since": since,
         "changes": changes,
@@ -255,14 +259,28 @@ def who_is(progress: Progress, *, user: str, internal: bool) -> Json:
 
 
 def text_of_who(document: Mapping[str, Any]) -> str:
+    place = f"stands at {document['place_percent']:g} %: on green once it has more than that"
     if document["arm"] is None:
-        return f"{document['rollout']} has not moved anybody yet: {document['user']} is on blue"
-    lines = [f"{document['user']} is on {document['arm']} since {str(document['since'])[:19]}"]
+        return f"{document['rollout']} has not moved anybody yet: {document['user']} is on blue\n  {place}"
+    lines = [f"{document['user']} is on {document['arm']} since {str(document['since'])[:19]}", f"  {place}"]
     lines += [
         f"  {change['at'][:19]}  {change['green_weight_percent']:>5g} %  {change['arm']}"
         for change in document["changes"]
     ]
     return "\n".join(lines)
+
+
+def where_they_stand(progress: Progress, users: Sequence[str]) -> Json:
+    """The place of each of these users on the hash line, in percent: green has them once its weight is above it."""
+    from tranche.bucket import place_of
+
+    places = [{"user": user, "place_percent": percent_of(place_of(user, progress.salt))} for user in users]
+    return {"rollout": progress.rollout, "users": places}
+
+
+def text_of_places(document: Mapping[str, Any]) -> str:
+    """A line for each user: the place, and who stands there."""
+    return "\n".join(f"{one['place_percent']:>6.2f} %  {one['user']}" for one in document["users"])
 
 
 def evidence_document(exported: "Export") -> Json:
