@@ -1,8 +1,9 @@
 # Every command of this repository. `make` alone lists them.
 
 SHELL := /bin/sh
-PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PATH
+VENV := .venv$(if $(PYTHON),-$(notdir $(PYTHON)))
+PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH VENV PYTHON
 export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
@@ -11,7 +12,7 @@ export PYTHONWARNINGS ?= default
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-setup: ## install what is locked into .venv (the others call this)
+setup: ## install what is locked into .venv (the others call this); PYTHON=3.13 for another, here and everywhere
 	@./scripts/bootstrap
 
 demo: setup ## a finished phased rollout on real components; BAD=errors|slow|crash, JSON=FILE
@@ -78,4 +79,4 @@ lock: setup ## resolve lock/requirements.txt anew
 	@./scripts/lock
 
 clean: ## remove what was installed and what runs left behind
-	@rm -rf .venv .tools .state
+	@rm -rf .venv .venv-* .tools .state
