@@ -19,7 +19,7 @@ from finance.ports import Caller, Clock, Fault, StoreUnavailable
 from finance.refusal import Refused, TemplateNotActive
 
 ACTOR: Final = "schedule"
-"""Who the log says ran a template when a scheduler did: nobody's id. It has no permission, so that a soft-closed period is
+"""Who the log says ran a template when a scheduler did: nobody's id. It has no permission, so soft-closed periods are
 closed to it. Under whose approval it acts is said by the template's own events."""
 
 INTERNAL: Final = "internal"
