@@ -67,6 +67,7 @@ class Timekeeper:
     async def end(self) -> None:
         """Let the command under way come to its end, and begin no other."""
         self._stop.set()
+        log().info("schedule stops")
         if self._task is not None:
             await self._task
 
