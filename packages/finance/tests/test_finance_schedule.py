@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from finance import automating, chart, fiscal, template
 from finance.adapters.memory import MemoryTemplates, Row
 from finance.authority import Rule
+from finance.cli_schedule import schedule
 from finance.handle import Books
 from finance.ids import new_id
 from finance.ordeal.world import (
@@ -31,7 +32,7 @@ from finance.ordeal.world import (
 )
 from finance.period import CLOSER
 from finance.ports import Caller, Contended, StoreUnavailable
-from finance.refusal import PeriodClosed, PeriodSoftClosed
+from finance.refusal import PeriodClosed, PeriodSoftClosed, Refused
 from finance.scheduling import (
     ACTOR,
     INTERNAL,
@@ -46,12 +47,13 @@ from finance.scheduling import (
     furthest,
 )
 from finance.template import MOST_AT_ONCE, Line, Schedule, Template, Terms
-from finance.timekeeper import Timekeeper, write_metrics
+from finance.timekeeper import METRICS, Timekeeper, write_metrics
 from finance.verify import Stored, examine
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TODAY = NOW.date()
 WHY = "as the board decided"
+DOCS = (Path(__file__).parents[3] / "docs" / "journal-templates.md").read_text()
 LINES = ("expense", "amount", "credit")
 
 
@@ -555,6 +557,20 @@ async def test_a_preview_may_look_ahead_and_says_where_it_ends(office: Office) -
     assert isinstance(shown[-1], Later)
     assert (len(shown), shown[-1].day) == (MOST_AT_ONCE + 1, ahead + timedelta(days=1))
     assert await office.scheduler().preview(TODAY - timedelta(days=1)) == []
+
+
+# Docs
+
+
+def test_the_docs_name_each_refusal_each_option_and_each_metric() -> None:
+    table = DOCS.partition("## A template is refused")[2]
+    codes = {one.code for one in Refused.__subclasses__()}
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {code for row in rows for code in row.split("`")[1::2]}
+    assert set(REFUSALS) <= named <= codes
+    wanted = [option for one in schedule.params for option in one.opts]
+    assert len(wanted) > 5
+    assert [one for one in (*wanted, *METRICS, UNREADABLE, INTERNAL) if one not in DOCS] == []
 
 
 # Turn after turn
