@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import orjson
@@ -28,7 +28,7 @@ from finance.ids import new_id
 from finance.ordeal.world import MemoryWorld
 from finance.ports import Caller, StoreUnavailable
 from finance.scheduling import ACTOR, Scheduler
-from finance.template import Line, Schedule, Template, Terms
+from finance.template import Line, Schedule, Template, Terms, journal_id
 from finance.wiring import SystemClock, Unasked
 from kit.database import open_pool
 from kit.serve import ServiceFault
@@ -70,6 +70,15 @@ async def planned(books: Books, tenant: str, terms: Terms) -> Template:
     return done
 
 
+def scheduler(desk: Desk, release: str = "1.1.0") -> Scheduler:
+    return Scheduler(
+        automating=desk.books.automating,
+        standings=PostgresTemplates(desk.ledger.replay),
+        clock=desk.clock,
+        release=release,
+    )
+
+
 def quiet(_: object) -> None:
     """Hears and says nothing."""
 
@@ -84,17 +93,7 @@ async def test_four_schedulers_of_two_releases_post_each_due_day_once(desk: Desk
         for number in range(4)
         for tenant in (ledger.tenant, ledger.other_tenant)
     ]
-    schedulers = [
-        Scheduler(
-            automating=Books(
-                store=ledger.store, masterdata=Unasked(), clock=desk.clock, new_id=new_id
-            ).automating,
-            standings=PostgresTemplates(ledger.replay),
-            clock=desk.clock,
-            release=release,
-        )
-        for release in ("1.1.0", "1.1.0", "1.2.0", "1.2.0")
-    ]
+    schedulers = [scheduler(desk, release) for release in ("1.1.0", "1.1.0", "1.2.0", "1.2.0")]
     turns = await asyncio.gather(*(one.turn(quiet) for one in schedulers))
     assert [(one.complete, one.refused) for one in turns] == [(True, ())] * 4
     async with ledger.connected("finance_projector") as connection:
@@ -106,8 +105,31 @@ async def test_four_schedulers_of_two_releases_post_each_due_day_once(desk: Desk
         for day in range((today - one.terms.schedule.starts_on).days + 1)
     }
     assert len(wanted) == 20
-    assert sorted(ran) == sorted(wanted)
     assert posted == {(f"AUTO-{stream_id}", day): 1 for stream_id, day in wanted}
+    assert sorted(ran) == sorted(wanted)
+
+
+async def test_a_connection_that_is_lost_in_the_middle_leaves_nothing_and_the_next_turn_goes_on(
+    desk: Desk,
+) -> None:
+    ledger, today = desk.ledger, desk.clock.now().date()
+    one = await planned(desk.books, ledger.tenant, rent(ledger.tenant, "Rent", today))
+    async with ledger.connected("finance_app") as holder:
+        place = f"{ledger.tenant}/{desk.account('5200')}"
+        await holder.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", place)
+        under_way = asyncio.create_task(scheduler(desk).turn(quiet))
+        query = "SELECT pid FROM pg_locks WHERE NOT granted"
+        while (pid := await holder.fetchval(query)) is None:
+            assert not under_way.done()
+        ledger.as_superuser(f"SELECT pg_terminate_backend({pid})")
+        came = await under_way
+    assert (came.complete, came.days, came.refused) == (False, 0, ())
+    assert "connection is closed" in str(came.cut_off)
+    async with ledger.connected("finance_projector") as connection:
+        assert await connection.fetch(POSTED) == []
+    assert (await scheduler(desk).turn(quiet)).complete
+    entry = await desk.load("journal", journal_id(one.id, today))
+    assert entry.number == "GJ-2026-11-000001", "the number that was drawn is drawn again"
 
 
 async def test_an_entry_tells_that_a_schedule_posted_it_and_whose_template_it_is(desk: Desk) -> None:
@@ -115,13 +137,7 @@ async def test_an_entry_tells_that_a_schedule_posted_it_and_whose_template_it_is
     rule = Rule(valid_from=today)
     await desk.books.governing.set_rule(desk.caller, str(uuid4()), rule, reason="the board decided so")
     await planned(desk.books, desk.ledger.tenant, rent(desk.ledger.tenant, "Rent", today))
-    made = Scheduler(
-        automating=desk.books.automating,
-        standings=PostgresTemplates(desk.ledger.replay),
-        clock=desk.clock,
-        release="1.1.0",
-    )
-    assert (await made.turn(quiet)).days == 1
+    assert (await scheduler(desk).turn(quiet)).days == 1
     fields = "postedBy origin { rule makers approvers documentKind }"
     [entry] = await desk.asked(f"{{ journals {{ {fields} }} }}")
     origin = {"rule": "TEMPLATE", "makers": ["rahim"], "approvers": ["karim"], "documentKind": "TEMPLATE"}
@@ -286,9 +302,8 @@ def test_one_is_killed_in_the_middle_and_another_release_does_all_of_it(site: Si
         count = (date.fromisoformat(report["on"]) - starts_on).days + 1
         assert site.days(plan) == [str(starts_on + timedelta(days=day)) for day in range(count)]
         assert site.entries(plan) == [1] * count
-    writers = site.fetch(
-        "SELECT DISTINCT writer, actor FROM finance_log.events WHERE type = 'template.ran/1'"
-    )
+    wrote = "SELECT DISTINCT writer, actor FROM finance_log.events WHERE stream_id = $1 AND version > 2"
+    writers = site.fetch(wrote, UUID(one.id))
     assert [tuple(row) for row in writers] == [("finance 1.2.0 green schedule", ACTOR)]
 
 
