@@ -21,6 +21,10 @@ from finance.authority import Rule
 from finance.cli_schedule import schedule
 from finance.handle import Books
 from finance.ids import new_id
+from finance.ordeal.chance import USERS
+from finance.ordeal.deed import attempt
+from finance.ordeal.model import Company, Who, next_month
+from finance.ordeal.trial import Trial
 from finance.ordeal.world import (
     CountedIds,
     KnownPartners,
@@ -53,6 +57,7 @@ from finance.verify import Stored, examine
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 TODAY = NOW.date()
 WHY = "as the board decided"
+HISTORIES = 15
 DOCS = (Path(__file__).parents[3] / "docs" / "journal-templates.md").read_text()
 LINES = ("expense", "amount", "credit")
 
@@ -262,6 +267,77 @@ def test_schedulers_at_once_run_each_due_day_once_though_one_dies(seed: int) -> 
     ]
     log.sort(key=lambda one: (one.tenant_id, one.stream_id, one.version))
     assert examine(log).faults == []
+
+
+def scheduled(company: Company, name: str) -> tuple[Company, tuple[date, set[str]] | None]:
+    """What the model comes to when somebody without permissions asks day by day; and which day is refused, and why."""
+    while True:
+        one = company.templates[name]
+        day = next_month(one["start"], one["runs"])
+        over = one["kind"] == "DEPRECIATION" and one["runs"] >= one["months"]
+        if one["status"] != "ACTIVE" or day > company.today or over:
+            return company, None
+        why, company = attempt(company, Who(ACTOR), "run", {"name": name, "through": day})
+        if why:
+            return company, (day, why)
+
+
+def after_a_history(seed: int) -> tuple[int, int]:
+    """Templates are planned, anything happens to the companies, and two schedulers take their turns at once.
+
+    How many due days were run, and how many templates were refused: both as the model has it.
+    """
+    trial = Trial(seed, steps=0)
+    trial.run()
+    for tenant in trial.world.tenants:
+        for user in USERS[:3]:
+            plan = trial.given(tenant, "plan", trial.dice)
+            assert plan is not None
+            trial.single(trial.asked(tenant, user, "plan", plan))
+            trial.single(trial.asked(tenant, USERS[3], "adopt_plan", {"name": plan["name"]}))
+    for _ in range(12):
+        trial.step()
+        for tenant in trial.world.tenants:
+            verb = trial.dice.choice(("close_period", "close_account", "run", "end_plan", "open_period"))
+            given = trial.given(tenant, verb, trial.dice)
+            if given is not None:
+                trial.single(trial.asked(tenant, trial.dice.choice(USERS), verb, given))
+    trial.pass_time(timedelta(days=trial.dice.choice((0, 20, 70))))
+    books = trial.desk.books
+    schedulers = [
+        Scheduler(
+            automating=books.automating,
+            standings=MemoryTemplates(trial.world.store),  # type: ignore[arg-type] # a trial may have another store
+            clock=trial.clock,
+            release=f"1.{number}.0",
+        )
+        for number in range(2)
+    ]
+    before = sum(row.type == "template.ran/1" for row in trial.world.tables.rows)
+    together([one.turn(quiet) for one in schedulers], trial.dice)
+    last = alone(schedulers[0].turn(quiet)).answer
+    assert (last.complete, last.days) == (True, 0)
+    wanted = {}
+    trial.court.read()
+    for tenant, company in trial.companies.items():
+        for name in trial.companies[tenant].templates:
+            company, refused = scheduled(company, name)  # noqa: PLW2901 - the company as it is after that
+            if refused is not None:
+                wanted[trial.desk.ids[name]] = refused
+        company.touched = dict.fromkeys((*company.templates, *company.entries))
+        trial.companies[tenant] = company
+        trial.court.agrees(tenant, company, trial.desk.ids, trial.desk.names)
+    trial.court.again()
+    assert {one.standing.template_id: one.day for one in last.refused} == {
+        template_id: day for template_id, (day, _) in wanted.items()
+    }
+    assert all(one.code in wanted[one.standing.template_id][1] for one in last.refused)
+    return sum(row.type == "template.ran/1" for row in trial.world.tables.rows) - before, len(wanted)
+
+
+def test_after_any_history_schedulers_come_to_what_the_model_says() -> None:
+    told = [after_a_history(seed) for seed in range(HISTORIES)]
+    assert min(map(sum, zip(*told, strict=True))) > 10, "there was something to run, and something to refuse"
 
 
 def test_a_careless_scheduler_posts_twice_as_soon_as_there_are_two() -> None:
