@@ -17,6 +17,7 @@ from finance import fiscal, proof
 from finance.adapters.postgres import proving
 from finance.adapters.postgres.opening import open_books
 from finance.adapters.postgres.projector import schema_of
+from finance.cli_schedule import schedule
 from finance.company import Company, closed_on
 from finance.control import Control
 from finance.download import NotFetched, NotGiven, fetch
@@ -50,6 +51,9 @@ def main() -> None:
 @click.group()
 def commands() -> None:
     """A general ledger with invoices and payments."""
+
+
+commands.add_command(schedule)
 
 
 @commands.command()

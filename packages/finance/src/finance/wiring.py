@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from finance.adapters.masterdata import TIMEOUT_S, Cache, HttpMasterData, NoCache, RedisCache
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import PostgresStore
+from finance.adapters.postgres.templates import PostgresTemplates
 from finance.adapters.postgres.views import Views
 from finance.app import application
 from finance.company import Company
@@ -26,11 +27,14 @@ from finance.graphql.schema import build as build_schema
 from finance.handle import Books
 from finance.ids import new_id
 from finance.ports import Caller
+from finance.scheduling import Scheduler
 from finance.seeding import Calendar, Seeder, Tell
+from finance.timekeeper import Timekeeper
+from kit import health
 from kit.database import open_pool
 from kit.serve import ServiceFault
 from kit.settings import SettingsRefused, secret
-from kit.telemetry import configure_logging
+from kit.telemetry import configure_logging, metrics_route
 from kit.tokens import TokenVerifier
 
 MOST_CONNECTIONS = 20
@@ -162,6 +166,56 @@ class Unasked:
 
     async def exists(self, _caller: Caller, _kind: str, _record_id: str) -> bool | None:
         return None
+
+
+@asynccontextmanager
+async def scheduler(settings: Settings) -> AsyncIterator[Scheduler]:
+    """A scheduler of all companies, with its databases reached.
+
+    Raises:
+        ServiceFault: a setting is missing, or a database does not answer.
+    """
+    require(settings, "database_url", "projector_database_url")
+    name = f"finance {settings.release} {settings.colour} schedule"
+    async with AsyncExitStack() as opened:
+        pools = []
+        for url, setting in (
+            (settings.database_url, "FINANCE_DATABASE_URL"),
+            (settings.projector_database_url, "FINANCE_PROJECTOR_DATABASE_URL"),
+        ):
+            pools.append(await open_pool(url, setting=setting, size=1, name=name))
+            opened.push_async_callback(pools[-1].close)
+        clock = SystemClock()
+        books = Books(store=PostgresStore(pools[0]), masterdata=Unasked(), clock=clock, new_id=new_id)
+        yield Scheduler(
+            automating=books.automating,
+            standings=PostgresTemplates(pools[1]),
+            clock=clock,
+            release=settings.release,
+        )
+
+
+async def build_schedule(settings: Settings, every_s: float) -> ASGIApp:
+    """A scheduler that takes its turns, with its health and its metrics over HTTP, and nothing else.
+
+    Raises:
+        ServiceFault: a setting is missing, or a database does not answer.
+    """
+    about = {"release": settings.release, "colour": settings.colour}
+    configure_logging(service="finance-schedule", **about)
+    opened = AsyncExitStack()
+    made = await opened.enter_async_context(scheduler(settings))
+    keeper = Timekeeper(scheduler=made, every_s=every_s)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with opened:
+            keeper.begin()
+            yield
+            await keeper.end()
+
+    routes = health.routes({"service": "finance-schedule", **about}, {"schedule": keeper.answer})
+    return Starlette(routes=[*routes, metrics_route()], lifespan=lifespan)
 
 
 async def seed(

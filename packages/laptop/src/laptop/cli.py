@@ -62,7 +62,7 @@ def up(state: Path | None, port: int | None, users: int) -> None:
     from laptop import keeper
     from laptop.show import addresses, starting, stopping
     from laptop.supervisor import Supervisor
-    from laptop.topology import Size, prepare, start
+    from laptop.topology import Size, prepare, schedule, start
 
     place = new_state(state)
     with Supervisor(place / "logs") as supervisor:
@@ -70,6 +70,8 @@ def up(state: Path | None, port: int | None, users: int) -> None:
         try:
             with starting() as tell:
                 start(topology, supervisor, tell)
+                tell("the scheduler of finance")
+                supervisor.wait(supervisor.start(schedule(topology)))
             addresses(topology)
             while True:
                 supervisor.check()

@@ -57,6 +57,7 @@ def addresses(topology: Topology) -> None:
         "users arrive at": topology.url,
         f"finance {BLUE_RELEASE} (blue)": topology.at("blue"),
         "finance green, once the engine starts it": topology.at("green"),
+        "the scheduler of finance": topology.at("schedule", "/health"),
         "auth": topology.at("auth"),
         "master data": topology.at("masterdata"),
         "notification (a stub)": topology.at("notification"),

@@ -32,6 +32,7 @@ PORTS = (
     "notification",
     "blue",
     "green",
+    "schedule",
     "envoy",
     "envoy_admin",
 )
@@ -287,6 +288,16 @@ def blue(topology: Topology) -> Program:
         name="finance-blue",
         command=tuple(topology.release_command(BLUE_RELEASE, "blue")),
         ready=answers(topology.at("blue", "/health/ready")),
+    )
+
+
+def schedule(topology: Topology) -> Program:
+    """The clock that runs templates of journal entries; any release does it for all."""
+    command = topology.release_command(BLUE_RELEASE, "blue")
+    return Program(
+        name="finance-schedule",
+        command=(*command, "--", "schedule", "--port", str(topology.ports["schedule"])),
+        ready=answers(topology.at("schedule", "/health/ready")),
     )
 
 

@@ -26,10 +26,12 @@ from typing import Any, Final
 
 from finance import journal, voucher
 from finance.adapters.postgres.store import LONGEST_KEY, STATES, encoded
+from finance.adapters.postgres.templates import Folding
 from finance.events import decode, encode, evolve
 from finance.ids import is_uuid
 from finance.ports import Append, Claimed, Conflict, Position, StoreUnavailable
 from finance.refusal import IdempotencyKeyMalformed, IdempotencyKeyReused, TenantUnknown, TextMalformed
+from finance.scheduling import Standing
 
 NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """As JSON has it; PostgreSQL keeps no such character."""
@@ -342,3 +344,20 @@ class MemoryBook:
         if self._transaction is None:
             self._transaction = self._store.begin()
         return self._transaction
+
+
+@dataclass(slots=True)
+class MemoryTemplates:
+    """The templates of all companies of a store; a company is called by its id."""
+
+    store: MemoryStore
+
+    async def active(self) -> list[Standing]:
+        await self.store.turn()
+        if self.store.away:
+            raise StoreUnavailable("it is away")
+        folding = Folding({tenant_id: tenant_id for tenant_id in sorted(self.store.tenants)})
+        for row in self.store.tables.rows:
+            if row.kind == "template":
+                folding.take(row.tenant_id, row.stream_id, row.type, row.data)
+        return folding.active()
