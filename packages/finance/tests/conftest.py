@@ -503,8 +503,9 @@ class Serving:
     url: str
     running: Running
 
-    def get(self, path: str) -> Answer:
-        return self._fetch(urllib.request.Request(self.url + path))
+    def get(self, path: str, *, authorization: str | None = None) -> Answer:
+        named = {} if authorization is None else {"authorization": authorization}
+        return self._fetch(urllib.request.Request(self.url + path, headers=named))
 
     def post(self, body: bytes, **headers: str | None) -> Answer:
         """Post to /graphql as JSON with a good token, but for what is given; None leaves a header out."""

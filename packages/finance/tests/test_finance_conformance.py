@@ -202,6 +202,18 @@ async def test_a_value_is_claimed_once_in_a_tenant(shelf: Shelf) -> None:
         await book.claim("account-code", "1001", stream)
 
 
+async def test_whose_a_value_is_can_be_asked_without_taking_it(shelf: Shelf) -> None:
+    mine, key = str(uuid4()), ("bill-reference", "R-1")
+    async with shelf.store.book(shelf.tenant) as book:
+        assert await book.owner(*key) is None
+        await book.claim(*key, mine)
+        assert await book.owner(*key) == mine
+    async with shelf.store.book(shelf.other_tenant) as book:
+        assert await book.owner(*key) is None
+    async with shelf.store.book(shelf.tenant) as book:
+        assert await book.owner(*key) == mine
+
+
 async def test_a_stream_has_a_value_that_it_claims_again(shelf: Shelf) -> None:
     stream = str(uuid4())
     for _ in range(2):

@@ -12,6 +12,8 @@ from finance import (
     approval,
     approving,
     authority,
+    billing,
+    handle,
     invoice,
     journal,
     money,
@@ -320,6 +322,32 @@ def yes_for_good(patch: Patch) -> None:
     patch.setattr(approval.Approval, "of", lambda one, yes: one.act == yes.act)
 
 
+def yes_unseen(patch: Patch) -> None:
+    """The first of several people is asked nothing but who they are."""
+    real = approving.agreed
+
+    class Enough(Refused):
+        code = "enough"
+
+    async def agreed(clerk: Clerk, sheet: Sheet, *given: Any, **more: Any) -> None:
+        await real(clerk, sheet, *given, **more)
+        if sheet.instead is not None:
+            raise Enough
+
+    async def run(self: Clerk, caller: Any, key: str, request: Any, work: Any) -> Any:
+        async def cut(sheet: Sheet) -> Any:
+            with contextlib.suppress(Enough):
+                return await work(sheet)
+            return sheet.instead
+
+        return await running(self, caller, key, request, cut)
+
+    running = Clerk.run
+    patch.setattr(Clerk, "run", run)
+    for module in (handle, billing):
+        patch.setattr(module, "agreed", agreed)
+
+
 def exchange_lost(patch: Patch) -> None:
     patch.setattr(posting, "_with_difference", lambda _tenant, lines, _currency: tuple(lines))
 
@@ -358,6 +386,7 @@ MUTANTS: Mutants = {
     "a corrected document is cancelled": ("refusal", cancelled_though_corrected),
     "a yes is to any act": ("ledger refusal", yes_to_anything),
     "a yes outlives a change": ("ledger refusal", yes_for_good),
+    "the first yes is to what cannot be": ("rehearsal refusal", yes_unseen),
     "what is taken back is not open again": ("control", paid_and_not_told),
     "an exchange difference is lost": ("refusal", exchange_lost),
     "a changed tax rate is not seen": ("refusal", without(taxing, "unchanged")),

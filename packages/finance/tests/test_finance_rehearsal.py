@@ -19,7 +19,8 @@ TABLES = ("tenants", "events", "counters", "claims", "answers")
 APPROVE = """mutation ($id: ID!, $key: ID!, $dry: Boolean!) {
   approveInvoice(id: $id, idempotencyKey: $key) @dryRun(if: $dry) {
     __typename
-    ... on DryRun { events numbers entries { journalNumber journalType fiscalPeriod totalDebit { amount }
+    ... on DryRun { events numbers othersHaveToAgree
+        entries { journalNumber journalType fiscalPeriod totalDebit { amount }
         lines { account { accountCode } debit { amount } credit { amount } } } }
     ... on Invoice { id invoiceNumber status }
     ... on Refusal { code }
@@ -137,6 +138,7 @@ def test_a_dry_run_over_http_shows_the_entry_and_leaves_the_key_good(serving: Se
     would = serving.ask(APPROVE, id=made, key=once, dry=True).data
     assert would["__typename"] == "DryRun"
     assert would["events"] == ["invoice.approved/1", "journal.created/1", "journal.posted/1"]
+    assert would["othersHaveToAgree"] is False
     [entry] = would["entries"]
     assert (entry["journalType"], entry["fiscalPeriod"]) == ("SALES", "FY2031-2032-P05")
     assert entry["totalDebit"] == {"amount": "115.00"}

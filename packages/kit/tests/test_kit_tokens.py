@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import OctKey, OKPKey
 
 from kit import tokens
@@ -57,7 +57,8 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 def bearer(key: OKPKey, **changes: Any) -> str:
     header = {"alg": "EdDSA", "kid": key.kid, "typ": "JWT"}
-    return "Bearer " + jwt.encode(header, claims(**changes), key, registry=SIGNATURES)
+    said = json.dumps(claims(**changes)).encode()  # escaped, so that it may be what no text is
+    return "Bearer " + jws.serialize_compact(header, said, key, registry=SIGNATURES)
 
 
 def part(value: object) -> str:
@@ -127,6 +128,42 @@ async def test_a_token_of_the_issuer_tells_who_calls(issuer: Issuer, verifier: T
 async def test_only_true_itself_makes_a_user_internal(issuer: Issuer, verifier: TokenVerifier) -> None:
     for said in (None, False, 1, "true"):
         assert not (await verifier.verify(bearer(issuer.keys[0], internal=said))).internal
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        *(
+            (claim, said)
+            for claim in ("sub", "tenant")
+            for said in ("", "a" * 201, "a\0b", "a\nb", "\ud800", 5, True, ["rahim"], {"id": "rahim"})
+        ),
+        *(
+            (claim, said)
+            for claim in ("roles", "permissions")
+            for said in (
+                "report:read",
+                5,
+                {"report:read": True},
+                [5],
+                [["report:read"]],
+                [None],
+                [""],
+                ["a" * 201],
+            )
+        ),
+    ],
+)
+async def test_a_token_that_names_nobody_or_no_list_of_permissions_is_invalid(
+    issuer: Issuer, verifier: TokenVerifier, claim: str, said: object
+) -> None:
+    told = await refusal(verifier, bearer(issuer.keys[0], **{claim: said}))
+    assert told.code == "token-invalid"
+
+
+async def test_a_name_may_have_200_letters_of_any_script(issuer: Issuer, verifier: TokenVerifier) -> None:
+    for said in ("রহিম", "a" * 200, "Rahim Uddin"):
+        assert (await verifier.verify(bearer(issuer.keys[0], sub=said))).user_id == said
 
 
 async def test_the_scheme_is_read_whatever_its_case(issuer: Issuer, verifier: TokenVerifier) -> None:

@@ -17,6 +17,7 @@ from finance.exports.route import Desk, ExportsBusy
 from finance.graphql.context import Context, Service
 from finance.graphql.execution import Executor, failed
 from finance.graphql.permission import PermissionMissing
+from finance.ids import is_uuid
 from finance.ports import Caller, Fault
 from finance.refusal import ExportUnknown, NotFound, Refused, TenantUnknown
 from kit import health
@@ -80,6 +81,8 @@ async def caller_at_door(request: Request, verifier: TokenVerifier) -> Caller | 
     if tenant is not None and tenant != identity.tenant_id:
         told = "the header x-tenant-id disagrees with the token; drop the header"
         return reply(403, failed("tenant-mismatch", told))
+    if not is_uuid(identity.tenant_id):
+        return reply(403, failed(TenantUnknown.code, str(TenantUnknown(f"Found {identity.tenant_id[:40]}."))))
     return caller_of(identity, request)
 
 

@@ -33,8 +33,7 @@ class Automating:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             draft: template.Template = await sheet.load("template", template_id)
-            if not await agreed(self.clerk, sheet, "template", template_id, draft.terms.schedule.starts_on):
-                return "template", draft
+            await agreed(self.clerk, sheet, "template", template_id, draft.terms.schedule.starts_on)
             command = template.Approve(approved_by=caller.user_id)
             return "template", sheet.decide("template", template_id, command)
 

@@ -110,8 +110,7 @@ class Billing:
             day = draft.terms.voucher_date
             await sheet.admit(day, taxed=True)
             rate = await sheet.rate(draft.currency, day)
-            if not await agreed(self.clerk, sheet, "voucher", voucher_id, day):
-                return "voucher", draft
+            await agreed(self.clerk, sheet, "voucher", voucher_id, day)
             number = ""
             if draft.status == "DRAFT":
                 await confirmed(sheet, draft.terms.lines, day)
@@ -141,7 +140,7 @@ class Billing:
             return
         value = f"{draft.partner_id}/{draft.terms.reference}"
         try:
-            await sheet.book.claim("bill-reference", value, draft.id)
+            await sheet.claim("bill-reference", value, draft.id)
         except Claimed as error:
             raise VoucherReferenceTaken(f"Found '{draft.terms.reference}'.") from error
 

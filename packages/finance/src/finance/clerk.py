@@ -16,7 +16,18 @@ import msgspec
 from finance import fiscal, invoice, journal, numbering, period, policy, posting, rate
 from finance.events import KINDS
 from finance.money import BASE
-from finance.ports import Append, Book, Caller, Clock, Conflict, Contended, Fault, MasterData, Store
+from finance.ports import (
+    Append,
+    Book,
+    Caller,
+    Claimed,
+    Clock,
+    Conflict,
+    Contended,
+    Fault,
+    MasterData,
+    Store,
+)
 from finance.refusal import (
     AccountControlled,
     AccountInactive,
@@ -54,6 +65,7 @@ class Sheet:
     events: list[Append] = field(default_factory=list)
     instead: tuple[str, Any] | None = None
     kept: int = 0
+    later: list[Append] = field(default_factory=list)
 
     async def load(self, kind: str, stream_id: str) -> Any:
         """The present state of a stream.
@@ -141,7 +153,7 @@ class Sheet:
         if self.instead is None:
             return kind, state
         await self.agree()
-        del self.events[self.kept :]
+        self.events, self.later = self.events[: self.kept], self.events[self.kept :]
         return self.instead
 
     def _note(self, kind: str, stream_id: str, found: Mapping[str, Any]) -> None:
@@ -210,18 +222,36 @@ class Sheet:
 
     async def _draw(self, series: str, day: date) -> int:
         self.numbered = True
-        if self.instead is not None:
+        if self.instead is not None and not self.caller.rehearsing:
             return 0  # nothing will bear it
         return await self.book.draw(series, fiscal.year(day))
 
+    async def claim(self, kind: str, value: str, stream_id: str) -> None:
+        """Take a value for a stream; where others have to agree first, only ask whether it could be taken.
+
+        Raises:
+            Claimed: another stream has it.
+        """
+        if self.instead is None:
+            await self.book.claim(kind, value, stream_id)
+        elif await self.book.owner(kind, value) not in {None, stream_id}:
+            raise Claimed(value)
+
 
 class Rehearsed(Exception):
-    """What a command would have done. Raised within its transaction, so that nothing of it stays."""
+    """What a command would have done. Raised within its transaction, so that nothing of it stays.
+
+    Where others `have_to_agree` first it would have written `events`, a yes; `later` are those of the last of them,
+    and `entries` what these post.
+    """
 
     def __init__(self, sheet: Sheet) -> None:
         super().__init__(f"{len(sheet.events)} events, none of them written")
+        self.have_to_agree = sheet.instead is not None
         self.events = tuple(one.event for one in sheet.events)
-        posted = [one.stream_id for one in sheet.events if isinstance(one.event, journal.Posted)]
+        self.later = tuple(one.event for one in sheet.later)
+        whole = (*sheet.events, *sheet.later)
+        posted = [one.stream_id for one in whole if isinstance(one.event, journal.Posted)]
         self.entries: tuple[journal.Journal, ...] = tuple(sheet.states[one] for one in posted)
 
 

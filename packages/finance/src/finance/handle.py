@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
-from finance.approving import agreed, cancelled, in_force, undoing, whole
+from finance.approving import agreed, cancelled, in_force, paid_minor, undoing, whole
 from finance.authority import explained
 from finance.automating import Automating
 from finance.banking import Banking
@@ -210,8 +210,7 @@ class Books:
         entry: journal.Journal = sheet.states[journal_id]
         if entry.status == "DRAFT":
             journal.balanced(entry)
-        if not await agreed(self._clerk, sheet, "journal", journal_id, entry.journal_date, makers=makers):
-            return
+        await agreed(self._clerk, sheet, "journal", journal_id, entry.journal_date, makers=makers)
         if entry.status == "DRAFT":
             codes = (line.tax_code for line in entry.lines if line.tax_code is not None)
             await levies(sheet, codes, entry.journal_date)
@@ -226,7 +225,13 @@ class Books:
             before: journal.Journal = await sheet.load("journal", journal_id)
             told = explained(await in_force(sheet, self._clock.now().date()), reason)
             if before.status == "POSTED" and before.document_id is None:
-                about = whole("journal", before, before.journal_date, act=f"reverse on {on}")
+                about = whole(
+                    "journal",
+                    before,
+                    before.journal_date,
+                    worth_minor=before.worth_minor,
+                    act=f"reverse on {on}",
+                )
                 await undoing(self._clerk, sheet, about)
             mirror = await self._clerk.reverse(sheet, journal_id, on, document_id=None, reason=told)
             return "journal", mirror
@@ -296,8 +301,7 @@ class Books:
             day = draft.terms.invoice_date
             await sheet.admit(day, taxed=True)
             rate = await sheet.rate(draft.currency, day)
-            if not await agreed(self._clerk, sheet, "invoice", invoice_id, day):
-                return "invoice", draft
+            await agreed(self._clerk, sheet, "invoice", invoice_id, day)
             company = await sheet.find("policy", policy.stream(tenant)) or policy.NONE_YET
             number, tax_number = "", None
             if draft.status == "DRAFT":
@@ -394,8 +398,7 @@ class Books:
             day, currency = pending.payment_date, pending.currency
             await sheet.admit(day, taxed=False)
             rate = await sheet.rate(currency, day)
-            if not await agreed(self._clerk, sheet, "payment", payment_id, day):
-                return "payment", pending
+            await agreed(self._clerk, sheet, "payment", payment_id, day)
             journal_id = self._new_id()
             command = payment.Complete(
                 transaction_reference=transaction_reference,
@@ -450,7 +453,8 @@ class Books:
             entries = [await sheet.load("journal", one) for one in completed.entries]
             day = on or max((entry.journal_date for entry in entries), default=completed.payment_date)
             if completed.status in {"COMPLETED", "RECONCILED"} and completed.match_id is None:
-                about = whole("payment", completed, completed.payment_date, act=f"reverse on {day}")
+                worth, act = paid_minor(completed, entries), f"reverse on {day}"
+                about = whole("payment", completed, completed.payment_date, worth_minor=worth, act=act)
                 await undoing(self._clerk, sheet, about)
             mirrors = [
                 await self._clerk.reverse(sheet, entry.id, day, document_id=payment_id) for entry in entries

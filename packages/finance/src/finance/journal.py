@@ -144,6 +144,13 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     def credit_minor(self) -> int:
         return sum(line.credit_minor for line in self.lines)
 
+    @property
+    def worth_minor(self) -> int | None:
+        """What its debits are worth in the books; None where nobody said, as in a draft of another currency."""
+        if self.currency != BASE and any(unvalued(line) for line in self.lines):
+            return None
+        return sum(base(line, self.currency)[0] for line in self.lines)
+
 
 class Create(msgspec.Struct, frozen=True, kw_only=True):
     journal_id: str

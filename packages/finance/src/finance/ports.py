@@ -106,6 +106,9 @@ class Book(Protocol):
             Claimed: another stream has it.
         """
 
+    async def owner(self, kind: str, value: str) -> str | None:
+        """The stream that has a value, or None; it waits for nobody, who may be taking it right now."""
+
     async def hold_stream(self, stream_id: str) -> None:
         """Wait until nobody else holds this stream, and hold it until this transaction ends."""
 

@@ -193,6 +193,12 @@ def part_worth_minor(debt: Debt, minor: int) -> int:
     return share(debt.base_open_minor, minor, debt.open_minor) if debt.open_minor else 0
 
 
+def booked_minor(document: Debt, minor: int) -> int | None:
+    """What a part of what is open is worth in the books; None where they do not say, from before rates were kept."""
+    unsaid = document.currency != BASE and document.base_minor is None
+    return None if unsaid else part_worth_minor(document, minor)
+
+
 def kept_worth_minor(debt: Debt, minor: int) -> int | None:
     """As `part_worth_minor`, for an event to keep; None in the currency of the books."""
     return None if debt.currency == BASE else part_worth_minor(debt, minor)

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from finance import invoice, payment, posting, settlement, voucher
-from finance.approving import About, undoing
+from finance.approving import About, part, undoing
 from finance.clerk import Clerk, Sheet
 from finance.events import KINDS
 from finance.money import BASE, Money
@@ -196,13 +196,7 @@ class Settling:
             )
             command = invoice.Settle(settlement=asked)
             KINDS[document_kind].decide(document, command)  # what is no debt has nobody to be asked about
-            about = About(
-                kind=document_kind,
-                id=document_id,
-                amount=Money(minor, document.currency),
-                day=document.dated,
-                act=f"{kind} {minor} on {day}",
-            )
+            about = part(document_kind, document, minor, act=f"{kind} {minor} on {day}")
             await undoing(self.clerk, sheet, about)
             settled = sheet.decide(document_kind, document_id, command, effective=day)
             entry = posting.of_settlement(caller.tenant_id, settled, settled.settlements[-1])
@@ -237,6 +231,7 @@ class Settling:
                 id=document_id,
                 amount=Money(one.amount_minor, document.currency),
                 day=document.dated,
+                worth_minor=one.amount_minor if document.currency == BASE else one.base_minor,
                 act=f"withdraw {settlement_id} on {day}",
             )
             await undoing(self.clerk, sheet, about)

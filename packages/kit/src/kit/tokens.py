@@ -24,6 +24,7 @@ SIGNATURES = JWSRegistry(algorithms=["Ed25519", "EdDSA"])
 SIGNATURES.algorithms = {**JWSRegistry.algorithms, "EdDSA": EDDSA}
 AUDIENCE = "tranche"
 LEEWAY_S = 5
+LONGEST = 200  # characters of a name; all of them are printed, as it is written into logs and books
 REMEMBERED = 20_000
 REFRESH_S = 5.0
 TIMEOUT = aiohttp.ClientTimeout(total=3)
@@ -46,8 +47,6 @@ class TokenMissing(TokenRefused):
 
 class TokenInvalid(TokenRefused):
     """The token was not issued by this system, or was changed since; log in again."""
-
-    code = "token-invalid"
 
 
 class TokenExpired(TokenRefused):
@@ -146,11 +145,17 @@ class TokenVerifier:
         return decoded.claims
 
     def _identity(self, claims: dict[str, Any]) -> Identity:
+        roles, permissions = claims.get("roles", []), claims.get("permissions", [])
+        if not isinstance(roles, list) or not isinstance(permissions, list):
+            raise TokenInvalid
+        named = (claims["sub"], claims["tenant"], *roles, *permissions)
+        if not all(isinstance(one, str) and 1 <= len(one) <= LONGEST and one.isprintable() for one in named):
+            raise TokenInvalid
         return Identity(
-            user_id=str(claims["sub"]),
-            tenant_id=str(claims["tenant"]),
-            roles=frozenset(claims.get("roles", ())),
-            permissions=frozenset(claims.get("permissions", ())),
+            user_id=claims["sub"],
+            tenant_id=claims["tenant"],
+            roles=frozenset(roles),
+            permissions=frozenset(permissions),
             internal=claims.get("internal") is True,
             token_id=str(claims.get("jti", "")),
             expires_at=int(claims["exp"]),

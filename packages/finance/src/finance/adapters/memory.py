@@ -250,6 +250,11 @@ class MemoryBook:
             raise Claimed(value)
         self.own.claims[place] = stream_id
 
+    async def owner(self, kind: str, value: str) -> str | None:
+        await self._store.turn()
+        place = (self._tenant_id, kind, value)
+        return self.own.claims.get(place) or self._store.tables.claims.get(place)
+
     async def hold_stream(self, stream_id: str) -> None:
         await self._store.turn()
         await self._store.lock(self, ("hold", self._tenant_id, "stream", stream_id))

@@ -212,8 +212,11 @@ def rehearsed(would: Rehearsed) -> Shown:
     return {
         "__typename": "DryRun",
         "entries": [journal(entry) for entry in would.entries],
-        "numbers": [number for event in would.events for number, _ in numbering.carried(event)],
+        "numbers": [
+            number for event in (*would.events, *would.later) for number, _ in numbering.carried(event)
+        ],
         "events": [event_name(event) for event in would.events],
+        "othersHaveToAgree": would.have_to_agree,
     }
 
 

@@ -46,19 +46,15 @@ DEEDS: Final[dict[str, Callable[..., Reasons]]] = {
 }
 
 
-def attempt(company: Company, who: Who, verb: str, given: dict[str, Any]) -> tuple[Reasons, Company]:
-    """All reasons to refuse it; without any, the company as it is afterwards, otherwise as it was.
-
-    What others have to agree to first leaves a yes and nothing else.
-    """
+def foreseen(company: Company, who: Who, verb: str, given: dict[str, Any]) -> tuple[Reasons, Company]:
+    """All reasons to refuse it; without any, the company as it is once all agree, otherwise as it was."""
     tried = company.copy()
     tried.touched = {}
     why = DEEDS[verb](tried, who, **given)
-    if why:
-        return why, company
-    if tried.waits is None:
-        return why, tried
-    name, yes = tried.waits
-    kept = company.copy()
-    kept.yes[name], kept.touched = yes, {name: None}
-    return why, kept
+    return why, company if why else tried
+
+
+def attempt(company: Company, who: Who, verb: str, given: dict[str, Any]) -> tuple[Reasons, Company]:
+    """As `foreseen`; but what others have to agree to first leaves a yes and nothing else."""
+    why, tried = foreseen(company, who, verb, given)
+    return why, tried.waits or tried

@@ -111,18 +111,12 @@ def book(c: Company, who: Who, *, name: str) -> Reasons:
         return why
     if c.rate(currency, day) is None and any(day_ <= c.today for day_ in c.rules):
         why.add("rate-missing")
-    more, last = c.agreed(who, name, one, _debits(one))
-    why |= more
-    if not last:
-        return why
+    debits = sum(minor for _, minor, *_ in lines if minor > 0)
+    why |= c.agreed(who, name, one, c.valued(one, debits))
     c.change(name)
     del c.entries[name]
     more = c.post(who, "GJ", day, currency, lines, name=name, makers=one["makers"])
     return why | more | _written(c, lines, currency)
-
-
-def _debits(one: dict[str, Any]) -> int:
-    return sum(minor for _, minor, *_ in one["lines"] if minor > 0)
 
 
 def reverse(c: Company, who: Who, *, entry: str, name: str, on: date, reason: str | None) -> Reasons:
@@ -134,7 +128,8 @@ def reverse(c: Company, who: Who, *, entry: str, name: str, on: date, reason: st
     if reason is not None and not sized(reason, 10, 500):
         why.add("text-malformed")
     one = c.entries[entry]
-    why |= c.undo(who, entry, one, _debits(one), ("reverse", on))
+    worth = sum(worth or 0 for _, _, worth, _ in one["lines"] if (worth or 0) > 0)
+    why |= c.agreed(who, entry, one, worth, ("reverse", on))
     c.change(entry)
     return why | c.turn(who, entry, on, owner=None, new=name)
 
@@ -321,10 +316,9 @@ def adopt_plan(c: Company, who: Who, *, name: str) -> Reasons:
         return {"not-found"}
     if one["status"] != "DRAFT":
         return {"template-not-active"}
-    why, last = c.agreed(who, name, {**one, "currency": BOOKS, "day": one["start"]}, one["total"])
-    if last:
-        c.templates[name] = {**one, "status": "ACTIVE"}
-        c.change(name)
+    why = c.agreed(who, name, one, one["total"])
+    c.templates[name] = {**one, "status": "ACTIVE"}
+    c.change(name)
     return why
 
 

@@ -108,7 +108,7 @@ class Company:
     taxes_locked: date | None = None
     serials: bool = False  # whether invoices with tax codes get a serial of their own
     yes: dict[str, tuple[object, frozenset[str]]] = field(default_factory=dict)  # to what, and whose
-    waits: tuple[str, tuple[object, frozenset[str]]] | None = None  # the yes that a deed comes down to
+    waits: "Company | None" = None  # what a deed comes down to, where others have to agree first
     touched: dict[str, None] = field(default_factory=dict)
     made: int = 0
 
@@ -221,38 +221,35 @@ class Company:
         self.touched[name] = None
         self.yes.pop(name, None)
 
-    def agreed(
-        self, who: Who, name: str, what: dict[str, Any], minor: int, act: object = BINDING
-    ) -> tuple[Reasons, bool]:
-        """Why somebody may not say yes to an act on something, and whether it was the last yes needed; kept if not."""
+    def agreed(self, who: Who, name: str, what: dict[str, Any], worth: int, act: object = BINDING) -> Reasons:
+        """Why somebody may not say yes to an act on something that is worth so much.
+
+        Until enough people have, the company stays as it is now, and the rest of the deed is only asked for reasons.
+        """
         days = [day for day in self.rules if day <= self.today]
         if not days:
-            return set(), True
+            return set()
         four_eyes, tiers = self.rules[max(days)]
         why = {"maker-is-checker"} if four_eyes and who.name in what["makers"] else set()
-        worth = half_even(minor * (self.rate(what["currency"], what["day"]) or ONE), ONE)
         over = [tier for tier in tiers if worth > tier[0]]
         _, people, senior = over[-1] if over else (0, 1, False)
         if senior and not who.senior:
             why.add("approval-beyond-authority")
         if people == 1:
-            return why, True
+            return why
         to, given = self.yes.get(name, (act, frozenset()))
         given = given if to == act else frozenset()
         if who.name in given:
             why.add("approval-given-already")
         self.yes[name] = (act, given | {who.name})
         self.touched[name] = None
-        return why, len(given) + 1 >= people
-
-    def undo(self, who: Who, name: str, what: dict[str, Any], minor: int, act: object) -> Reasons:
-        """Why somebody may not undo something binding, or give up so much of it.
-
-        Until enough people have asked for the same, the rest of the deed is only asked for reasons.
-        """
-        why, last = self.agreed(who, name, what, minor, act)
-        self.waits = None if last else (name, self.yes[name])
+        if len(given) + 1 < people:
+            self.waits = self.copy()
         return why
+
+    def valued(self, what: dict[str, Any], minor: int) -> int:
+        """What an amount of something that is not binding yet is worth, by the table of its day."""
+        return half_even(minor * (self.rate(what["currency"], what["day"]) or ONE), ONE)
 
     # What is open
 

@@ -116,10 +116,7 @@ def approve(c: Company, who: Who, *, name: str) -> Reasons:
         why.add("rate-missing")
     if one["status"] != "DRAFT":
         return why | {"invoice-cancelled" if one["status"] == "CANCELLED" else "invoice-not-draft"}
-    more, last = c.agreed(who, name, one, one["total"])
-    why |= more
-    if not last:
-        return why
+    why |= c.agreed(who, name, one, c.valued(one, one["total"]))
     c.change(name)
     coded = [(code, found) for line in one["lines"] if line["codes"] for code, found, _ in line["taxes"]]
     for code, found in coded:
@@ -179,8 +176,8 @@ def cancel(c: Company, who: Who, *, name: str, reason: str, on: date | None) -> 
     why = {"invoice-cancelled"} if one["status"] == "CANCELLED" else set()
     if not sized(reason, 3, 500):
         why.add("text-malformed")
-    c.documents[name] = {**one, "status": "CANCELLED"}
     if one["status"] != "APPROVED":
+        c.documents[name] = {**one, "status": "CANCELLED"}
         c.change(name)
         return why
     if c.open(name)[0] != one["total"]:
@@ -188,7 +185,8 @@ def cancel(c: Company, who: Who, *, name: str, reason: str, on: date | None) -> 
     if any(each["corrects"] == name and each["status"] == "APPROVED" for each in c.documents.values()):
         why.add("invoice-corrected")
     day = on or one["day"]
-    why |= c.undo(who, name, one, one["total"], ("cancel", day))
+    why |= c.agreed(who, name, one, one["worth"], ("cancel", day))
+    c.documents[name] = {**one, "status": "CANCELLED"}
     c.change(name)
     return why | c.admit(who, day, taxed=True) | c.turn(who, one["entry"], day, owner=name)
 
@@ -251,10 +249,7 @@ def complete(c: Company, who: Who, *, name: str, reference: str) -> Reasons:
         why.add("rate-missing")
     if one["status"] not in {"PENDING", "PROCESSING"}:
         return why | {"payment-not-pending"}
-    more, last = c.agreed(who, name, one, one["total"])
-    why |= more
-    if not last:
-        return why
+    why |= c.agreed(who, name, one, c.valued(one, one["total"]))
     c.change(name)
     if not sized(reference, 5, 255):
         why.add("text-malformed")
@@ -323,7 +318,7 @@ def take_back(c: Company, who: Who, *, name: str, reason: str, on: date | None) 
         return {"payment-not-completed"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     day = on or max(c.entries[entry]["day"] for entry in one["entries"])
-    why |= c.undo(who, name, one, one["total"], ("take back", day))
+    why |= c.agreed(who, name, one, one["worth"], ("take back", day))
     for entry in one["entries"]:
         why |= c.turn(who, entry, day, owner=name)
     for key in [key for key in c.allocated if key[0] == name]:
@@ -432,11 +427,11 @@ def settle(
         why.add("amount-not-positive")
     if not sized(told, *((10, 500) if kind == "WRITE_OFF" else (3, 100))):
         why.add("text-malformed")
-    why |= c.undo(who, debt, one, minor, ("settle", kind, minor, on))
-    if why:
-        return why
     open_minor, open_worth = c.open(debt)
     worth, side = part(open_worth, minor, open_minor), one["side"]
+    why |= c.agreed(who, debt, one, worth, ("settle", kind, minor, on))
+    if why:
+        return why
     control, *_, lost, withheld, _ = PLACES[side]
     home = lost if kind == "WRITE_OFF" else withheld
     lines = [
@@ -461,13 +456,14 @@ def settle(
 def withdraw(c: Company, who: Who, *, debt: str, number: int, reason: str, on: date | None) -> Reasons:
     if debt not in c.documents:
         return {"not-found"}
-    gone = c.settled.pop((debt, number), None)
+    gone = c.settled.get((debt, number))
     if gone is None:
         return {"settlement-unknown"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     if on is not None and on < gone["day"]:
         why.add("date-malformed")
     day = on or gone["day"]
-    why |= c.undo(who, debt, c.documents[debt], gone["minor"], ("withdraw", number, day))
+    why |= c.agreed(who, debt, c.documents[debt], gone["worth"], ("withdraw", number, day))
+    del c.settled[debt, number]
     c.change(debt)
     return why | c.turn(who, gone["entry"], day, owner=debt)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from finance import journal
 from finance.handle import Books
 from finance.ordeal.chance import CUSTOMERS, USERS, VENDORS, Chance
-from finance.ordeal.deed import attempt
+from finance.ordeal.deed import attempt, foreseen
 from finance.ordeal.desk import Ask, Desk, partner_id
 from finance.ordeal.law import Broken, Court, differing
 from finance.ordeal.model import Company, Who
@@ -263,7 +263,7 @@ class Trial:
         before = self.world.tables.image()
         [outcome] = self.ask(dry)
         company = self.companies[ask.tenant]
-        why, after = attempt(company, ask.who, ask.verb, ask.given)
+        why, after = foreseen(company, ask.who, ask.verb, ask.given)
         future = ask.verb == "run" and ask.given["through"] > company.today
         if not future:  # a dry run may look ahead
             self._refusal(dry, outcome, why)
@@ -274,6 +274,8 @@ class Trial:
             new = [one for name, one in after.entries.items() if _is_new(name, one, company)]
             wanted = Counter(minor for one in new for _, minor, *_ in one["lines"])
             self.court.hold("rehearsal", found == wanted, lambda: f"{dry}: {differing(found, wanted)}")
+            waits = outcome.rehearsed.have_to_agree
+            self.court.hold("rehearsal", waits == (after.waits is not None), lambda: f"{dry}: waits {waits}")
         self.single(ask)
 
     def retry(self, dice: Random) -> None:

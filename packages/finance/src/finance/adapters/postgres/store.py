@@ -170,8 +170,12 @@ class PostgresBook:
     async def claim(self, kind: str, value: str, stream_id: str) -> None:
         if await self._connection.fetchval(CLAIM, kind, value, stream_id) is not None:
             return
-        if await self._connection.fetchval(OWNER, kind, value) != stream_id:
+        if await self.owner(kind, value) != stream_id:
             raise Claimed(value)
+
+    async def owner(self, kind: str, value: str) -> str | None:
+        found: str | None = await self._connection.fetchval(OWNER, kind, value)
+        return found
 
     async def hold_stream(self, stream_id: str) -> None:
         await self._connection.execute(HOLD.format(shared=""), [f"{self._tenant_id}/stream/{stream_id}"])
