@@ -18,6 +18,7 @@ from finance_client import (
     Finance,
     InvoiceFilter,
     NewAccount,
+    NewJournal,
     NewJournalLine,
     NewPayment,
     Refused,
@@ -144,6 +145,29 @@ def test_money_is_sent_as_text_and_what_is_not_given_is_not_sent(
         "input": {"amount": "0.10", "paymentMethod": "CASH", "paymentDate": "2026-11-23", "invoiceId": "i"},
         "idempotencyKey": "k0",
     }
+
+
+@pytest.mark.parametrize(
+    ("amount", "sent"),
+    [
+        ("2E+3", "2000"),
+        ("0.00000001", "0.00000001"),
+        ("0E-8", "0.00000000"),
+        ("0.105", "0.105"),
+        ("12345678901234567890123456789.123456789", "12345678901234567890123456789.123456789"),
+        ("-0", "-0"),
+        ("NaN", "NaN"),
+    ],
+)
+def test_an_amount_is_sent_digit_by_digit_and_as_it_was_given(
+    service: Service, patience: Patience, amount: str, sent: str
+) -> None:
+    lines = (NewJournalLine(account_id="a", debit=Decimal(amount)),) * 2
+    new = NewJournal(journal_date=date(2026, 11, 23), description="d", lines=lines)
+    with pytest.raises(Unreadable):
+        patience.client(service).journals.create(new)
+    told = service.asked[0]["variables"]["input"]["lines"]
+    assert told == [{"accountId": "a", "debit": sent}] * 2
 
 
 @pytest.mark.parametrize(

@@ -145,11 +145,13 @@ def present() -> GraphQLSchema:
 
 
 def objections(schema: GraphQLSchema, text: str) -> list[Any]:
-    """What the schema has against a document. Whether fields can be merged takes most of the time, and the documents
-    have no aliases; the real service asks that, too, of each (`test_finance_client.py`).
+    """The first thing that the schema has against a document.
+
+    Whether fields can be merged takes most of the time, and these have no aliases; the real service asks that, too, of
+    each (`test_finance_client.py`).
     """
     rules = [one for one in specified_rules if one is not OverlappingFieldsCanBeMergedRule]
-    return validate(schema, parse(text), rules)
+    return validate(schema, parse(text), rules, max_errors=1)
 
 
 def operations() -> Iterator[Operation[Any]]:
@@ -273,7 +275,7 @@ def is_struct(kind: Any) -> bool:
 
 
 def agrees(kind: Any, graphql: Any, where: str, *, is_input: bool) -> bool:
-    """Whether a scalar is what the schema says; an enum is all its values where it is given, text where it is told."""
+    """Whether a scalar is what the schema says. An enum is all its values where it is given, text where it is told."""
     if where == "NewBankFile.content":
         return kind is bytes  # sent in Base64, as the schema wants it
     if isinstance(graphql, GraphQLEnumType):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from email.message import Message
 from typing import IO, Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -114,7 +115,7 @@ class Door:
             Unavailable: every attempt failed.
             Unreadable: this is no answer of the finance service.
         """
-        body = msgspec.json.encode({"query": text, "variables": variables})
+        body = msgspec.json.encode({"query": text, "variables": spelled(variables)})
         status, said = self._patiently(name, lambda: self._post(body), key)
         return value_of(name, status, said)
 
@@ -184,6 +185,21 @@ class Door:
             return 200, (told.get_filename() or "").encode()
         finally:
             answer.release_conn()
+
+
+def spelled(value: object) -> object:
+    """As JSON has it: decimals digit by digit, where Decimal itself writes some as 2E+3 or 1E-8."""
+    match value:
+        case Decimal():
+            return format(value, "f")
+        case msgspec.Struct():
+            return spelled(msgspec.to_builtins(value, builtin_types=(Decimal,)))
+        case Mapping():
+            return {name: spelled(one) for name, one in value.items()}
+        case list() | tuple():
+            return [spelled(one) for one in value]
+        case _:
+            return value
 
 
 def errors_of(name: str, status: int, said: bytes) -> Body:
