@@ -1,5 +1,8 @@
 """How the client asks: again with the same key when the world says no, not again when the rules do, never for ever."""
 
+import errno
+import inspect
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -332,6 +335,12 @@ def test_a_rehearsal_meets_the_refusal_and_takes_nothing_done_for_told(
         patience.client(service).invoices.approve.rehearse("i")
 
 
+def test_a_command_shows_what_it_takes(service: Service, patience: Patience) -> None:
+    command = patience.client(service).journals.reverse
+    assert list(inspect.signature(command).parameters) == ["journal_id", "on", "reason", "key"]
+    assert command.__doc__ == "Post the mirror image of an entry; answers with the new entry."
+
+
 def test_what_a_newer_service_says_is_read_as_text(service: Service, patience: Patience) -> None:
     newer = {**ACCOUNT, "accountType": "CONTINGENT", "balance": {"amount": "0.00", "currency": "XDR"}}
     service.answers = [
@@ -375,14 +384,35 @@ def test_a_float_is_no_amount() -> None:
 def test_a_file_is_there_whole_and_under_the_name_that_it_comes_with(
     service: Service, patience: Patience, tmp_path: Path
 ) -> None:
-    service.broken_off = b"half a file"
-    service.answers = [(200, b"half a file"), (503, b""), (200, b"1,2\r\n")]
+    service.broken_off = b"half a file" * 20_000
+    service.answers = [(200, service.broken_off), (503, b""), (200, b"1,2\r\n")]
     asked = {"fiscalYear": "FY2026-2027", "asOfDate": date(2026, 11, 23)}
     made = patience.client(service).exports.save("trial-balance.csv", asked, to=tmp_path)
     assert (made, made.read_bytes()) == (tmp_path / "trial.csv", b"1,2\r\n"), "a path in a name leads nowhere"
     assert service.paths == ["/exports/trial-balance.csv?fiscalYear=FY2026-2027&asOfDate=2026-11-23"] * 3
     assert service.tokens == ["Bearer t0", "Bearer t1", "Bearer t2"]
     assert list(tmp_path.iterdir()) == [made]
+
+
+class Full(io.BytesIO):
+    """A disk with room for one chunk."""
+
+    def write(self, chunk: Any) -> int:
+        if self.tell():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(chunk)
+
+
+def test_a_full_disk_is_no_fault_of_the_service_and_is_told_once(
+    service: Service, patience: Patience
+) -> None:
+    client = patience.client(service)
+    service.answers = [(200, b"x" * 200_000), (200, {"data": {"accountByCode": ACCOUNT}})]
+    with pytest.raises(OSError, match="No space left"):
+        client.exports._door.download("exports/trial-balance.csv", {}, Full())
+    assert (len(service.paths), patience.slept) == (1, [])
+    found = client.accounts.by_code("1000")
+    assert (found and found.id, patience.slept) == ("a", [])
 
 
 def test_a_file_takes_no_other_files_place(service: Service, patience: Patience, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """A typed client of the finance service."""
 
-from finance_client.accounts import Account, AccountChange, AccountFilter, NewAccount
+from finance_client.accounts import Account, AccountChange, AccountFilter, AccountType, NewAccount
 from finance_client.bank import (
     BankColumns,
+    BankDateFormat,
     BankFile,
+    BankFileKind,
     BankLine,
     BankReason,
     BankReconciliation,
@@ -11,7 +13,14 @@ from finance_client.bank import (
     NewBankFile,
 )
 from finance_client.client import Finance
-from finance_client.closing import FiscalPeriod, FiscalYear, NumberGap, NumberSeries
+from finance_client.closing import (
+    FiscalPeriod,
+    FiscalYear,
+    NumberGap,
+    NumberSeries,
+    PeriodClosing,
+    YearClosing,
+)
 from finance_client.code import Code
 from finance_client.company import (
     ApprovalAuthority,
@@ -33,10 +42,20 @@ from finance_client.journals import (
     Journal,
     JournalChange,
     JournalFilter,
+    JournalStatus,
+    JournalType,
     NewJournal,
     NewJournalLine,
 )
-from finance_client.payments import NewPayment, Payment, PaymentChange, PaymentFilter
+from finance_client.payments import (
+    NewPayment,
+    Payment,
+    PaymentChange,
+    PaymentFilter,
+    PaymentMethod,
+    PaymentStatus,
+    WalletProvider,
+)
 from finance_client.statements import (
     Activity,
     AgedPartner,
@@ -64,28 +83,47 @@ from finance_client.statements import (
 from finance_client.taxes import NewTaxCode, NewTaxRate, TaxCode, TaxPack, TaxRate
 from finance_client.templates import (
     DepreciatedAsset,
+    DepreciationMethod,
+    Frequency,
     JournalTemplate,
+    JournalTemplateKind,
     JournalTemplateLine,
+    JournalTemplateStatus,
     NewAsset,
     NewTemplate,
     NewTemplateLine,
 )
 from finance_client.value import (
     Allocation,
+    Currency,
     DocumentLine,
     DryRun,
     DryRunEntry,
+    InvoiceStatus,
     JournalLine,
     LineTax,
     Money,
+    Prices,
     Settlement,
+    Side,
+    TaxKind,
+    TaxRounding,
+    VatCategory,
 )
-from finance_client.vouchers import NewVoucher, Voucher, VoucherChange, VoucherFilter, VoucherLine
+from finance_client.vouchers import (
+    NewVoucher,
+    Voucher,
+    VoucherChange,
+    VoucherFilter,
+    VoucherKind,
+    VoucherLine,
+)
 
 __all__ = [
     "Account",
     "AccountChange",
     "AccountFilter",
+    "AccountType",
     "Activity",
     "AgedPartner",
     "Ageing",
@@ -98,7 +136,9 @@ __all__ = [
     "Attachments",
     "BalanceSheet",
     "BankColumns",
+    "BankDateFormat",
     "BankFile",
+    "BankFileKind",
     "BankLine",
     "BankReason",
     "BankReconciliation",
@@ -108,8 +148,10 @@ __all__ = [
     "CashFlow",
     "Code",
     "CompanyIdentity",
+    "Currency",
     "Denied",
     "DepreciatedAsset",
+    "DepreciationMethod",
     "DocumentLine",
     "Door",
     "DryRun",
@@ -122,18 +164,24 @@ __all__ = [
     "Finance",
     "FiscalPeriod",
     "FiscalYear",
+    "Frequency",
     "GeneralLedger",
     "HeldAccount",
     "Invoice",
     "InvoiceChange",
     "InvoiceFilter",
     "InvoiceLine",
+    "InvoiceStatus",
     "Journal",
     "JournalChange",
     "JournalFilter",
     "JournalLine",
+    "JournalStatus",
     "JournalTemplate",
+    "JournalTemplateKind",
     "JournalTemplateLine",
+    "JournalTemplateStatus",
+    "JournalType",
     "LineTax",
     "Money",
     "Movement",
@@ -160,25 +208,36 @@ __all__ = [
     "Payment",
     "PaymentChange",
     "PaymentFilter",
+    "PaymentMethod",
+    "PaymentStatus",
+    "PeriodClosing",
+    "Prices",
     "ProfitAndLoss",
     "Refused",
     "ReportLine",
     "Retry",
     "Section",
     "Settlement",
+    "Side",
     "Statement",
     "TaxAccount",
     "TaxCode",
+    "TaxKind",
     "TaxPack",
     "TaxRate",
+    "TaxRounding",
     "TrialBalance",
     "TrialBalanceSummary",
     "Unavailable",
     "Unreadable",
+    "VatCategory",
     "VatLine",
     "VatSummary",
     "Voucher",
     "VoucherChange",
     "VoucherFilter",
+    "VoucherKind",
     "VoucherLine",
+    "WalletProvider",
+    "YearClosing",
 ]

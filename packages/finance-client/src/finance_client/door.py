@@ -126,6 +126,7 @@ class Door:
             Refused: the rules, or the service before them, said no.
             Unavailable: every attempt failed, or broke off.
             Unreadable: this is no answer of the finance service.
+            OSError: the file cannot be written; that is no fault of the service, and is not tried again.
         """
         status, said = self._patiently(path, lambda: self._fetch(path, parameters, file), None)
         if status != 200:
@@ -141,7 +142,7 @@ class Door:
             attempt += 1
             try:
                 status, said = send()
-            except (urllib3.exceptions.HTTPError, OSError) as error:
+            except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
                 status, said = NO_ANSWER, f"{type(error).__name__}: {error}".encode()
             if status not in {NO_ANSWER, *AGAIN}:
                 return status, said
@@ -184,7 +185,7 @@ class Door:
             told["content-disposition"] = answer.headers.get("content-disposition", "")
             return 200, (told.get_filename() or "").encode()
         finally:
-            answer.release_conn()
+            answer.close()  # read to its end, its connection was given back before
 
 
 def spelled(value: object) -> object:

@@ -23,6 +23,7 @@ class Exports(Subject):
             Refused: the rules say no.
             Unavailable: every attempt failed, or broke off.
             FileExistsError: there is one already; it stays.
+            OSError: it cannot be written here.
         """
         place = to or Path()
         folder = place if place.is_dir() else place.parent

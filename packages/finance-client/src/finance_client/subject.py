@@ -74,7 +74,7 @@ class Bound(Generic[P, T]):
 
     def __init__(self, door: Door, make: Callable[P, Asked[T]], told: str | None) -> None:
         self._door, self._make = door, make
-        self.__doc__ = told
+        self.__doc__, self.__wrapped__ = told, make  # for whoever asks for help, or completes
 
     def __call__(self, *given: P.args, **named: P.kwargs) -> T:
         """Do it. With the key of a call before it is done once, whatever became of that call."""
