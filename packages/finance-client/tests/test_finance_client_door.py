@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -109,8 +110,8 @@ class Patience:
     slept: list[float] = field(default_factory=list)
 
     def client(self, service: Service, attempts: int = 3) -> Finance:
-        tokens = iter(f"t{number}" for number in range(100))
-        keys = iter(f"k{number}" for number in range(100))
+        tokens = map("t{}".format, range(100))
+        keys = map("k{}".format, range(100))
         return Finance(
             service.url + "/",
             token=lambda: next(tokens),
@@ -197,6 +198,14 @@ def test_attempts_and_pauses_are_bounded_and_the_key_is_told(service: Service, p
     with pytest.raises(Unavailable) as asked:
         patience.client(service).accounts.by_code("1000")
     assert asked.value.key is None, "a question has none"
+
+
+def test_threads_may_share_one_and_each_command_has_its_own_key(service: Service, patience: Patience) -> None:
+    client = patience.client(service)
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: client.accounts.create(NEW), range(40)))
+    assert [one.id for one in made] == ["a"] * 40
+    assert len({one["variables"]["idempotencyKey"] for one in service.asked}) == 40
 
 
 def test_nobody_at_the_door_is_unavailable(service: Service, patience: Patience) -> None:

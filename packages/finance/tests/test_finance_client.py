@@ -352,6 +352,11 @@ def adds_up(books: Finance, figure: str) -> Decimal:
     """What the entries of a figure add up to, which it says as well."""
     entries = list(books.reports.figure_entries(figure, page=3))
     assert len(entries) > 3
+    traced = list(books.reports.figure_origins(figure))
+    assert [(one.journal_id, one.amount) for one in traced] == [
+        (one.journal_id, one.amount) for one in entries
+    ]
+    assert all(one.journal.origin and one.journal.origin.makers for one in traced)
     told, total = books.reports.figure(figure), sum((one.amount.amount for one in entries), Decimal(0))
     assert (told.total_count, told.amount.amount) == (len(entries), total)
     return total

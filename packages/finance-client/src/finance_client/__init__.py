@@ -56,6 +56,7 @@ from finance_client.payments import (
     PaymentStatus,
     WalletProvider,
 )
+from finance_client.reports import TracedEntry
 from finance_client.statements import (
     Activity,
     AgedPartner,
@@ -226,6 +227,7 @@ __all__ = [
     "TaxPack",
     "TaxRate",
     "TaxRounding",
+    "TracedEntry",
     "TrialBalance",
     "TrialBalanceSummary",
     "Unavailable",

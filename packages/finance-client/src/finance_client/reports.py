@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
+from finance_client.journals import Sourced
 from finance_client.operation import listed, query
 from finance_client.statements import (
     Ageing,
@@ -20,6 +21,13 @@ from finance_client.statements import (
 from finance_client.subject import Subject
 from finance_client.value import Currency, Side
 
+
+class TracedEntry(FigureEntry, frozen=True, kw_only=True):
+    """A line of an entry that a figure is made of, with where the entry comes from."""
+
+    journal: Sourced
+
+
 TRIAL_BALANCE = query("trialBalance", TrialBalance, "$input: TrialBalanceInput!")
 GENERAL_LEDGER = query("generalLedger", GeneralLedger, "$input: GeneralLedgerInput!")
 MOVEMENTS = listed("generalLedger", Movement, "$input: GeneralLedgerInput!", within="movementsConnection")
@@ -31,6 +39,7 @@ STATEMENT = query("statement", Statement, "$input: StatementInput!")
 VAT_SUMMARY = query("vatSummary", VatSummary, "$input: VatSummaryInput!")
 FIGURE = query("figureEntries", Figure, "$figure: ID!")
 FIGURE_ENTRIES = listed("figureEntries", FigureEntry, "$figure: ID!")
+FIGURE_ORIGINS = listed("figureEntries", TracedEntry, "$figure: ID!")
 
 
 class Reports(Subject):
@@ -119,3 +128,7 @@ class Reports(Subject):
     def figure_entries(self, figure: str, *, page: int = 100) -> Iterator[FigureEntry]:
         """What a figure is made of, in the order of days; the amounts of all add up to it."""
         return self._walk(FIGURE_ENTRIES, page, figure=figure)
+
+    def figure_origins(self, figure: str, *, page: int = 50) -> Iterator[TracedEntry]:
+        """The same, each with its rule, its document, who made that and who made it binding, and the bank's lines."""
+        return self._walk(FIGURE_ORIGINS, page, figure=figure)
