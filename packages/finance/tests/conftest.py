@@ -578,7 +578,12 @@ def world(
             file = folder / "tenants.json"
             file.write_bytes(
                 orjson.dumps(
-                    {"tenants": [{"id": one, "name": "A tenant", "four_eyes": False} for one in tenants]}
+                    {
+                        "tenants": [
+                            {"id": tenants[0], "name": "A tenant", "four_eyes": False},
+                            {"id": tenants[1], "name": "Of two people"},
+                        ]
+                    }
                 )
             )
             done = made.command("migrate", "--tenants-file", str(file))

@@ -1,26 +1,61 @@
 """Operations: their documents are made from the types of their answers, so that neither is without the other."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar, get_args
 
 import msgspec
 
-from finance_client import answer
-from finance_client.answer import Answer
+from finance_client.value import Answer, DryRun, PageInfo
 
-T = TypeVar("T", bound=Answer)
+T = TypeVar("T")
+U = TypeVar("U")
 PAGED: Final = ("$first: Int!", "$after: String")
+SKIPPED: Final = ("$limit: Int!", "$offset: Int!")
 KEYED: Final = "$idempotencyKey: ID!"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[T]):
-    """One root field. `text` is its document; `typename` what a mutation's answer is called when it is no refusal."""
+    """One root field; `text` is its document, `kind` the type of its answer."""
 
     field: str
     text: str
-    kind: type[T]
-    typename: str | None = None
+    kind: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Operation[T]):
+    """One thing, or several that are told at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(Operation[T]):
+    """A connection: walked page after page. `within` is the field of the root's answer that has the pages, if any."""
+
+    within: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole(Operation[T]):
+    """A list by offset: what is written meanwhile moves its rows, so it is read to its end before it is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation(Operation[T]):
+    """`kinds` are its answers by their type's name; `rehearsal` is its document as a dry run."""
+
+    rehearsal: str
+    kinds: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[T]):
+    """A command that may be sent: what, with which key, and what it is given."""
+
+    operation: Mutation[T]
+    key: str | None
+    variables: Mapping[str, object] = field(default_factory=dict)
 
 
 def selection(kind: type[Answer]) -> str:
@@ -33,79 +68,62 @@ def selection(kind: type[Answer]) -> str:
 
 
 def nested(kind: Any) -> type[Answer] | None:
-    """The answer that a field's type has in it, if any."""
+    """The answer that a type has in it, if any."""
     if isinstance(kind, type) and issubclass(kind, Answer):
         return kind
     return next((found for one in get_args(kind) if (found := nested(one)) is not None), None)
 
 
-def called(field: str, variables: tuple[str, ...]) -> str:
+def called(name: str, variables: tuple[str, ...]) -> str:
     """The field with each variable as the argument of its name."""
-    given = ", ".join(f"{name[1:]}: {name}" for name in (one.partition(":")[0] for one in variables))
-    return f"{field}({given})" if given else field
+    given = ", ".join(f"{one[1:]}: {one}" for one in (each.partition(":")[0] for each in variables))
+    return f"{name}({given})" if given else name
 
 
-def query(field: str, kind: type[T], *variables: str) -> Operation[T]:
-    declared = f"({', '.join(variables)})" if variables else ""
-    text = f"query {field}{declared} {{ {called(field, variables)} {selection(kind)} }}"
-    return Operation(field=field, text=text, kind=kind)
+def declared(variables: tuple[str, ...]) -> str:
+    return f"({', '.join(variables)})" if variables else ""
 
 
-def listed(field: str, kind: type[T], *variables: str) -> Operation[T]:
-    """A list that is walked page after page."""
+def document(name: str, kind: type[Answer], variables: tuple[str, ...]) -> str:
+    return f"query {name}{declared(variables)} {{ {called(name, variables)} {selection(kind)} }}"
+
+
+def query(name: str, kind: type[T], *variables: str) -> Query[T]:
+    text = document(name, nested(kind) or Answer, variables)
+    return Query(field=name, text=text, kind=kind)
+
+
+def whole(name: str, kind: type[T], *variables: str) -> Whole[T]:
+    return Whole(field=name, text=document(name, nested(kind) or Answer, (*variables, *SKIPPED)), kind=kind)
+
+
+def listed(name: str, kind: type[T], *variables: str, within: str | None = None) -> Listed[T]:
     every = (*variables, *PAGED)
-    page = f"{{ nodes {selection(kind)} pageInfo {selection(answer.PageInfo)} }}"
-    text = f"query {field}({', '.join(every)}) {{ {called(field, every)} {page} }}"
-    return Operation(field=field, text=text, kind=kind)
+    page = f"{{ nodes {selection(nested(kind) or Answer)} pageInfo {selection(PageInfo)} }}"
+    asked = f"{called(name, every)} {page}"
+    if within is not None:
+        asked = f"{called(name, variables)} {{ {called(within, PAGED)} {page} }}"
+    return Listed(field=name, text=f"query {name}{declared(every)} {{ {asked} }}", kind=kind, within=within)
 
 
-def mutation(field: str, kind: type[T], *variables: str) -> Operation[T]:
+def mutation(name: str, kind: type[T], *variables: str) -> Mutation[T]:
+    return changing(name, (kind,), variables)
+
+
+def either(name: str, one: type[T], other: type[U], *variables: str) -> Mutation[T | U]:
+    """A command that answers with one of two kinds."""
+    return changing(name, (one, other), variables)
+
+
+def changing(name: str, kinds: tuple[Any, ...], variables: tuple[str, ...]) -> Mutation[Any]:
     every = (*variables, KEYED)
-    told = f"{{ __typename ... on {kind.__name__} {selection(kind)} ... on Refusal {{ code message }} }}"
-    text = f"mutation {field}({', '.join(every)}) {{ {called(field, every)} {told} }}"
-    return Operation(field=field, text=text, kind=kind, typename=kind.__name__)
-
-
-CREATE_ACCOUNT = mutation("createAccount", answer.Account, "$input: CreateAccountInput!")
-CREATE_INVOICE = mutation("createInvoice", answer.Invoice, "$input: CreateInvoiceInput!")
-APPROVE_INVOICE = mutation("approveInvoice", answer.Invoice, "$id: ID!")
-CANCEL_INVOICE = mutation(
-    "cancelInvoice", answer.Invoice, "$id: ID!", "$reason: String!", "$reversingDate: Date"
-)
-CREATE_VOUCHER = mutation("createVoucher", answer.Voucher, "$input: CreateVoucherInput!")
-APPROVE_VOUCHER = mutation("approveVoucher", answer.Voucher, "$id: ID!")
-CANCEL_VOUCHER = mutation(
-    "cancelVoucher", answer.Voucher, "$id: ID!", "$reason: String!", "$reversingDate: Date"
-)
-CREATE_PAYMENT = mutation("createPayment", answer.Payment, "$input: CreatePaymentInput!")
-COMPLETE_PAYMENT = mutation("completePayment", answer.Payment, "$id: ID!", "$input: CompletePaymentInput!")
-REVERSE_PAYMENT = mutation(
-    "reversePayment", answer.Payment, "$id: ID!", "$input: ReasonInput!", "$reversingDate: Date"
-)
-ALLOCATE_PAYMENT = mutation("allocatePayment", answer.Payment, "$id: ID!", "$input: AllocateInput!")
-UNALLOCATE_PAYMENT = mutation("unallocatePayment", answer.Payment, "$id: ID!", "$input: UnallocateInput!")
-ALLOCATE_VOUCHER = mutation("allocateVoucher", answer.Voucher, "$id: ID!", "$input: AllocateInput!")
-UNALLOCATE_VOUCHER = mutation("unallocateVoucher", answer.Voucher, "$id: ID!", "$input: UnallocateInput!")
-CREATE_JOURNAL = mutation("createJournal", answer.Journal, "$input: CreateJournalInput!")
-POST_JOURNAL = mutation("postJournal", answer.Journal, "$id: ID!")
-REVERSE_JOURNAL = mutation(
-    "reverseJournal", answer.Journal, "$id: ID!", "$reversingDate: Date!", "$reason: String"
-)
-ACCOUNT = query("accountByCode", answer.Account, "$accountCode: String!")
-INVOICE = query("invoice", answer.Invoice, "$id: ID!")
-VOUCHER = query("voucher", answer.Voucher, "$id: ID!")
-PAYMENT = query("payment", answer.Payment, "$id: ID!")
-JOURNAL = query("journal", answer.Journal, "$id: ID!")
-ACCOUNTS = listed("accountsConnection", answer.Account, "$filter: AccountFilter")
-INVOICES = listed("invoicesConnection", answer.Invoice, "$filter: InvoiceFilter")
-VOUCHERS = listed("vouchersConnection", answer.Voucher, "$filter: VoucherFilter")
-PAYMENTS = listed("paymentsConnection", answer.Payment, "$filter: PaymentFilter")
-JOURNALS = listed("journalsConnection", answer.Journal, "$filter: JournalFilter")
-TRIAL_BALANCE = query("trialBalance", answer.TrialBalance, "$input: TrialBalanceInput!")
-PROFIT_AND_LOSS = query("profitAndLoss", answer.ProfitAndLoss, "$input: ProfitAndLossInput!")
-BALANCE_SHEET = query("balanceSheet", answer.BalanceSheet, "$input: BalanceSheetInput!")
-CASH_FLOW = query("cashFlow", answer.CashFlow, "$input: CashFlowInput!")
-AGEING = query("ageing", answer.Ageing, "$input: AgeingInput!")
-STATEMENT = query("statement", answer.Statement, "$input: StatementInput!")
-VAT_SUMMARY = query("vatSummary", answer.VatSummary, "$input: VatSummaryInput!")
-OPERATIONS: Final = tuple(one for one in globals().values() if isinstance(one, Operation))
+    asked, refused = called(name, every), "... on Refusal { code message }"
+    told = " ".join(f"... on {kind.__name__} {selection(kind)}" for kind in kinds)
+    head = f"mutation {name}{declared(every)}"
+    return Mutation(
+        field=name,
+        text=f"{head} {{ {asked} {{ __typename {told} {refused} }} }}",
+        rehearsal=f"{head} {{ {asked} @dryRun {{ __typename ... on DryRun {selection(DryRun)} {refused} }} }}",
+        kind=kinds[0] if len(kinds) == 1 else None,
+        kinds={kind.__name__: kind for kind in kinds},
+    )
