@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from finance import approval, authority
+from finance import approval, authority, fiscal
 from finance.clerk import Clerk, Sheet
 from finance.money import Money
 
@@ -52,7 +52,7 @@ async def agreed(
         ApprovalGivenAlready: the caller said yes before.
     """
     state = sheet.states[stream_id]
-    rule = await in_force(sheet, clerk.clock.now().date())
+    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
     if rule is None or state.status not in WAITING[kind]:
         return True
     everybody = {*makers, *await sheet.book.authors(stream_id)}
@@ -88,7 +88,7 @@ async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
     Raises:
         MakerIsChecker, ApprovalBeyondAuthority, ApprovalGivenAlready: as `agreed`.
     """
-    rule = await in_force(sheet, clerk.clock.now().date())
+    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
     if rule is None:
         return
     drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])

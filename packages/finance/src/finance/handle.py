@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
+from finance import account, chart, fiscal, invoice, journal, payment, policy, posting, settlement, voucher
 from finance.approving import agreed, cancelled, in_force, undoing, whole
 from finance.authority import explained
 from finance.automating import Automating
@@ -224,7 +224,7 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             before: journal.Journal = await sheet.load("journal", journal_id)
-            told = explained(await in_force(sheet, self._clock.now().date()), reason)
+            told = explained(await in_force(sheet, fiscal.today(self._clock.now())), reason)
             if before.status == "POSTED" and before.document_id is None:
                 about = whole("journal", before, before.journal_date, act=f"reverse on {on}")
                 await undoing(self._clerk, sheet, about)
