@@ -24,7 +24,13 @@ from finance.closing import Closing
 from finance.governing import Governing
 from finance.money import Money
 from finance.ports import Caller, Claimed, Clock, MasterData, Store
-from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown, VendorUnknown
+from finance.refusal import (
+    AccountCodeTaken,
+    AccountParentImpossible,
+    CustomerUnknown,
+    JournalTypeReserved,
+    VendorUnknown,
+)
 from finance.settling import Settling
 from finance.tables import Tables
 from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
@@ -171,6 +177,8 @@ class Books:
         """Draft an entry, and post it in the same transaction when asked to, and when nobody else has to agree."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            if command.journal_type == journal.CLOSING:
+                raise JournalTypeReserved
             journal_id = self._new_id()
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)

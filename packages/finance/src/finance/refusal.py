@@ -191,6 +191,12 @@ class JournalNotPosted(Refused):
     code = "journal-not-posted"
 
 
+class JournalTypeReserved(Refused):
+    """Entries of the kind CLOSING are posted by the end of a year, and by nobody else; close the year."""
+
+    code = "journal-type-reserved"
+
+
 class JournalReversedAlready(Refused):
     """An entry can be reversed once."""
 
