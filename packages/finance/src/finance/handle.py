@@ -19,14 +19,19 @@ from finance.authority import explained
 from finance.automating import Automating
 from finance.banking import Banking
 from finance.billing import Billing
+from finance.cashflow import is_cash
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
 from finance.governing import Governing
+from finance.ids import is_uuid
 from finance.money import Money
 from finance.ports import Caller, Claimed, Clock, MasterData, Store
 from finance.refusal import (
     AccountCodeTaken,
+    AccountInactive,
+    AccountNotMoney,
     AccountParentImpossible,
+    AccountUnknown,
     CustomerUnknown,
     JournalTypeReserved,
     VendorUnknown,
@@ -353,6 +358,9 @@ class Books:
             verified = await self._clerk.verified(caller, "vendors", named, VendorUnknown)
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            told = command.details.bank_account_id
+            if told is not None and await self._money_account(sheet, told) is None:
+                raise AccountUnknown(f"Found '{told[:40]}'.")
             payment_id = self._new_id()
             complete = msgspec.structs.replace(command, payment_id=payment_id)
             if verified is not None:
@@ -367,6 +375,22 @@ class Books:
 
         found: payment.Payment = await self._run(caller, key, ["create_payment", command], work)
         return found
+
+    async def _money_account(self, sheet: Sheet, told: str) -> str | None:
+        """The account that this is the id of, which money may be on; None when it is no account of these books.
+
+        Raises:
+            AccountNotMoney: it is another kind of account.
+            AccountInactive: it is deactivated.
+        """
+        found: account.Account | None = await sheet.find("account", told) if is_uuid(told) else None
+        if found is None:
+            return None
+        if not is_cash(found):
+            raise AccountNotMoney(f"Found {found.code}.")
+        if not found.active:
+            raise AccountInactive(f"It is {found.code}.")
+        return found.id
 
     async def update_payment(
         self, caller: Caller, key: str, payment_id: str, command: payment.Update
@@ -402,12 +426,15 @@ class Books:
             day, currency = pending.payment_date, pending.currency
             await sheet.admit(day, taxed=False)
             rate = await sheet.rate(currency, day)
+            told = pending.details.bank_account_id
+            account_id = None if told is None else await self._money_account(sheet, told)
             if not await agreed(self._clerk, sheet, "payment", payment_id, day):
                 return "payment", pending
             journal_id = self._new_id()
             command = payment.Complete(
                 transaction_reference=transaction_reference,
                 journal_id=journal_id,
+                account_id=account_id,
                 number=None if pending.number else await sheet.number("PMT", day),
                 base_minor=owed if paid and rate is not None else None,
                 **worths(pending, paid, rate),

@@ -143,6 +143,12 @@ class AccountInactive(Refused):
     code = "account-inactive"
 
 
+class AccountNotMoney(Refused):
+    """Money is on accounts whose codes begin with 10: cash, banks, wallets."""
+
+    code = "account-not-money"
+
+
 class AccountParentImpossible(Refused):
     """An account cannot be below itself, nor below an account of another type or currency."""
 

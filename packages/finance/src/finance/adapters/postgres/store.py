@@ -170,8 +170,9 @@ class PostgresBook:
     async def claim(self, kind: str, value: str, stream_id: str) -> None:
         if await self._connection.fetchval(CLAIM, kind, value, stream_id) is not None:
             return
-        if await self._connection.fetchval(OWNER, kind, value) != stream_id:
-            raise Claimed(value)
+        owner_id = await self._connection.fetchval(OWNER, kind, value)
+        if owner_id != stream_id:
+            raise Claimed(value, owner_id)
 
     async def hold_stream(self, stream_id: str) -> None:
         await self._connection.execute(HOLD.format(shared=""), [f"{self._tenant_id}/stream/{stream_id}"])
