@@ -126,6 +126,22 @@ def test_decisions_are_numbered_once_and_have_a_status() -> None:
             assert heading in text, f"{name_of(record)} lacks {heading}"
 
 
+def test_every_lesson_names_tests_that_are_there() -> None:
+    rows = re.findall(r"^\| .* \|$", (ROOT / "docs" / "lessons.md").read_text(), re.MULTILINE)
+    lessons = [row for row in rows if not re.match(r"\| what (it did|people complain of) \||\|---", row)]
+    assert len(lessons) == 19 + 25
+    there = {
+        node.name
+        for path in tracked("*/tests/*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    for row in lessons:
+        named = set(re.findall(r"`(test_\w+)`", row))
+        assert named, row
+        assert named <= there, f"no such test: {named - there}"
+
+
 def test_every_make_target_is_described() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^([a-z-]+):", makefile, re.MULTILINE):

@@ -272,12 +272,12 @@ class Desk:
     async def voucher_drafted(self, kind: str, minor: int = 100_00, **changes: Any) -> voucher.Voucher:
         """A bill or note of one line, and 15 % VAT on it; what is given goes into its terms."""
         currency, day = changes.pop("currency", "BDT"), changes.pop("day", TODAY)
-        account_id = changes.pop("account_id", None)
+        account_id, vat = changes.pop("account_id", None), changes.pop("vat", "STANDARD")
         line = invoice.line(
             description="Rice",
             quantity=Decimal(1),
             unit_price=Money(minor, currency),
-            vat_category="STANDARD",
+            vat_category=vat,
             product_id=None,
             account_id=account_id,
         )

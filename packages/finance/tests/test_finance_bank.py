@@ -75,6 +75,59 @@ def test_three_kinds_of_files_say_the_same(kind: str) -> None:
         assert (found.closing_minor, found.closing_on) == (174_50, date(2026, 11, 21))
 
 
+AMOUNTS = {
+    "1234567.00": 1_234_567_00,
+    "1,234,567.00": 1_234_567_00,
+    "12,34,567.00": 1_234_567_00,
+    "-1,23,45,678.90": -1_23_45_678_90,
+    "+ 5": 5_00,
+    "1 234.5": 1_234_50,
+    "1\u00a0234.50": 1_234_50,
+    "1'234.50": 1_234_50,
+    "1,23,4567.00": None,
+    "1,234 567.00": None,
+    "1 2": None,
+    "12,3.00": None,
+    "5.00-": None,
+    "(5.00)": None,
+    "1e3": None,
+    "٥": None,
+}
+
+
+@pytest.mark.parametrize("told", AMOUNTS)
+def test_an_amount_in_csv_is_parted_in_thousands_or_lakhs_by_one_sign_or_refused(told: str) -> None:
+    text = f'Date,Amount,Ref,Text\n2026-11-20,"{told}",B-1,rice\n'
+    turned = f"Date;Amount;Ref;Text\n2026-11-20;{told.translate(str.maketrans(',.', '.,'))};B-1;rice\n"
+    comma = msgspec.structs.replace(COLUMNS, delimiter=";", decimal_comma=True)
+    for content, columns in ((text, COLUMNS), (turned, comma)):
+        if AMOUNTS[told] is None:
+            with pytest.raises(BankFileMalformed):
+                read_text("CSV", content, columns)
+        else:
+            assert read_text("CSV", content, columns).rows[0].amount_minor == AMOUNTS[told]
+
+
+def test_a_comma_in_ofx_begins_the_fraction_and_camt_has_none() -> None:
+    """Read as thousands, 1,25 would be refused, and 1,250 a thousand times too much."""
+    for told, minor in (("115,00", 115_00), ("1,25", 1_25), ("1,250", 1_25)):
+        assert read_text("OFX", OFX.replace("115.00", told)).rows[0].amount_minor == minor
+    for kind, told in (("OFX", "1,250.00"), ("OFX", "1,255"), ("CAMT053", "1,250"), ("CAMT053", "-115.00")):
+        with pytest.raises(BankFileMalformed):
+            read_text(kind, FILES[kind].replace("115.00", told))
+
+
+def test_what_ofx_spells_out_is_read_and_its_letters_may_be_of_windows() -> None:
+    told = OFX.replace("Padma", "Caf\xe9 &amp; Co &lt;1&gt;").encode("cp1252")
+    assert read("OFX", told, currency="BDT").rows[0].text == "Caf\xe9 & Co <1> INV-7"
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "\r", "\0", "", ",,"])
+def test_what_cannot_part_columns_is_refused(delimiter: str) -> None:
+    with pytest.raises(BankFileMalformed):
+        read_text("CSV", CSV, msgspec.structs.replace(COLUMNS, delimiter=delimiter))
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_that_was_cut_off_anywhere_is_never_read_as_something_else(kind: str) -> None:
     text, whole = FILES[kind], read_text(kind, FILES[kind])
@@ -378,3 +431,62 @@ async def test_files_are_imported_and_matched_over_graphql(desk: Desk) -> None:
     line, [paid] = (await lines(desk))["B-1"]["id"], await payments(desk, 115_00)
     assert await desk.asked(MATCH, lines=[line], payments=[paid], key=key()) == {"isMatched": True}
     assert await desk.asked(UNMATCH, id=line, key=key()) == {"isMatched": False, "version": 3}
+
+
+@pytest.mark.integration
+async def test_a_payment_is_on_the_bank_account_that_it_names_and_matched_there(desk: Desk) -> None:
+    """A company has more banks than one. What older releases were told of an account was any text: it stays so."""
+    second = await desk.books.create_account(
+        desk.caller,
+        key(),
+        code="1011",
+        name="Another bank",
+        account_type="ASSET",
+        currency="BDT",
+        parent_id=None,
+    )
+
+    def asked(account_id: str) -> payment.Create:
+        details = payment.Details(method="BANK_TRANSFER", bank_account_id=account_id)
+        return payment.Create(
+            payment_id="",
+            amount=Money(60_00, "BDT"),
+            payment_date=DAY,
+            details=details,
+            customer_id=desk.customer,
+        )
+
+    for wrong, code in (("the other one", "account-unknown"), (key(), "account-unknown")):
+        with pytest.raises(Refused) as told:
+            await desk.books.create_payment(desk.caller, key(), asked(wrong))
+        assert told.value.code == code
+    with pytest.raises(Refused) as told:
+        await desk.books.create_payment(desk.caller, key(), asked(desk.account("4000")))
+    assert told.value.code == "account-not-money"
+    made = await desk.books.create_payment(desk.caller, key(), asked(second.id))
+    await desk.books.complete_payment(desk.caller, key(), made.id, transaction_reference="TRX-1")
+    assert await desk.balances() == {"1011": 60_00, "2300": -60_00}
+    question = """query ($id: ID!) {
+        bankReconciliation(accountId: $id, asOf: "2026-11-30") { unmatchedPayments { id } } }"""
+    for account_id, there in ((second.id, [{"id": made.id}]), (desk.account("1010"), [])):
+        found = await desk.asked(question, id=account_id)
+        assert found["unmatchedPayments"] == there
+    text = "Date,Amount,Ref,Text\n2026-11-23,60.00,B-1,a\n"
+    for account_id in (desk.account("1010"), second.id):
+        given = Given(
+            account_id=account_id,
+            currency="BDT",
+            kind="CSV",
+            name="a.csv",
+            content=text.encode(),
+            columns=COLUMNS,
+        )
+        await desk.books.banking.take(desk.caller, key(), given)
+    line_ids = [
+        (await desk.asked("query ($id: ID!) { bankLines(accountId: $id) { id } }", id=one))[0]["id"]
+        for one in (desk.account("1010"), second.id)
+    ]
+    with pytest.raises(BankMatchUntied):
+        await desk.books.banking.match(desk.caller, key(), (line_ids[0],), (made.id,))
+    await desk.books.banking.match(desk.caller, key(), (line_ids[1],), (made.id,))
+    assert (await desk.load("payment", made.id)).status == "RECONCILED"

@@ -293,6 +293,20 @@ async def _(desk: Desk) -> str | None:
     return await entry(desk, cash(desk, debit="5.00"), sales(desk, credit="4.99"))
 
 
+@case("account-not-money")
+async def _(desk: Desk) -> str | None:
+    given = await SCENARIOS["createPayment"](desk)
+    told = {"bankAccountId": desk.account("4000")}
+    return await refused(desk, "createPayment", {"input": given["input"] | told})
+
+
+@case("journal-type-reserved")
+async def _(desk: Desk) -> str | None:
+    lines = {"lines": [sales(desk, debit="5.00"), cash(desk, credit="5.00")], "autoPost": True}
+    told = {"journalDate": DAY, "journalType": "CLOSING", "description": "Sold to nobody", "currency": "BDT"}
+    return await refused(desk, "createJournal", {"input": told | lines})
+
+
 @case("journal-not-draft")
 async def _(desk: Desk) -> str | None:
     made = await desk.books.create_journal(desk.caller, str(uuid4()), desk.sale(), post=True)

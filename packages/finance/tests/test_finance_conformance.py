@@ -196,8 +196,9 @@ async def test_a_value_is_claimed_once_in_a_tenant(shelf: Shelf) -> None:
     stream = str(uuid4())
     async with shelf.store.book(shelf.tenant) as book:
         await book.claim("account-code", "1001", stream)
-        with pytest.raises(Claimed):
+        with pytest.raises(Claimed) as told:
             await book.claim("account-code", "1001", str(uuid4()))
+        assert told.value.owner_id == stream
     async with shelf.store.book(shelf.other_tenant) as book:
         await book.claim("account-code", "1001", stream)
 

@@ -6,6 +6,7 @@ Each has a scenario here that makes what it needs and says what to send; one tha
 import asyncio
 import base64
 import copy
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -483,7 +484,7 @@ def shown(kind: GraphQLObjectType, depth: int = 2, prefix: str = "") -> str:
     return " ".join(parts) or "__typename"
 
 
-def query_of(name: str) -> str:
+def query_of(name: str, directive: str = "") -> str:
     assert SCHEMA.mutation_type is not None
     field = SCHEMA.mutation_type.fields[name]
     union = get_named_type(field.type)
@@ -491,7 +492,7 @@ def query_of(name: str) -> str:
     asked = ", ".join(f"${one}: {argument.type}" for one, argument in field.args.items())
     given = ", ".join(f"{one}: ${one}" for one in field.args)
     members = " ".join(f"... on {kind.name} {{ {shown(kind, 2, f'{kind.name}_')} }}" for kind in union.types)
-    return f"mutation ({asked}) {{ {name}({given}) {{ __typename {members} }} }}"
+    return f"mutation ({asked}) {{ {name}({given}) {directive} {{ __typename {members} }} }}"
 
 
 @dataclass(kw_only=True)
@@ -508,7 +509,9 @@ class Sent:
         return None if value["__typename"] != "Refusal" else str(value["Refusal_code"])
 
 
-async def send(desk: Desk, name: str, given: Given, key: str, caller: Caller | None = None) -> Sent:
+async def send(
+    desk: Desk, name: str, given: Given, key: str, caller: Caller | None = None, directive: str = ""
+) -> Sent:
     projector = PROJECTORS.get(desk.ledger.name)
     if projector is None:
         projector = PROJECTORS[desk.ledger.name] = Following(desk.ledger.replay, "mutations")
@@ -522,7 +525,7 @@ async def send(desk: Desk, name: str, given: Given, key: str, caller: Caller | N
     )
     who = caller or replace(desk.caller, permissions=frozenset(NEEDED.values()))
     context = Context(service=service, caller=who, now=desk.clock.now())
-    asked = {"query": query_of(name), "variables": given | {"idempotencyKey": key}}
+    asked = {"query": query_of(name, directive), "variables": given | {"idempotencyKey": key}}
     status, body = await EXECUTOR.run(asked, context)
     return Sent(status=status, body=body)
 
@@ -602,6 +605,14 @@ def another(name: str, given: Given, leaf: Leaf) -> Given:
     return changed(given, path, value)
 
 
+async def every_byte(desk: Desk) -> list[str]:
+    """A digest of all rows of each table of the log, of both tenants."""
+    tables = ("tenants", "events", "counters", "claims", "answers")
+    both = (desk.ledger.tenant, desk.ledger.other_tenant)
+    rows = "SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '')) FROM finance_log."
+    return [str(await desk.ledger.seen(one, f"{rows}{table} t")) for one in both for table in tables]
+
+
 async def written(desk: Desk) -> list[int]:
     """How much is in the log of both tenants: events, numbers drawn, values claimed, keys kept."""
     tables = ("count(*) FROM finance_log.events", "coalesce(sum(last), 0) FROM finance_log.counters")
@@ -670,6 +681,47 @@ async def test_a_key_is_used_once_by_every_mutation_and_in_each_company(walked: 
             assert (await written(desk))[4:] != before[4:], name
         assert (await written(desk))[:4] == before[:4], name
         assert (await send(desk, name, given, key)).body == first.body, name
+
+
+UUID_TEXT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def of_nobody(desk: Desk, name: str, given: Given) -> Given:
+    """The same input, every id of these books replaced by one that nobody has; the partners are master data's."""
+    for path, kind in all_leaves(name, given):
+        value: Any = given
+        for step in path:
+            value = value[step]
+        if kind.name == "ID" and value not in {desk.customer, desk.vendor}:
+            given = changed(given, path, str(uuid4()))
+    return given
+
+
+@pytest.mark.integration
+async def test_a_dry_run_of_every_mutation_changes_no_byte_and_tells_another_company_nothing(
+    walked: Any,
+) -> None:
+    """Of another company's id a stranger is told, word for word, what is told of an id that nobody has."""
+    desk, scenarios = walked
+    stranger = replace(
+        desk.caller, tenant_id=desk.ledger.other_tenant, permissions=frozenset(NEEDED.values())
+    )
+    ours = replace(stranger, tenant_id=desk.ledger.tenant)
+    before = await every_byte(desk)
+    refused = 0
+    for name, given in scenarios.items():
+        dry = await send(desk, name, given, f"{name} dry", ours, "@dryRun")
+        assert dry.body["data"][name]["__typename"] == "DryRun", (name, dry.body)
+        assert dry.body["data"][name]["DryRun_events"], name
+        told = [
+            await send(desk, name, asked, f"{name} theirs", stranger, "@dryRun")
+            for asked in (given, of_nobody(desk, name, given))
+        ]
+        words = [UUID_TEXT.sub("an id", str((one.status, one.body))) for one in told]
+        assert words[0] == words[1], name
+        refused += told[0].code is not None
+    assert refused > 25
+    assert await every_byte(desk) == before
 
 
 BAD: dict[str, list[object]] = {

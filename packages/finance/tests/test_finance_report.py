@@ -5,13 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finance import account, journal, report, settlement, voucher
+from finance import account, report, settlement, voucher
 from finance.account import Account
 from finance.report import Balance, Item, Movement
 
@@ -281,14 +280,7 @@ async def test_a_statement_shows_what_changed_what_is_owed_and_no_allocation(des
 @pytest.mark.integration
 async def test_closing_a_year_leaves_its_profit_and_moves_it_to_equity(desk: Desk) -> None:
     await desk.books.create_journal(desk.caller, key(), desk.sale(5_00, date(2027, 6, 1)), post=True)
-    lines = (
-        journal.Line(account_id=desk.account("4000"), debit_minor=5_00),
-        journal.Line(account_id=desk.account("3900"), credit_minor=5_00),
-    )
-    asked = msgspec.structs.replace(
-        desk.sale(day=date(2027, 6, 30)), lines=lines, journal_type="CLOSING", description="The year's end"
-    )
-    closing = await desk.books.create_journal(desk.caller, key(), asked, post=True)
+    await desk.books.years.close(desk.caller, key(), "FY2026-2027")
     year = {"from": "2026-07-01", "to": "2027-06-30"}
 
     async def figures() -> tuple[str, str, str]:
@@ -300,7 +292,7 @@ async def test_closing_a_year_leaves_its_profit_and_moves_it_to_equity(desk: Des
         return tuple(one["amount"] for one in (profit["profit"], sheet["earnings"], sheet["equity"]["total"]))
 
     assert await figures() == ("5.00", "0.00", "5.00")
-    await desk.books.reverse_journal(desk.caller, key(), closing.id, date(2027, 6, 30))
+    await desk.books.years.reopen(desk.caller, key(), "FY2026-2027", reason="an invoice came late")
     assert await figures() == ("5.00", "5.00", "0.00")
 
 

@@ -342,6 +342,22 @@ async def test_a_vendors_bill_is_booked_once(desk: Desk) -> None:
 
 
 @pytest.mark.integration
+async def test_a_bill_that_was_cancelled_is_entered_again_under_its_reference_and_once(desk: Desk) -> None:
+    """Booked to the wrong account, cancelled, entered again: the vendor's number is still the vendor's number."""
+    for _ in range(3):
+        made = await desk.voucher_approved(BILL, reference="V-17")
+        await desk.books.billing.cancel(desk.caller, key(), made.id, reason="the wrong account", on=None)
+    drafts = [await desk.voucher_drafted(BILL, reference="V-17") for _ in range(4)]
+    done = await asyncio.gather(
+        *(desk.books.billing.approve(desk.caller, key(), one.id) for one in drafts), return_exceptions=True
+    )
+    assert sorted(getattr(one, "status", type(one).__name__) for one in done) == [
+        "APPROVED",
+        *["VoucherReferenceTaken"] * 3,
+    ]
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("code", ["1200", "2000", "2300", "1400"])
 async def test_only_documents_post_to_what_partners_owe(desk: Desk, code: str) -> None:
     asked = desk.sale()

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from finance import template
 from finance.authority import Rule
 from finance.clerk import Rehearsed
+from finance.formula_refusal import FormulaDividesByZero
 from finance.refusal import (
     AccountControlled,
     DateMalformed,
-    FormulaDividesByZero,
     JournalUnbalanced,
     MakerIsChecker,
     PeriodClosed,

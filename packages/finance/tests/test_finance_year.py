@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from finance import journal, year
 from finance.adapters.postgres.store import PostgresBook
 from finance.control import check
-from finance.refusal import PeriodClosed, PeriodLocked, PeriodMalformed, YearNotClosed, YearOutOfOrder
+from finance.refusal import (
+    PeriodClosed,
+    PeriodLocked,
+    PeriodMalformed,
+    Refused,
+    YearNotClosed,
+    YearOutOfOrder,
+)
 from finance.verify import examine
 from finance.year import Net
 
@@ -212,6 +219,7 @@ async def test_a_locked_year_is_closed_for_good(desk: Desk) -> None:
 
 @pytest.mark.integration
 async def test_years_are_closed_in_their_order_and_reopened_the_last_one_first(desk: Desk) -> None:
+    desk.clock.instant = datetime(2027, 8, 1, tzinfo=UTC)
     await desk.books.create_journal(desk.caller, key(), desk.sale(), post=True)
     with pytest.raises(YearOutOfOrder) as told:
         await desk.books.years.close(desk.caller, key(), "FY2027-2028")
@@ -262,3 +270,56 @@ def test_a_year_over_graphql(serving: Serving) -> None:
     assert serving.ask(REOPEN, key=key()).data["code"] == "period-locked"
     shown = serving.ask('{ fiscalYear(name: "FY2024-2025") { status version } }').data
     assert shown == {"status": "LOCKED", "version": 4}
+
+
+async def refusal_of(work: Any) -> str:
+    with pytest.raises(Refused) as told:
+        await work
+    return told.value.code
+
+
+@pytest.mark.integration
+async def test_what_a_year_was_closed_with_stays_so_whatever_day_somebody_tries(desk: Desk) -> None:
+    """Books that were closed are changed by no entry of an earlier day, though nobody closed anything there."""
+    await desk.books.create_journal(desk.caller, key(), desk.sale(7), post=True)
+    await desk.books.years.close(desk.caller, key(), NAME)
+    closed = await sheet(desk, LAST)
+    for day in (date(2024, 8, 1), date(2026, 6, 30), date(2026, 11, 1), LAST):
+        assert await refusal_of(
+            desk.books.create_journal(desk.caller, key(), desk.sale(5, day), post=True)
+        ) == ("period-closed"), day
+    draft = await desk.invoice_drafted(day=date(2025, 5, 5))
+    assert await refusal_of(desk.books.approve_invoice(desk.caller, key(), draft.id)) == "period-closed"
+    await desk.books.closing.close_period(desk.caller, key(), "FY2025-2026-P12", to="CLOSED")
+    for name in ("FY2026-2027-P05", "FY2025-2026-P12"):
+        work = desk.books.closing.reopen_period(desk.caller, key(), name, reason=WHY)
+        assert await refusal_of(work) == "year-out-of-order", name
+    await desk.books.create_journal(desk.caller, key(), desk.sale(3, NEXT), post=True)
+    assert await sheet(desk, LAST) == closed
+    await desk.books.years.reopen(desk.caller, key(), NAME, reason=WHY)
+    await desk.books.create_journal(desk.caller, key(), desk.sale(5, date(2026, 5, 29)), post=True)
+    assert await refusal_of(desk.books.years.close(desk.caller, key(), NAME)) == "year-out-of-order"
+
+
+@pytest.mark.integration
+async def test_who_posts_before_a_year_while_it_is_closed_is_in_it_or_refused(desk: Desk) -> None:
+    before = date(2025, 8, 1)
+    works = [desk.books.create_journal(desk.caller, key(), desk.sale(5, before), post=True) for _ in range(6)]
+    works.insert(3, desk.books.years.close(desk.caller, key(), NAME))
+    done = await asyncio.gather(*works, return_exceptions=True)
+    posted = [one for one in done if isinstance(one, journal.Journal)]
+    refused = {one.code for one in done if isinstance(one, Refused)}
+    if isinstance(done[3], Refused):  # somebody was first: the year before has earnings of its own
+        assert (len(posted), refused) == (6, {"year-out-of-order"})
+    else:
+        assert (posted, refused) == ([], {"period-closed"})
+
+
+@pytest.mark.integration
+async def test_a_year_that_has_not_begun_is_not_closed_and_no_entry_is_of_a_day_that_nobody_meant(
+    desk: Desk,
+) -> None:
+    assert await refusal_of(desk.books.years.close(desk.caller, key(), "FY2027-2028")) == "date-malformed"
+    for day in (date(206, 8, 10), date(1900, 6, 30), date(2199, 7, 1), date.max):
+        work = desk.books.create_journal(desk.caller, key(), desk.sale(5, day), post=True)
+        assert await refusal_of(work) == "date-malformed", day

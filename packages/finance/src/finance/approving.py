@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from finance import approval, authority, journal, payment, settlement
+from finance import approval, authority, fiscal, journal, payment, settlement
 from finance.clerk import Clerk, Sheet
 from finance.money import BASE, Money
 
@@ -55,7 +55,7 @@ async def agreed(
         RateMissing: nobody can tell what it is worth, nor what it takes.
     """
     state = sheet.states[stream_id]
-    rule = await in_force(sheet, clerk.clock.now().date())
+    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
     if rule is None or state.status not in WAITING[kind]:
         return
     everybody = {*makers, *await sheet.book.authors(stream_id)}
@@ -115,7 +115,7 @@ async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
     Raises:
         MakerIsChecker, ApprovalBeyondAuthority, ApprovalGivenAlready, RateMissing: as `agreed`.
     """
-    rule = await in_force(sheet, clerk.clock.now().date())
+    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
     if rule is None:
         return
     drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])

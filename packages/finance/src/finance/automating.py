@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from finance import posting, template
+from finance import fiscal, posting, template
 from finance.approving import agreed
 from finance.clerk import Clerk, Sheet, uncontrolled
 from finance.ports import Caller
@@ -58,7 +58,7 @@ class Automating:
         Raises:
             DateMalformed: a day to come, which only a dry run may ask for.
         """
-        today = self.clerk.clock.now().date()
+        today = fiscal.today(self.clerk.clock.now())
         if through > today and not caller.rehearsing:
             raise DateMalformed(f"Expected a day up to {today}, found {through}; ask with a dry run.")
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
+from html import unescape
 from typing import Final
 
 import msgspec
@@ -29,7 +30,20 @@ DATE_FORMATS: Final = {
     "DD_SLASH_MM_SLASH_YYYY": "%d/%m/%Y",
     "MM_SLASH_DD_SLASH_YYYY": "%m/%d/%Y",
 }
-PLAIN: Final = re.compile(r"[-+]?(\d{1,18}|\d{1,3}(,\d{3}){1,5})(\.\d{1,4})?", re.ASCII)
+PARTED: Final = re.compile(
+    r"([-+]?) *(\d{1,18}|\d{1,3}(?:(?P<sign>[, '\u00a0\u202f])\d{3})(?:(?P=sign)\d{3}){0,4}"
+    r"|\d{1,2}(?:(?P<lakh>[, '\u00a0\u202f])\d{2})(?:(?P=lakh)\d{2}){0,5}(?P=lakh)\d{3})(\.\d{1,4})?",
+    re.ASCII,
+)
+"""An amount as people write it: 1,234,567.00 or, in lakhs and crores, 12,34,567.00; parted by one and the same sign."""
+
+OFX_AMOUNT: Final = re.compile(r"[-+]?\d{1,18}([.,]\d{1,4})?", re.ASCII)
+"""OFX 1.0.3, 3.2.9.1: a point or a comma begins the fraction, and nothing parts thousands."""
+
+CAMT_AMOUNT: Final = re.compile(r"\d{1,18}(\.\d{1,5})?", re.ASCII)
+"""ActiveOrHistoricCurrencyAndAmount: a decimal of XML, never below zero; CdtDbtInd tells its side."""
+
+NO_DELIMITERS: Final = '"\r\n\0'
 OFX_TAG: Final = re.compile(r"<(/?)([A-Z0-9.]{1,32})>([^<\r\n]*)", re.ASCII)
 AGGREGATES: Final = ("OFX", "STMTRS", "BANKTRANLIST", "STMTTRN", "LEDGERBAL")
 
@@ -119,15 +133,26 @@ def _day(text: str, pattern: str, where: str) -> date:
         raise BankFileMalformed(f"{where}: expected a day such as {pattern}, found '{text[:20]}'.") from None
 
 
-def _minor(text: str, currency: str, where: str, *, decimal_comma: bool = False) -> int:
-    """An amount in minor units; thousands may be parted, and then all of them."""
-    plain = text.strip().replace(" ", "")
+def _parted_minor(text: str, currency: str, where: str, *, decimal_comma: bool) -> int:
+    """An amount that people may read, in minor units; thousands or lakhs may be parted, and then all of them."""
+    plain = text.strip()
     if decimal_comma:
         plain = plain.translate(str.maketrans(",.", ".,"))
-    if PLAIN.fullmatch(plain) is None:
+    if PARTED.fullmatch(plain) is None:
         raise BankFileMalformed(f"{where}: expected an amount, found '{text[:30]}'.")
+    return _parsed(re.sub(r"[^-\d.]", "", plain), currency, where)
+
+
+def _minor(text: str, pattern: re.Pattern[str], currency: str, where: str) -> int:
+    """An amount that is written for programs, in minor units."""
+    if pattern.fullmatch(text.strip()) is None:
+        raise BankFileMalformed(f"{where}: expected an amount, found '{text[:30]}'.")
+    return _parsed(text.strip().replace(",", ".").removeprefix("+"), currency, where)
+
+
+def _parsed(plain: str, currency: str, where: str) -> int:
     try:
-        return Money.parse(plain.replace(",", "").removeprefix("+"), currency).minor
+        return Money.parse(plain, currency).minor
     except AmountMalformed as error:
         raise BankFileMalformed(f"{where}: {error}") from None
 
@@ -149,7 +174,7 @@ def _csv(text: str, currency: str, columns: Columns | None) -> Statement:
         columns.money_in is not None and columns.money_out is not None
     ):
         raise BankFileMalformed("CSV needs its columns: an amount, or money out and money in.")
-    if len(columns.delimiter) != 1:
+    if len(columns.delimiter) != 1 or columns.delimiter in NO_DELIMITERS:
         raise BankFileMalformed(f"Expected one character between columns, found '{columns.delimiter[:5]}'.")
     if not text.endswith("\n"):
         raise BankFileMalformed("The last line has no end: the file may be cut off.")
@@ -186,7 +211,7 @@ def _csv_row(cells: dict[str, str], currency: str, columns: Columns, where: str,
         text = cells[name] if name is not None else ""
         if not text.strip():
             return 0
-        return _minor(text, currency, where, decimal_comma=columns.decimal_comma)
+        return _parted_minor(text, currency, where, decimal_comma=columns.decimal_comma)
 
     amount = (
         minor(columns.amount) if columns.amount else minor(columns.money_in) - abs(minor(columns.money_out))
@@ -229,15 +254,16 @@ def _ofx(text: str, currency: str) -> Statement:
         return Statement(rows=tuple(rows))
     return Statement(
         rows=tuple(rows),
-        closing_minor=_minor(balance.get("BALAMT", ""), currency, "LEDGERBAL"),
+        closing_minor=_minor(balance.get("BALAMT", ""), OFX_AMOUNT, currency, "LEDGERBAL"),
         closing_on=_day(balance.get("DTASOF", "")[:8], "%Y%m%d", "LEDGERBAL"),
     )
 
 
 def _ofx_row(values: dict[str, str], currency: str, where: str, seen: Counter[str]) -> Row:
     day = _day(values.get("DTPOSTED", "")[:8], "%Y%m%d", where)
-    text = " ".join(values[name] for name in ("NAME", "MEMO", "CHECKNUM") if name in values)
-    return _row(day, _minor(values.get("TRNAMT", ""), currency, where), values.get("FITID", ""), text, seen)
+    text = unescape(" ".join(values[name] for name in ("NAME", "MEMO", "CHECKNUM") if name in values))
+    amount = _minor(values.get("TRNAMT", ""), OFX_AMOUNT, currency, where)
+    return _row(day, amount, values.get("FITID", ""), text, seen)
 
 
 def _camt(document: Node, currency: str) -> Statement:
@@ -272,7 +298,7 @@ def _camt_minor(node: Node, currency: str, where: str) -> int:
     side = node.told("CdtDbtInd")
     if side not in {"CRDT", "DBIT"}:
         raise BankFileMalformed(f"{where}: expected CRDT or DBIT, found '{side[:10]}'.")
-    minor = _minor(amounts[0].text, currency, where)
+    minor = _minor(amounts[0].text, CAMT_AMOUNT, currency, where)
     return minor if side == "CRDT" else -minor
 
 

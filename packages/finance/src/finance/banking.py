@@ -4,12 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from finance import bank_file, bankfile, bankline, chart, payment
+from finance import bank_file, bankfile, bankline, payment
 from finance.bank_file import Columns
 from finance.clerk import Clerk, Sheet
 from finance.matching import signed_minor
 from finance.ports import Caller
-from finance.posting import MONEY_ACCOUNT
+from finance.posting import money_account
 from finance.refusal import BankLineContradicts, BankMatchUntied, NotFound
 from finance.text import sized
 
@@ -184,4 +184,4 @@ class Banking:
 
 def account_of(tenant_id: str, paid: payment.Payment) -> str:
     """The account of the books that a payment's money is on."""
-    return chart.account_id(tenant_id, MONEY_ACCOUNT[paid.details.method])
+    return money_account(tenant_id, paid)

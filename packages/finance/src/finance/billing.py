@@ -135,14 +135,24 @@ class Billing:
         return found
 
     async def _refer(self, sheet: Sheet, draft: voucher.Voucher) -> None:
-        """Take the vendor's reference for this bill, for good."""
+        """Take the vendor's reference for this bill; that of a cancelled one is taken on from it, once.
+
+        Raises:
+            VoucherReferenceTaken: a bill that stands has it.
+        """
         if draft.kind != voucher.BILL:
             return
-        value = f"{draft.partner_id}/{draft.terms.reference}"
-        try:
-            await sheet.claim("bill-reference", value, draft.id)
-        except Claimed as error:
-            raise VoucherReferenceTaken(f"Found '{draft.terms.reference}'.") from error
+        kind, value = "bill-reference", f"{draft.partner_id}/{draft.terms.reference}"
+        while True:
+            try:
+                await sheet.claim(kind, value, draft.id)
+            except Claimed as error:
+                before: voucher.Voucher = await sheet.load("voucher", error.owner_id)
+                if not before.cancelled:
+                    raise VoucherReferenceTaken(f"Found '{draft.terms.reference}'.") from error
+                kind, value = "bill-reference-after", before.id
+            else:
+                return
 
     async def cancel(
         self, caller: Caller, key: str, voucher_id: str, *, reason: str, on: date | None

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from finance import fiscal, invoice, journal, numbering, period, policy, posting, rate
+from finance import fiscal, invoice, journal, numbering, period, policy, posting, rate, year
 from finance.events import KINDS
 from finance.money import BASE
 from finance.ports import (
@@ -36,6 +36,7 @@ from finance.refusal import (
     DateMalformed,
     InvoiceCorrected,
     NotFound,
+    PeriodClosed,
     RateMissing,
     Refused,
 )
@@ -49,15 +50,18 @@ Work = Callable[["Sheet"], Awaitable[tuple[str, Any]]]
 class Sheet:
     """What a command has decided so far: streams as they will be, and the events that make them so.
 
-    A `careful` one waits for others who change the same streams: an attempt that follows a conflict queues.
+    A `careful` one waits for others who change the same streams: an attempt that follows a conflict queues. `today`
+    is the company's day; `ending` the stream of the year that is being closed or reopened, whose end may be posted to.
     Streams are loaded before the first number is drawn: drawing gives the transaction its place in the log, and a
     stream that somebody changed after that would be read in the wrong order.
     """
 
     book: Book
     caller: Caller
+    today: date
     careful: bool = False
     numbered: bool = False
+    ending: str | None = None
     states: dict[str, Any] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     read: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -182,8 +186,14 @@ class Sheet:
         """That a day can be posted to, and stays so until the end. Asked before the first number is drawn.
 
         Raises:
-            Refused: its period is closed, or, for an entry with taxes, the day's taxes are locked.
+            Refused: its period is closed, a year that ends later is, or, for an entry with taxes, the day's taxes are
+                locked; or no company has such a day.
         """
+        if not fiscal.FIRST_DAY <= day <= fiscal.LAST_DAY:
+            raise DateMalformed(f"Expected a day from {fiscal.FIRST_DAY} to {fiscal.LAST_DAY}, found {day}.")
+        name, status = await self.closed_year(day)
+        if name is not None:
+            raise PeriodClosed(f"{name} is {status}, and with it all that is before its end.")
         tenant = self.book.tenant_id
         period_id, policy_id = period.stream(tenant, fiscal.period(day)), policy.stream(tenant)
         await self.foresee({"period": [period_id], "policy": [policy_id] if taxed else []})
@@ -191,6 +201,22 @@ class Sheet:
         period.admit(found, by_closer=period.CLOSER in self.caller.permissions)
         if taxed:
             policy.admit(await self.find("policy", policy_id), day)
+
+    async def closed_year(self, day: date) -> tuple[str | None, str]:
+        """The first year that is closed and did not end before this day, and how far; it stays so until the end.
+
+        What a year was closed with includes all that was before it, so no earlier day is open, whoever closed what of
+        it. A year is closed once it has begun: none is further on than today's. Years are held before their periods,
+        by whoever closes them too.
+        """
+        tenant, until = self.book.tenant_id, max(day, self.today)
+        streams = {name: year.stream(tenant, name) for name in fiscal.years(day, until)}
+        await self.foresee({"year": streams.values()})
+        for name, stream_id in streams.items():
+            status = year.status_of(self.states.get(stream_id))
+            if status != year.OPEN and stream_id != self.ending:
+                return name, status
+        return None, year.OPEN
 
     async def rate(self, currency: str, day: date) -> Decimal | None:
         """What a unit of the currency is worth on a day; None for that of the books. Asked before numbers are drawn.
@@ -234,8 +260,10 @@ class Sheet:
         """
         if self.instead is None:
             await self.book.claim(kind, value, stream_id)
-        elif await self.book.owner(kind, value) not in {None, stream_id}:
-            raise Claimed(value)
+            return
+        owner_id = await self.book.owner(kind, value)
+        if owner_id is not None and owner_id != stream_id:
+            raise Claimed(value, owner_id)
 
 
 class Rehearsed(Exception):
@@ -280,7 +308,8 @@ class Clerk:
                     answered = await book.recall(key, digest)
                     if answered is not None and not caller.rehearsing:
                         return answered[1]
-                    sheet = Sheet(book, caller, careful=attempt > 0)
+                    today = fiscal.today(self.clock.now())
+                    sheet = Sheet(book, caller, today, careful=attempt > 0)
                     try:
                         kind, state = await sheet.answer(*await work(sheet))
                     except Refused:

@@ -177,7 +177,7 @@ def seed(
     Run again with the same values it goes on where it stopped, or says that all is there.
     """
     settings = read(Settings, "FINANCE")
-    last = fiscal.over(SystemClock().now().date())
+    last = fiscal.over(fiscal.today(SystemClock().now()))
     told = year or last
     try:
         ended = fiscal.last_day(told)

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 import click
 import orjson
 
+from finance import fiscal
 from finance.money import plain
 from finance.scheduling import Due, Later, Ran, Trouble, Turn
 from finance.timekeeper import count, write_metrics
@@ -70,7 +71,7 @@ def schedule(
     if once:
         sys.exit(_once(settings, metrics_file, as_json=as_json))
     if preview:
-        day = SystemClock().now().date() if through is None else through.date()
+        day = fiscal.today(SystemClock().now()) if through is None else through.date()
         sys.exit(_preview(settings, day, as_json=as_json))
     run(lambda: build_schedule(settings, every_s), host=settings.host, port=port)
 

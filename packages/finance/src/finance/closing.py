@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from finance import period, policy
+from finance import fiscal, period, policy
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
+from finance.refusal import YearOutOfOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,14 @@ class Closing:
         stream_id = period.stream(caller.tenant_id, command.period)
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            later = None
+            if isinstance(command, period.Reopen):
+                later, _ = await sheet.closed_year(fiscal.days_of(command.period)[0])
             await sheet.find("period", stream_id, exclusively=True)
-            return "period", sheet.decide("period", stream_id, command)
+            moved = sheet.decide("period", stream_id, command)
+            if later is not None:
+                raise YearOutOfOrder(f"{later} is closed; reopen it first.")
+            return "period", moved
 
         found: period.Period = await self.clerk.run(caller, key, [str(type(command)), command], work)
         return found

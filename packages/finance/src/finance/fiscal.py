@@ -1,13 +1,23 @@
 """The fiscal calendar: years from July to June, as in Bangladesh (Income Tax Act 2023, section 2)."""
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 FIRST_MONTH: Final = 7
 WRITTEN: Final = re.compile(r"FY(\d{4})-(\d{4})", re.ASCII)
 PERIOD: Final = re.compile(r"(FY\d{4}-\d{4})-P(0[1-9]|1[0-2])", re.ASCII)
 PERIODS: Final = 12
+ZONE: Final = timezone(timedelta(hours=6), "Asia/Dhaka")
+"""Of the company, whose day ends while it is six in the evening in UTC. Bangladesh has no summer time."""
+
+FIRST_DAY, LAST_DAY = date(1900, 7, 1), date(2199, 6, 30)
+"""No entry of a company that lives is dated before or after: a day that is, was mistyped."""
+
+
+def today(now: datetime) -> date:
+    """The day that it is for the company: what is overdue, and which rule is in force, begins with its midnight."""
+    return now.astimezone(ZONE).date()
 
 
 def year(day: date) -> str:
@@ -45,6 +55,12 @@ def last_day(fiscal_year: str) -> date:
 def over(day: date) -> str:
     """The last fiscal year that is over on a day."""
     return year(first_day(year(day)) - timedelta(days=1))
+
+
+def years(first: date, last: date) -> list[str]:
+    """The fiscal years from that of one day to that of another, both included."""
+    begun = [int(year(day)[2:6]) for day in (first, last)]
+    return [f"FY{one:04d}-{one + 1:04d}" for one in range(begun[0], begun[1] + 1)]
 
 
 def periods(fiscal_year: str) -> list[str]:

@@ -15,7 +15,7 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from finance.refusal import (
+from finance.formula_refusal import (
     FormulaDividesByZero,
     FormulaMalformed,
     FormulaNameUnknown,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import authority, folder
+from finance import authority, fiscal, folder
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
 
@@ -26,7 +26,7 @@ class Governing:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.find("authority", stream_id, exclusively=True)
-            today = self.clerk.clock.now().date()
+            today = fiscal.today(self.clerk.clock.now())
             command = authority.SetRule(rule=rule, reason=reason, today=today)
             return "authority", sheet.decide("authority", stream_id, command)
 

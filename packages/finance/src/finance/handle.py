@@ -13,18 +13,29 @@ from typing import Any
 
 import msgspec
 
-from finance import account, chart, invoice, journal, payment, policy, posting, settlement, voucher
+from finance import account, chart, fiscal, invoice, journal, payment, policy, posting, settlement, voucher
 from finance.approving import agreed, cancelled, in_force, paid_minor, undoing, whole
 from finance.authority import explained
 from finance.automating import Automating
 from finance.banking import Banking
 from finance.billing import Billing
+from finance.cashflow import is_cash
 from finance.clerk import Clerk, Sheet
 from finance.closing import Closing
 from finance.governing import Governing
+from finance.ids import is_uuid
 from finance.money import Money
 from finance.ports import Caller, Claimed, Clock, MasterData, Store
-from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown, VendorUnknown
+from finance.refusal import (
+    AccountCodeTaken,
+    AccountInactive,
+    AccountNotMoney,
+    AccountParentImpossible,
+    AccountUnknown,
+    CustomerUnknown,
+    JournalTypeReserved,
+    VendorUnknown,
+)
 from finance.settling import Settling
 from finance.tables import Tables
 from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
@@ -171,6 +182,8 @@ class Books:
         """Draft an entry, and post it in the same transaction when asked to, and when nobody else has to agree."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            if command.journal_type == journal.CLOSING:
+                raise JournalTypeReserved
             journal_id = self._new_id()
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
@@ -223,7 +236,7 @@ class Books:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             before: journal.Journal = await sheet.load("journal", journal_id)
-            told = explained(await in_force(sheet, self._clock.now().date()), reason)
+            told = explained(await in_force(sheet, fiscal.today(self._clock.now())), reason)
             if before.status == "POSTED" and before.document_id is None:
                 about = whole(
                     "journal",
@@ -349,6 +362,9 @@ class Books:
             verified = await self._clerk.verified(caller, "vendors", named, VendorUnknown)
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            told = command.details.bank_account_id
+            if told is not None and await self._money_account(sheet, told) is None:
+                raise AccountUnknown(f"Found '{told[:40]}'.")
             payment_id = self._new_id()
             complete = msgspec.structs.replace(command, payment_id=payment_id)
             if verified is not None:
@@ -363,6 +379,22 @@ class Books:
 
         found: payment.Payment = await self._run(caller, key, ["create_payment", command], work)
         return found
+
+    async def _money_account(self, sheet: Sheet, told: str) -> str | None:
+        """The account that this is the id of, which money may be on; None when it is no account of these books.
+
+        Raises:
+            AccountNotMoney: it is another kind of account.
+            AccountInactive: it is deactivated.
+        """
+        found: account.Account | None = await sheet.find("account", told) if is_uuid(told) else None
+        if found is None:
+            return None
+        if not is_cash(found):
+            raise AccountNotMoney(f"Found {found.code}.")
+        if not found.active:
+            raise AccountInactive(f"It is {found.code}.")
+        return found.id
 
     async def update_payment(
         self, caller: Caller, key: str, payment_id: str, command: payment.Update
@@ -398,11 +430,14 @@ class Books:
             day, currency = pending.payment_date, pending.currency
             await sheet.admit(day, taxed=False)
             rate = await sheet.rate(currency, day)
+            told = pending.details.bank_account_id
+            account_id = None if told is None else await self._money_account(sheet, told)
             await agreed(self._clerk, sheet, "payment", payment_id, day)
             journal_id = self._new_id()
             command = payment.Complete(
                 transaction_reference=transaction_reference,
                 journal_id=journal_id,
+                account_id=account_id,
                 number=None if pending.number else await sheet.number("PMT", day),
                 base_minor=owed if paid and rate is not None else None,
                 **worths(pending, paid, rate),

@@ -25,6 +25,9 @@ from finance.refusal import (
 )
 from finance.text import sized
 
+CLOSING: Final = "CLOSING"
+"""The kind that profit and loss leaves out: of the year's end alone."""
+
 PREFIXES: Final = {
     "GENERAL": "GJ",
     "SALES": "SJ",
@@ -33,7 +36,7 @@ PREFIXES: Final = {
     "CASH_PAYMENT": "CP",
     "ADJUSTMENT": "AJ",
     "REVERSING": "RJ",
-    "CLOSING": "CJ",
+    CLOSING: "CJ",
     "OPENING": "OJ",
 }
 

@@ -31,7 +31,10 @@ WALLET_METHODS: Final = frozenset({"MOBILE_WALLET"})
 
 
 class Details(msgspec.Struct, frozen=True, kw_only=True):
-    """How it is paid. Which fields are needed follows from the method."""
+    """How it is paid. Which fields are needed follows from the method.
+
+    `bank_account_id` is an account of the books that money is on. Before it was asked about, it was any text.
+    """
 
     method: str
     bank_account_id: str | None = None
@@ -86,11 +89,13 @@ class Completed(msgspec.Struct, frozen=True, kw_only=True, tag="payment.complete
     """`number` is None when the payment has one from its creation. `base_minor` is what it paid off in the books.
 
     `credit_minor` is what pays no document. `worth_minor` is what the money for the document, `credit_base_minor`
-    what the credit was worth in the books; None in their currency.
+    what the credit was worth in the books; None in their currency. `account_id` is where the money is; None is the
+    account of the way of paying.
     """
 
     transaction_reference: str
     journal_id: str
+    account_id: str | None = None
     number: str | None = None
     base_minor: int | None = None
     credit_minor: int = 0
@@ -170,6 +175,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     partner_id: str | None = None
     voucher_id: str | None = None
     excess: bool = False
+    account_id: str | None = None
     credit: Credit = Credit()
     entries: tuple[str, ...] = ()
     version: int = 1
@@ -224,6 +230,7 @@ class Complete(msgspec.Struct, frozen=True, kw_only=True):
 
     transaction_reference: str
     journal_id: str
+    account_id: str | None = None
     number: str | None = None
     base_minor: int | None = None
     credit_minor: int = 0
@@ -282,6 +289,7 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
                 Completed(
                     transaction_reference=reference,
                     journal_id=command.journal_id,
+                    account_id=command.account_id,
                     number=command.number,
                     base_minor=command.base_minor,
                     credit_minor=command.credit_minor,
@@ -456,6 +464,7 @@ def evolve(payment: Payment | None, event: Event) -> Payment:
                 status="COMPLETED",
                 transaction_reference=event.transaction_reference,
                 journal_id=event.journal_id,
+                account_id=event.account_id,
                 base_minor=event.base_minor,
                 credit=_credited(payment, event),
                 entries=(event.journal_id,),

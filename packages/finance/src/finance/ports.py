@@ -36,7 +36,11 @@ class Conflict(Exception):
 
 
 class Claimed(Exception):
-    """Another stream has this value."""
+    """Another stream has this value: `owner_id`."""
+
+    def __init__(self, value: str, owner_id: str) -> None:
+        super().__init__(value)
+        self.owner_id = owner_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

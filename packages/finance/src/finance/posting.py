@@ -3,7 +3,7 @@
 | document | debit | credit |
 |---|---|---|
 | approved invoice or debit note | control: total | sales: subtotal; VAT payable: VAT; duty payable: duty |
-| completed payment | cash, bank or wallet by method | control: what pays a debt; advances: the rest |
+| completed payment | the account named, or that of the method | control: what pays a debt; advances: the rest |
 | allocation of money on account | advances | control |
 | allocation of a note | control, of the note | control, of the debt |
 | write-off | bad debts | control |
@@ -185,6 +185,11 @@ def worth(entry: journal.Create, account_id: str) -> int:
     return abs(sum(debit - credit for debit, credit in sides))
 
 
+def money_account(tenant_id: str, payment: Payment) -> str:
+    """The account that a payment's money is on: the one that was named, or that of its way of paying."""
+    return payment.account_id or chart.account_id(tenant_id, MONEY_ACCOUNT[payment.details.method])
+
+
 def of_payment(
     tenant_id: str, payment: Payment, *, journal_id: str, partner_id: str, rate: Decimal | None = None
 ) -> journal.Create:
@@ -199,7 +204,7 @@ def of_payment(
     money = None if rate is None else payment.amount.times(rate).minor
     lines = [
         Line(
-            account_id=chart.account_id(tenant_id, MONEY_ACCOUNT[payment.details.method]),
+            account_id=money_account(tenant_id, payment),
             debit_minor=payment.amount_minor,
             base_debit_minor=money,
         ),

@@ -143,6 +143,12 @@ class AccountInactive(Refused):
     code = "account-inactive"
 
 
+class AccountNotMoney(Refused):
+    """Money is on accounts whose codes begin with 10: cash, banks, wallets."""
+
+    code = "account-not-money"
+
+
 class AccountParentImpossible(Refused):
     """An account cannot be below itself, nor below an account of another type or currency."""
 
@@ -189,6 +195,12 @@ class JournalNotPosted(Refused):
     """Only a posted entry can be reversed."""
 
     code = "journal-not-posted"
+
+
+class JournalTypeReserved(Refused):
+    """Entries of the kind CLOSING are posted by the end of a year, and by nobody else; close the year."""
+
+    code = "journal-type-reserved"
 
 
 class JournalReversedAlready(Refused):
@@ -255,36 +267,6 @@ class TemplateNotActive(Refused):
     """A template is approved once, run while it is active, and ended once."""
 
     code = "template-not-active"
-
-
-class FormulaMalformed(Refused):
-    """A formula has amounts, names, + - * / and parentheses, and nothing else."""
-
-    code = "formula-malformed"
-
-
-class FormulaTooComplex(Refused):
-    """A formula is short, and not deep."""
-
-    code = "formula-too-complex"
-
-
-class FormulaNameUnknown(Refused):
-    """A formula uses only the names that it is given."""
-
-    code = "formula-name-unknown"
-
-
-class FormulaDividesByZero(Refused):
-    """The formula divides by zero."""
-
-    code = "formula-divides-by-zero"
-
-
-class FormulaOverflows(Refused):
-    """The formula comes to more than any amount."""
-
-    code = "formula-overflows"
 
 
 class InvoiceWithoutLines(Refused):

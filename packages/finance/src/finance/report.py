@@ -93,6 +93,18 @@ def profit_and_loss(balances: Sequence[Balance]) -> ProfitAndLoss:
     )
 
 
+def with_below(balances: Sequence[Balance]) -> dict[str, int]:
+    """The net of each account and of all that are below it, by account id. Below an account all are of its type."""
+    above = {one.account.id: one.account.parent_id for one in balances}
+    sums = dict.fromkeys(above, 0)
+    for one in balances:
+        place: str | None = one.account.id
+        while place is not None and place in sums:
+            sums[place] += one.net_minor
+            place = above[place]
+    return sums
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSheet:
     """What the company has, owes and is worth. `earnings_minor` is the profit that no closing entry took away yet."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Protocol
 
-from finance import template
+from finance import fiscal, template
 from finance.automating import Automating
 from finance.clerk import Rehearsed
 from finance.money import Money
@@ -142,7 +142,7 @@ async def furthest(
 
 @dataclass(slots=True, kw_only=True)
 class Scheduler:
-    """Runs templates up to today, as `clock` tells it. `release` keeps its idempotency keys from those of another."""
+    """Runs templates up to the company's today, as `clock` tells it. `release` keeps its idempotency keys from those of another."""
 
     automating: Automating
     standings: Standings
@@ -156,7 +156,7 @@ class Scheduler:
         A fault of one template leaves the others alone; a store that is away, or `stopping`, ends the turn between two
         commands. Never raises a fault: the turn tells it.
         """
-        today = self.clock.now().date()
+        today = fiscal.today(self.clock.now())
         try:
             waiting = deque(await self.standings.active())
         except StoreUnavailable as error:

@@ -172,7 +172,7 @@ def entries(
             journal.Create(
                 journal_id=new_id(),
                 journal_date=fiscal.last_day(fiscal_year),
-                journal_type="CLOSING",
+                journal_type=journal.CLOSING,
                 description=f"Closing of {fiscal_year}",
                 currency=currency,
                 lines=tuple(lines),

@@ -8,7 +8,7 @@ from finance import chart, fiscal, period, year
 from finance.clerk import Clerk, Sheet
 from finance.money import BASE
 from finance.ports import Caller
-from finance.refusal import YearOutOfOrder
+from finance.refusal import DateMalformed, YearOutOfOrder
 from finance.year import Net
 
 EARNING = frozenset({"REVENUE", "EXPENSE"})
@@ -27,6 +27,7 @@ class Years:
         for the closing entry and closed after it, in the same transaction.
 
         Raises:
+            DateMalformed: it has not begun.
             YearOutOfOrder: years before it still have earnings of their own.
             PeriodLocked: its last period is, and the year is not closed.
         """
@@ -34,6 +35,9 @@ class Years:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             found = await sheet.find("year", year_id, exclusively=True)
+            if fiscal.first_day(name) > sheet.today:
+                raise DateMalformed(f"{name} begins after {sheet.today}.")
+            sheet.ending = year_id
             periods = await self._periods(sheet, name)
             if year.status_of(found) == year.OPEN:
                 await self._close(sheet, name, year_id, periods)
@@ -73,20 +77,20 @@ class Years:
 
         Raises:
             YearNotClosed: there is nothing to take back.
-            YearOutOfOrder: the next year is closed.
+            YearOutOfOrder: a later year is closed.
             PeriodLocked: the year is locked, or its last period is.
         """
         tenant = caller.tenant_id
         year_id = year.stream(tenant, name)
-        next_name = fiscal.year(fiscal.last_day(name) + timedelta(days=1))
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             found = await sheet.find("year", year_id, exclusively=True)
-            following = await sheet.find("year", year.stream(tenant, next_name))
+            sheet.ending = year_id
+            later, _ = await sheet.closed_year(fiscal.last_day(name))
             periods = await self._periods(sheet, name)
             closed = year.reversible(found, name)
-            if year.status_of(following) != year.OPEN:
-                raise YearOutOfOrder(f"{next_name} is closed; reopen it first.")
+            if later is not None:
+                raise YearOutOfOrder(f"{later} is closed; reopen it first.")
             for one in closed.journal_ids:
                 await sheet.load("journal", one)
             self._open_last(sheet, name, periods)

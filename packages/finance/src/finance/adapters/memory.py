@@ -247,7 +247,7 @@ class MemoryBook:
         await self._write("claim", *place)
         owner = self.own.claims.get(place) or self._store.tables.claims.get(place, stream_id)
         if owner != stream_id:
-            raise Claimed(value)
+            raise Claimed(value, owner)
         self.own.claims[place] = stream_id
 
     async def owner(self, kind: str, value: str) -> str | None:

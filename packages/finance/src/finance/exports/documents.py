@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from finance import taxation
+from finance import fiscal, taxation
 from finance.exports.catalogue import Given
 from finance.exports.paper import Field, Paper, grouped
 from finance.exports.parties import Issuer, Partner
@@ -35,7 +35,7 @@ def invoice_on_paper(issuer: Issuer, partner: Partner, state: Invoice, now: date
     ]
     paper = _begun(issuer, title, state.number, now, by)
     _to(paper, "Bill to", partner, about)
-    status = state.status_on(now.date())
+    status = state.status_on(fiscal.today(now))
     _stamp(paper, status)
     _lines(paper, state)
     worth = None if state.currency == BASE else state.base_minor
@@ -56,7 +56,7 @@ def note_on_paper(
     ]
     paper = _begun(issuer, TITLES[state.kind], state.number, now, by)
     _to(paper, "To", partner, about)
-    _stamp(paper, state.status_on(now.date()))
+    _stamp(paper, state.status_on(fiscal.today(now)))
     if state.terms.reason:
         paper.say(f"Reason: {state.terms.reason}")
         paper.ln(2)

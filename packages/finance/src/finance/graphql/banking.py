@@ -48,7 +48,12 @@ async def bank_suggestions(_: object, info: Info, *, accountId: str, currency: s
         tenant, accountId, currency=currency, until=date.max, limit=MOST_SUGGESTED_LINES
     )
     payments, _total = await views.unreconciled(
-        tenant, methods_of(context, accountId), currency=currency, until=date.max, limit=MOST_CANDIDATES
+        tenant,
+        accountId,
+        methods_of(context, accountId),
+        currency=currency,
+        until=date.max,
+        limit=MOST_CANDIDATES,
     )
     return [
         {
@@ -71,7 +76,7 @@ async def bank_reconciliation(_: object, info: Info, *, accountId: str, asOf: da
         tenant, accountId, currency=currency, until=asOf, limit=PAGE_LIMIT
     )
     payments, paid_total = await views.unreconciled(
-        tenant, methods_of(context, accountId), currency=currency, until=asOf, limit=PAGE_LIMIT
+        tenant, accountId, methods_of(context, accountId), currency=currency, until=asOf, limit=PAGE_LIMIT
     )
     expected = held - paid_total + line_total
     return {

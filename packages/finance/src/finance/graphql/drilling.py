@@ -4,7 +4,7 @@ from typing import Any
 
 from ariadne import ObjectType
 
-from finance import approval, inquiry, origin
+from finance import approval, fiscal, inquiry, origin
 from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, decode
@@ -110,11 +110,11 @@ async def document_of(shown: shape.Shown, info: Info) -> Any:
     state = await context.state(kind.lower(), shown["documentId"])
     match kind:
         case "TEMPLATE":
-            return shape.template(state, context.now.date())
+            return shape.template(state, fiscal.today(context.now))
         case "YEAR":
             return shape.year(state.fiscal_year, state)
         case _:
-            return SHOWN[kind.lower()](state, context.now.date())
+            return SHOWN[kind.lower()](state, fiscal.today(context.now))
 
 
 @origin_type.field("reverses")

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 
+from finance import fiscal
 from finance.adapters.postgres.listing import Key, Listing, cursor, key_of
 from finance.adapters.postgres.views import page_of
 from finance.graphql import shape
@@ -111,14 +112,14 @@ def walked(name: str, kind: str) -> None:
         first, _offset = page_of(first, 0)
         key = None if after is None else key_of(kind, after)
         tenant, views = context.caller.tenant_id, context.service.views
-        asked = listing(kind, filter or {}, context.now.date())
+        asked = listing(kind, filter or {}, fiscal.today(context.now))
         found = await views.walk(tenant, asked, after=key, limit=first + 1)
         return connection(
             kind,
             found,
             first=first,
             after=after,
-            today=context.now.date(),
+            today=fiscal.today(context.now),
             count=lambda: views.count(tenant, asked),
         )
 

@@ -1,5 +1,6 @@
 """The executable schema: `schema.graphql` with its resolvers and scalars."""
 
+import re
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any
@@ -26,6 +27,8 @@ date_scalar = ScalarType("Date")
 datetime_scalar = ScalarType("DateTime")
 decimal_scalar = ScalarType("Decimal")
 LONGEST_DECIMAL = 40
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+"""What the library reads besides, such as 20261123 and 2026-W48-1, was never promised to anybody."""
 
 
 @date_scalar.serializer
@@ -35,8 +38,8 @@ def show_date(value: date) -> str:
 
 @date_scalar.value_parser
 def read_date(value: Any) -> date:
-    if not isinstance(value, str):
-        raise ValueError(f"expected a day such as '2026-11-23', found {value!r}")  # noqa: TRY004 - what the library turns into an answer
+    if not isinstance(value, str) or DAY.fullmatch(value) is None:
+        raise ValueError(f"expected a day such as '2026-11-23', found {str(value)[:20]!r}")
     return date.fromisoformat(value)
 
 

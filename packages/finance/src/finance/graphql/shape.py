@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from finance import fiscal, numbering
+from finance import fiscal, numbering, report
 from finance.account import DEBIT_NORMAL, Account
 from finance.approval import Approval
 from finance.authority import Authority
@@ -445,7 +445,7 @@ def attachments(document_id: str, state: Folder | None) -> Shown:
 
 def trial_balance(balances: Sequence[Any], *, currency: str) -> Shown:
     """Every account's balance on its side, per type and in total. The totals tie or the ledger is broken."""
-    entries = []
+    entries, together = [], report.with_below(balances)
     for balance in balances:
         net = balance.debit_minor - balance.credit_minor
         state = balance.account
@@ -458,6 +458,8 @@ def trial_balance(balances: Sequence[Any], *, currency: str) -> Shown:
                 "debitBalance": money(max(net, 0), currency),
                 "creditBalance": money(max(-net, 0), currency),
                 "netBalance": money(net, currency),
+                "parentAccountId": state.parent_id,
+                "netWithBelow": money(together[state.id], currency),
                 "net": net,
             }
         )

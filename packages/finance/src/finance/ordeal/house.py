@@ -156,6 +156,8 @@ def open_period(c: Company, _: Who, *, period: tuple[int, int], reason: str) -> 
     status = c.periods.get(period, "OPEN")
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     c.periods[period] = "OPEN"
+    if any(year >= period[0] and closed != "OPEN" for year, (closed, _) in c.years.items()):
+        why.add("year-out-of-order")
     return why | {"LOCKED": {"period-locked"}, "OPEN": {"period-not-closed"}}.get(status, set())
 
 
@@ -174,7 +176,7 @@ def unlock_taxes(c: Company, _: Who, *, through: date | None, reason: str) -> Re
 
 def close_year(c: Company, who: Who, *, year: int, to: str) -> Reasons:
     status, names = c.years.get(year, ("OPEN", ()))
-    why: Reasons = set()
+    why: Reasons = {"date-malformed"} if date(year, 7, 1) > c.today else set()
     last, periods = (year, 12), [(year, number) for number in range(1, 13)]
     if status == "OPEN":
         if any(any(sums) for sums in _earned(c, range(year)).values()):
@@ -219,14 +221,14 @@ def open_year(c: Company, who: Who, *, year: int, reason: str) -> Reasons:
     if status != "CLOSED":
         return {"period-locked" if status == "LOCKED" else "year-not-closed"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
-    if c.years.get(year + 1, ("OPEN", ()))[0] != "OPEN":
+    c.years[year] = ("OPEN", ())
+    if c.closed_since(date(year, 7, 1)):
         why.add("year-out-of-order")
     if c.periods.get((year, 12)) == "LOCKED":
         why.add("period-locked")
     c.periods[year, 12] = "OPEN"
     for name in names:
         why |= c.turn(who, name, date(year + 1, 6, 30), owner=f"FY{year}")
-    c.years[year] = ("OPEN", ())
     return why
 
 

@@ -125,9 +125,15 @@ class Company:
         why = {"period-closed"} if status in {"CLOSED", "LOCKED"} else set()
         if status == "SOFT_CLOSED" and not who.closer:
             why.add("period-soft-closed")
+        if self.closed_since(day):
+            why.add("period-closed")
         if taxed and self.taxes_locked is not None and day <= self.taxes_locked:
             why.add("taxes-locked")
         return why
+
+    def closed_since(self, day: date) -> bool:
+        """Whether the year of a day is closed, or one after it."""
+        return any(of >= year_of(day) and status != "OPEN" for of, (status, _) in self.years.items())
 
     def rate(self, currency: str, day: date) -> int | None:
         if currency == BOOKS:

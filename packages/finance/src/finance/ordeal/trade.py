@@ -127,8 +127,12 @@ def approve(c: Company, who: Who, *, name: str) -> Reasons:
     if one["total"] <= 0:
         why.add("amount-not-positive")
     why |= _corrects(c, name, one)
-    if kind == "BILL" and c.references.setdefault((one["partner"], one["reference"].strip()), name) != name:
-        why.add("voucher-reference-taken")
+    if kind == "BILL":
+        place = (one["partner"], one["reference"].strip())
+        before = c.references.get(place, name)
+        if before != name and c.documents[before]["status"] != "CANCELLED":
+            why.add("voucher-reference-taken")
+        c.references[place] = name
     _, _, series, journal = KINDS[kind]
     c.draw(series, day)
     if kind == "INVOICE" and c.serials and coded:

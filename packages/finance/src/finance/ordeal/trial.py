@@ -33,6 +33,9 @@ AGREEING: Final = 0.35
 CHANGING: Final = 0.25
 """How often somebody changes it instead."""
 
+SIX_HOURS: Final = timedelta(hours=6)
+"""So much earlier than in UTC a day begins in Bangladesh."""
+
 LONGEST_REQUEST: Final = 60
 """Turns within which a crash is thrown."""
 
@@ -200,7 +203,7 @@ class Trial:
     def pass_time(self, span: timedelta) -> None:
         self.clock.instant += span
         for company in self.companies.values():
-            company.today = self.clock.instant.date()
+            company.today = (self.clock.instant + SIX_HOURS).date()
 
     def ask(self, *asks: Ask, crash_after: int | None = None) -> list[Outcome]:
         """Give them to the books, at once; each gets a line in the trace."""

@@ -79,4 +79,4 @@ async def free_code(book: Book, command: account.Create) -> str:
         except Claimed:
             continue
         return code
-    raise Claimed(f"{command.code}-99")
+    raise Claimed(f"{command.code}-99", command.account_id)

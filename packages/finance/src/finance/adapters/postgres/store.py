@@ -170,8 +170,9 @@ class PostgresBook:
     async def claim(self, kind: str, value: str, stream_id: str) -> None:
         if await self._connection.fetchval(CLAIM, kind, value, stream_id) is not None:
             return
-        if await self.owner(kind, value) != stream_id:
-            raise Claimed(value)
+        owner_id = await self.owner(kind, value)
+        if owner_id is not None and owner_id != stream_id:
+            raise Claimed(value, owner_id)
 
     async def owner(self, kind: str, value: str) -> str | None:
         found: str | None = await self._connection.fetchval(OWNER, kind, value)

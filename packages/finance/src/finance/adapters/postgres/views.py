@@ -496,10 +496,21 @@ class Views:
         return {row["account_id"]: int(row["holding"]) for row in rows}
 
     async def unreconciled(
-        self, tenant_id: str, methods: Sequence[str], *, currency: str, until: date, limit: int
+        self,
+        tenant_id: str,
+        account_id: str,
+        methods: Sequence[str],
+        *,
+        currency: str,
+        until: date,
+        limit: int,
     ) -> tuple[list[Any], int]:
-        """Completed payments of these methods that no bank's line is matched with, oldest first; and their sum."""
-        where = "status = 'COMPLETED' AND method = ANY($1::text[]) AND state->>'currency' = $2"
+        """Completed payments that no bank's line is matched with, oldest first; and their sum.
+
+        Their money is on this account: it was named, or none was and the method is one of these.
+        """
+        where = "status = 'COMPLETED' AND state->>'currency' = $2"
+        where += " AND coalesce(state->>'account_id' = $5, method = ANY($1::text[]))"
         where += " AND (state->>'payment_date')::date <= $3"
         signed = "CASE WHEN state->>'side' = 'PURCHASE' THEN -1 ELSE 1 END * (state->>'amount_minor')::bigint"
         return await self._with_total(
@@ -511,6 +522,7 @@ class Views:
             currency,
             until,
             limit,
+            account_id,
         )
 
     async def unmatched_lines(
