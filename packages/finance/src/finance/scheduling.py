@@ -142,7 +142,10 @@ async def furthest(
 
 @dataclass(slots=True, kw_only=True)
 class Scheduler:
-    """Runs templates up to the company's today, as `clock` tells it. `release` keeps its idempotency keys from those of another."""
+    """Runs templates up to the company's today, as `clock` tells it.
+
+    `release` keeps its idempotency keys from those of another.
+    """
 
     automating: Automating
     standings: Standings
