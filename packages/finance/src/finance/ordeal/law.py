@@ -50,6 +50,14 @@ LAWS: Final = {
     "serial": "requests at once come to what they come to one after the other, in some order",
     "crash": "a request whose process died has happened as a whole or not at all",
     "tenant": "nothing of a company's is in, or names anything in, the books of another",
+    "plain-balance": "in the log's bytes debits equal credits: of every entry, per company and currency",
+    "plain-control": "sub-ledgers of the plain books equal their control accounts",
+    "plain-open": "open amount is total less allocations, as the plain books have it, and never below nothing",
+    "plain-statements": "the trial balance is that of the plain books, and the statements tie to it",
+    "plain-untouched": "a refused command changed no byte",
+    "plain-replay": "replay equals live: what was answered is what its stream says from the first byte on",
+    "plain-snapshot": "snapshot equals replay at every version",
+    "plain-possible": "what was accepted can be: no entry in a closed period, nothing done or undone twice",
     "bug": "nothing ends in anything but an answer, a refusal or a fault",
 }
 NUMBER: Final = re.compile(r"([A-Z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?-(\d{6})")
@@ -317,6 +325,16 @@ class Court:
 
     def _side(self, item: str) -> str:
         return str(self.states[item].side)
+
+
+class Deaf(Court):
+    """Reads along and judges nothing, where others judge."""
+
+    def hold(self, law: str, holds: object, how: object) -> None: ...
+
+    def agrees(
+        self, tenant: str, company: Company, ids: dict[str, str], names: dict[str, tuple[str, str]]
+    ) -> None: ...
 
 
 TAXES: Final = frozenset(vat.SECTIONS)
