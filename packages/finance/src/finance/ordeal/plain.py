@@ -205,8 +205,9 @@ class Plain:
         return [(CONTROL[self.side(name)], sign * sum(m for _, m in found), None, name), *others], net
 
     def approve(self, *, name: str) -> None:
-        one = self.asked[name]
-        self.post(name, one["day"], one["currency"], self.billed(name)[0])
+        one, (lines, net) = self.asked[name], self.billed(name)
+        self.post(name, one["day"], one["currency"], lines)
+        self.asked[name] = {**one, "net": net}
 
     def cancel(self, *, name: str, on: date | None, **_: Any) -> None:
         notes = [
@@ -266,7 +267,7 @@ class Plain:
         self, *, kind: str, debt: str, minor: int | None, on: date, code: str | None, **_: Any
     ) -> None:
         """Give a part up; of a tax that is withheld by its code, its percentage of the net value."""
-        some = minor or part(self.billed(debt)[1], latest(self.taxes[code or ""], on), 10_000)
+        some = minor or part(self.asked[debt]["net"], latest(self.taxes[code or ""], on), 10_000)
         (open_minor, open_worth), side = self.open().get(debt, (0, 0)), self.side(debt)
         worth = part(open_worth, some, open_minor)
         lines = [(GIVEN_UP.get((side, kind), "2210"), side * some, side * worth, "")]
@@ -330,8 +331,15 @@ class Plain:
             if day > through or (is_asset and number >= months):
                 break
             self.asked[name] = {**one, "runs": number + 1}
+            days = (months_after(day.replace(day=1), 1) - day.replace(day=1)).days
+            figure = {"MONTH": day.month, "DAYS_IN_MONTH": days}.get(one["by"], 1)
             lines = [
-                (code, part(of, number + 1, months) - part(of, number, months) if is_asset else of, None, "")
+                (
+                    code,
+                    part(of, number + 1, months) - part(of, number, months) if is_asset else of * figure,
+                    None,
+                    "",
+                )
                 for code, of in one["lines"]
             ]
             if any(line[1] for line in lines):

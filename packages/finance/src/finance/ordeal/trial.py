@@ -408,7 +408,7 @@ class Trial:
         if self.auditor is not None:
             self.auditor.end()
         for tenant, company in self.companies.items():
-            kept = (company.documents, company.money, company.templates, company.entries)
+            kept = (company.documents, company.money, company.templates, company.entries, company.lines)
             company.touched = dict.fromkeys(name for one in kept for name in one)
             self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
 
