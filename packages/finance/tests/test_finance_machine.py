@@ -1,10 +1,13 @@
-"""The books as a state machine: Hypothesis chooses the requests, shrinks what fails, and the model judges each step.
+"""The books as a state machine: Hypothesis chooses the requests, shrinks what fails, and two models judge each step.
+
+The large one says which requests are refused, and why; the plain books (`finance/ordeal/plain.py`) only what accepted
+ones come to, and hold the service to seven laws by name.
 
 A larger run, which also shrinks what it finds: `FINANCE_MACHINE_EXAMPLES=2000 pytest --timeout 0` with this file.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from random import Random
@@ -15,10 +18,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from finance import settlement
+from finance import money, settlement
+from finance.ordeal.audit import Auditor
 from finance.ordeal.chance import USERS, WEIGHTED
 from finance.ordeal.law import Broken
-from finance.ordeal.trial import IN_TURN, Trial
+from finance.ordeal.trial import IN_TURN, JUDGES, Trial
 from finance.ordeal.world import TENANTS
 
 ASKED_FOR = os.environ.get("FINANCE_MACHINE_EXAMPLES")
@@ -60,11 +64,13 @@ def paid(name: str, partner: str, currency: str, day: date, minor: int) -> dict[
 
 
 class Machine(RuleBasedStateMachine):
-    """Two companies, and whatever may be asked of them; each request is held to the model."""
+    """Two companies, and whatever may be asked of them; each request is held to the models."""
+
+    judges: Collection[str] = JUDGES
 
     def __init__(self) -> None:
         super().__init__()
-        self.trial = Trial(0, happenings=IN_TURN)
+        self.trial = Trial(0, happenings=IN_TURN, judges=self.judges)
         self.is_sound = True
 
     @initialize(
@@ -101,6 +107,47 @@ class Machine(RuleBasedStateMachine):
         assert self.trial.court.read() == []
         for tenant, company in self.trial.companies.items():
             self.trial.court.agrees(tenant, company, self.trial.desk.ids, self.trial.desk.names)
+
+    @invariant()
+    def debits_equal_credits_per_tenant_and_currency(self) -> None:
+        self.held(Auditor.balance)
+
+    @invariant()
+    def sub_ledgers_equal_their_control_accounts(self) -> None:
+        self.held(Auditor.control)
+
+    @invariant()
+    def open_amount_is_total_less_allocations(self) -> None:
+        self.held(Auditor.open)
+
+    @invariant()
+    def statements_tie_to_the_trial_balance(self) -> None:
+        self.held(Auditor.statements)
+
+    @invariant()
+    def a_refused_command_changed_no_byte(self) -> None:
+        """Neither did anything else that nobody was told of."""
+        for one in self.auditors:
+            one.untouched("nothing")
+
+    @invariant()
+    def replay_equals_live(self) -> None:
+        for one in self.auditors:
+            one.replayed()
+
+    @invariant()
+    def snapshot_equals_replay_at_every_version(self) -> None:
+        for one in self.auditors:
+            one.restored()
+
+    @property
+    def auditors(self) -> list[Auditor]:
+        return [] if self.trial.auditor is None else [self.trial.auditor]
+
+    def held(self, law: Callable[[Auditor, str], None]) -> None:
+        for one in self.auditors:
+            for tenant in TENANTS:
+                law(one, tenant)
 
     @contextmanager
     def judged(self) -> Iterator[None]:
@@ -149,6 +196,15 @@ def test_whatever_is_asked_the_books_are_what_the_model_says() -> None:
 
 def test_the_machine_finds_a_broken_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement, "coverable", lambda *_: None)
+    monkeypatch.setattr(Machine, "judges", ("model",))
     with pytest.raises(Broken) as told:
         run_state_machine_as_test(Machine, settings=settings(SIZE, max_examples=200))
     assert told.value.law == "refusal", str(told.value)
+
+
+def test_the_machine_finds_it_with_the_plain_books_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(money, "half_even", lambda value: int(value // 1))
+    monkeypatch.setattr(Machine, "judges", ("plain",))
+    with pytest.raises(Broken) as told:
+        run_state_machine_as_test(Machine, settings=settings(SIZE, max_examples=200))
+    assert told.value.law in {"plain-open", "plain-statements"}, str(told.value)

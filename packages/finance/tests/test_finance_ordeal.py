@@ -13,6 +13,7 @@ from finance import (
     approving,
     authority,
     billing,
+    clerk,
     handle,
     invoice,
     journal,
@@ -20,6 +21,7 @@ from finance import (
     period,
     policy,
     posting,
+    report,
     settlement,
     taxing,
 )
@@ -416,7 +418,71 @@ def test_a_service_that_is_broken_breaks_a_law_by_its_name(
 ) -> None:
     law, patch = (MUTANTS | AT_ONCE | DYING)[mutant]
     patch(monkeypatch)
-    histories = (Trial(seed, happenings=happenings).run() for seed in range(MOST))
+    histories = (Trial(seed, happenings=happenings, judges=("model",)).run() for seed in range(MOST))
     told = next((one.broken for one in histories if one.broken is not None), None)
     assert told is not None, f"{MOST} seeds were not enough"
     assert told.law in law.split(), str(told)
+
+
+def unbalanced(patch: Patch) -> None:
+    """An entry is posted as it was written, whatever its sides come to."""
+    patch.setattr(journal, "balanced", nothing)
+
+
+def changes_lost(patch: Patch) -> None:
+    """A draft is answered as it was changed, and written as it was."""
+    real = MemoryBook.append
+
+    async def append(self: MemoryBook, events: Any, *, actor: str) -> None:
+        await real(self, [one for one in events if type(one.event) is not invoice.Updated], actor=actor)
+
+    patch.setattr(MemoryBook, "append", append)
+
+
+def losses_left_out(patch: Patch) -> None:
+    """Reports know only accounts of before there were exchange rates."""
+    real = report.of_type
+
+    def of_type(balances: Any, account_type: str) -> Any:
+        return tuple(one for one in real(balances, account_type) if one.account.code != "5950")
+
+    patch.setattr(report, "of_type", of_type)
+
+
+def anywhere(patch: Patch) -> None:
+    """A person posts to a control account, which only documents do."""
+    patch.setattr(clerk, "uncontrolled", nothing)
+
+
+PLAIN: Mutants = {
+    "an entry need not balance": ("plain-balance", unbalanced),
+    "people post to control accounts": ("plain-control", anywhere),
+    "more is paid than is open": ("plain-open", without(settlement, "coverable")),
+    "more is allocated than is left": ("plain-open", without(settlement, "spendable")),
+    "what is taken back is not open again": ("plain-open", paid_and_not_told),
+    "roundings go down": ("plain-statements", rounded_down),
+    "a report leaves an account out": ("plain-statements", losses_left_out),
+    "a refused request writes": ("plain-untouched", committed_on(Refused)),
+    "a dry run leaves something": ("plain-untouched", committed_on(Rehearsed)),
+    "a change is not written": ("plain-replay", changes_lost),
+    "a state is not what is kept of it": ("plain-snapshot", stale_state),
+    "a closed period takes entries": ("plain-possible", without(period, "admit")),
+    "a corrected document is cancelled": ("plain-possible", cancelled_though_corrected),
+}
+"""As above: what the plain books alone find, which know no reason to refuse anything."""
+
+
+@pytest.mark.parametrize("mutant", PLAIN)
+def test_the_plain_books_alone_find_a_broken_service_by_a_law_of_theirs(
+    monkeypatch: Patch, mutant: str
+) -> None:
+    law, patch = PLAIN[mutant]
+    patch(monkeypatch)
+    histories = (Trial(seed, happenings=IN_TURN, judges=("plain",)).run() for seed in range(MOST))
+    told = next((one.broken for one in histories if one.broken is not None), None)
+    assert told is not None, f"{MOST} seeds were not enough"
+    assert told.law in law.split(), str(told)
+
+
+def test_every_law_of_the_plain_books_is_broken_by_some_service() -> None:
+    assert {law for law, _ in PLAIN.values()} == {law for law in LAWS if law.startswith("plain-")}

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import combinations
 from random import Random
 from typing import Any, Final, TypeVar
 
-from finance.ordeal.model import KINDS, VAT, Company, Who, period_of, year_of
+from finance.ordeal.model import KINDS, MONEY, VAT, Company, Who, period_of, year_of
 
 USERS: Final = (
     Who("rahim"),
@@ -42,6 +43,9 @@ HANDS: Final = (
 """Accounts that people post to by hand."""
 
 WHY: Final = "as it was agreed"
+PURSUING: Final = 0.1
+"""How often somebody goes on to what takes several steps, and chance alone seldom comes to."""
+
 MISTAKEN: Final = 0.04
 """How often one detail of a request is wrong on purpose."""
 
@@ -97,6 +101,9 @@ class Chance:
 
     def ask(self, company: Company, other: Company) -> tuple[str, Given]:
         """A verb and what is given; of what can be asked at all, and what is likelier more often."""
+        pursued = self._pursued(company) if self.dice.random() < PURSUING else None
+        if pursued is not None:
+            return pursued
         made = None
         while made is None:
             verb = self.dice.choices(VERBS, cum_weights=WEIGHTS)[0]
@@ -141,6 +148,11 @@ class Chance:
                     return verb, {**given, "name": self.dice.choice(alike)}
                 day = kept[given["name"]]["day"] if given["name"] in kept else company.today
                 return "close_year", {"year": year_of(day), "to": "CLOSED"}
+            case "match" | "reconcile":
+                paid = [given["name"]] if verb == "reconcile" else list(given["money"])
+                if paid and self.dice.random() < 0.5:
+                    return "take_back", {"name": paid[0], "reason": WHY, "on": None}
+                return verb, given
             case "draft" | "pay" | "reverse" | "plan":
                 pass
             case _:
@@ -477,6 +489,130 @@ class Chance:
             "reason": self.why(),
         }
 
+    def _pursued(self, company: Company) -> tuple[str, Given] | None:
+        """A step towards a document that is cancelled though a note corrects it."""
+        documents = company.documents
+        notes = {
+            status: [
+                name
+                for name, one in documents.items()
+                if one["status"] == status and one["corrects"] in documents
+                if company.status(one["corrects"]) == "APPROVED"
+            ]
+            for status in ("APPROVED", "DRAFT")
+        }
+        if notes["APPROVED"]:
+            one = documents[self.dice.choice(notes["APPROVED"])]["corrects"]
+            return "cancel", {"name": one, "reason": WHY, "on": self.later(company)}
+        if notes["DRAFT"]:
+            return "approve", {"name": self.dice.choice(notes["DRAFT"])}
+        return None
+
+    # Banks and papers
+
+    def _alike(self, company: Company) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Lines and money that nobody matched yet, and that are the same together: one or two of each."""
+        told = [name for name, one in company.lines.items() if one["match"] is None][-6:]
+        paid = [n for n, one in company.money.items() if one["status"] == "COMPLETED" and not one["match"]]
+        found: dict[object, list[tuple[str, ...]]] = {}
+        for names in (*combinations(told, 1), *combinations(told, 2)):
+            some = [company.lines[name] for name in names]
+            places = {(one["account"], one["currency"]) for one in some}
+            found.setdefault((*places, sum(one["minor"] for one in some)), []).append(names)
+        made = []
+        for money in (*combinations(paid[-6:], 1), *combinations(paid[-6:], 2)):
+            some = [company.money[name] for name in money]
+            places = {place_of(one) for one in some}
+            key = (*places, sum(one["side"] * one["total"] for one in some))
+            made += [(names, money) for names in found.get(key, ())]
+        return made
+
+    def _bring(self, company: Company) -> Given:
+        """A file of what was paid: each payment as a line, or several as one, or one as two; and of other things."""
+        if company.files and self.dice.random() < 0.15:
+            account, kind, rows = self.dice.choice(list(company.files))
+            currency = company.files[account, kind, rows]
+            if self.dice.random() < 0.5:  # the bank says something else of a line, or no more of it
+                reference, day, minor = rows[0]
+                rows = ((reference, day, minor + (self.dice.random() < 0.5)), *rows[1:])
+            return {"account": account, "currency": currency, "rows": rows, "cut": False, "kind": kind}
+        there = [one for one in company.money.values() if one["status"] == "COMPLETED" and not one["match"]]
+        account, currency = place_of(self.dice.choice(there)) if there else ("1010", "BDT")
+        minors = [one["side"] * one["total"] for one in there if place_of(one) == (account, currency)][-4:]
+        if len(minors) > 1 and self.dice.random() < 0.4:
+            minors = [minors[0] + minors[1], *minors[2:]]
+        if minors and self.dice.random() < 0.3:
+            part = self.dice.randrange(1, 50)
+            minors = [minors[0] - part, part, *minors[1:]]
+        minors += [self.dice.choice((-1, 1)) * self.amount()] * (self.dice.random() < 0.4)
+        rows = tuple((self.new("L"), self.day(company), minor) for minor in minors)
+        return {
+            "account": self.dice.choice(("~1010", "9", "1000", "1010")) if self.errs() else account,
+            "currency": currency,
+            "rows": (*rows, *rows[:1]) if self.errs() else rows,
+            "cut": self.errs(),
+            "kind": self.dice.choice(("CSV", "CSV", "OFX")),
+        }
+
+    def _match(self, company: Company) -> Given | None:
+        if not company.lines or not company.money:
+            return None
+        alike = self._alike(company)
+        if alike and not self.errs():
+            lines, money = self.dice.choice(alike)
+            return {"lines": lines, "money": money}
+        if self.dice.random() < 0.7:
+            return None
+        some = [
+            self.pick(company.lines, self.wrong(company, "lines")) for _ in range(self.dice.choice((1, 1, 2)))
+        ]
+        paid = [
+            self.pick(company.money, self.wrong(company, "money"))
+            for _ in range(self.dice.choice((0, 1, 1, 2)))
+        ]
+        return {"lines": tuple(some), "money": tuple(paid)}
+
+    def _reconcile(self, company: Company) -> Given | None:
+        alike = [(lines, money) for lines, money in self._alike(company) if len(lines) == len(money) == 1]
+        if not alike and (not company.lines or self.dice.random() < 0.7):
+            return None
+        lines, money = self.dice.choice(alike) if alike else ((self.wrong(company, "lines"),), ("?",))
+        return {
+            "name": self.pick(money, self.wrong(company, "money")),
+            "line": self.pick(lines, self.wrong(company, "lines")),
+            "by": self.dice.choice(("id", "reference")),
+        }
+
+    def _unmatch(self, company: Company) -> Given | None:
+        matched = [name for name, one in company.lines.items() if one["match"]]
+        if not company.lines or (not matched and self.dice.random() < 0.8):
+            return None
+        return {"line": self.pick(matched, self.wrong(company, "lines")), "reason": self.why()}
+
+    def _amend(self, company: Company) -> Given | None:
+        name = self._waiting(company)
+        if name is None:
+            return None
+        return {
+            "name": name,
+            "minor": self.dice.choice((None, self.amount())),
+            "day": self.dice.choice((None, self.day(company))),
+            "method": self.dice.choice((None, *METHODS)),
+        }
+
+    def _attach(self, company: Company) -> Given | None:
+        some = [*company.documents, *company.money, *self._entries(company, "POSTED")]
+        if not some:
+            return None
+        name = self.pick(some, self.wrong(company, "documents", "templates"))
+        there = [one for one, _ in company.folders.get(name, ())]
+        return {
+            "name": name,
+            "content": self.dice.choice(("a0", "a1", "a2", "a3")),
+            "size": 0 if self.errs() else 1,
+            "instead": self.dice.choice((None, *there)),
+        }
+
     def _plan(self, company: Company) -> Given:
         minor = max(1, self.amount())
         kind = self.dice.choice(("RECURRING", "ACCRUAL", "PROVISION", "DEPRECIATION"))
@@ -489,6 +625,9 @@ class Chance:
             "start": company.today - timedelta(days=self.dice.choice((0, 31, 70))),
             "lines": lines,
             "months": self.dice.choice((1, 2, 3, 7)),
+            "by": self.dice.choice((None, None, "MONTH", "DAYS_IN_MONTH"))
+            if kind != "DEPRECIATION"
+            else None,
         }
 
     def _adopt_plan(self, company: Company) -> Given | None:
@@ -510,6 +649,11 @@ class Chance:
         )
 
 
+def place_of(one: dict[str, Any]) -> tuple[str, str]:
+    """The account and currency that money is on."""
+    return MONEY.get(one["method"], "1010"), one["currency"]
+
+
 WEIGHTED: Final = {
     "open_account": 20,
     "close_account": 15,
@@ -523,6 +667,12 @@ WEIGHTED: Final = {
     "take_back": 25,
     "allocate": 250,
     "unallocate": 70,
+    "bring": 45,
+    "match": 55,
+    "unmatch": 20,
+    "reconcile": 20,
+    "amend": 20,
+    "attach": 15,
     "settle": 50,
     "withdraw": 60,
     "write": 50,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from finance.ordeal import house, trade
+from finance.ordeal import house, trade, treasury
 from finance.ordeal.model import Company, Reasons, Who
 
 DEEDS: Final[dict[str, Callable[..., Reasons]]] = {
@@ -42,6 +42,12 @@ DEEDS: Final[dict[str, Callable[..., Reasons]]] = {
         trade.unallocate,
         trade.settle,
         trade.withdraw,
+        treasury.bring,
+        treasury.match,
+        treasury.unmatch,
+        treasury.reconcile,
+        treasury.amend,
+        treasury.attach,
     )
 }
 

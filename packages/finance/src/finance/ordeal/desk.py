@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -10,7 +10,22 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from finance import authority, chart, invoice, journal, payment, rate, settlement, tax, template, voucher
+from finance import (
+    authority,
+    banking,
+    bankline,
+    chart,
+    folder,
+    invoice,
+    journal,
+    payment,
+    rate,
+    settlement,
+    tax,
+    template,
+    voucher,
+)
+from finance.bank_file import Columns
 from finance.handle import Books
 from finance.money import Money, plain
 from finance.ordeal.model import Who
@@ -89,6 +104,12 @@ class Desk:
             self.names[answer.id] = (ask.tenant, name)
         if ask.verb == "open_account":
             self.accounts[ask.tenant, ask.given["code"]] = answer.id
+        if ask.verb == "bring":
+            account = ask.given["account"]
+            for reference, *_ in ask.given["rows"]:
+                one = bankline.stream(ask.tenant, self.account(ask.tenant, account), reference)
+                self.ids[f"{account}/{reference}"] = one
+                self.names[one] = (ask.tenant, f"{account}/{reference}")
 
     def ask(self, ask: Ask) -> Asked:
         """The request, to be given turns."""
@@ -298,6 +319,70 @@ class Desk:
         parts = self.parts_of(stream_id)
         return parts[number] if number < len(parts) else NOBODY
 
+    # What banks tell
+
+    def bring(
+        self,
+        caller: Caller,
+        key: str,
+        *,
+        account: str,
+        currency: str,
+        rows: Sequence[tuple[str, date, int]],
+        cut: bool,
+        kind: str,
+    ) -> Asked:
+        given = banking.Given(
+            account_id=self.account(caller.tenant_id, account),
+            currency=currency,
+            kind=kind,
+            name=f"{kind} of {account}",
+            content=table(kind, rows, currency, cut=cut),
+            columns=Columns(booked_on="day", amount="amount", reference="reference"),
+        )
+        return self.books.banking.take(caller, key, given)
+
+    def match(self, caller: Caller, key: str, *, lines: tuple[str, ...], money: tuple[str, ...]) -> Asked:
+        told, paid = (tuple(self.ids.get(name, NOBODY) for name in names) for names in (lines, money))
+        return self.books.banking.match(caller, key, told, paid)
+
+    def unmatch(self, caller: Caller, key: str, *, line: str, reason: str) -> Asked:
+        return self.books.banking.unmatch(caller, key, self.ids.get(line, NOBODY), reason=reason)
+
+    def reconcile(self, caller: Caller, key: str, *, name: str, line: str, by: str) -> Asked:
+        told = line.partition("/")[2] if by == "reference" else self.ids.get(line, NOBODY)
+        return self.books.reconcile_payment(caller, key, self.ids.get(name, NOBODY), told)
+
+    def amend(
+        self,
+        caller: Caller,
+        key: str,
+        *,
+        name: str,
+        minor: int | None,
+        day: date | None,
+        method: str | None,
+    ) -> Asked:
+        one = self.ids.get(name, NOBODY)
+        state = self.state_of(one)
+        amount = None if minor is None else Money(minor, "BDT" if state is None else state.currency)
+        command = payment.Update(amount=amount, payment_date=day, method=method)
+        return self.books.update_payment(caller, key, one, command)
+
+    def attach(
+        self, caller: Caller, key: str, *, name: str, content: str, size: int, instead: str | None
+    ) -> Asked:
+        paper = folder.Attachment(
+            sha256=content.zfill(64),
+            name="A paper",
+            size_bytes=size,
+            media_type="application/pdf",
+            attached_by="",
+            attached_at=datetime(2027, 1, 1, tzinfo=UTC),
+            supersedes=instead and instead.zfill(64),
+        )
+        return self.books.governing.attach(caller, key, self.ids.get(name, NOBODY), paper)
+
     # Entries by hand
 
     def write(
@@ -400,6 +485,7 @@ class Desk:
         start: date,
         lines: list[tuple[str, int]],
         months: int,
+        by: str | None,
     ) -> Asked:
         tenant = caller.tenant_id
         schedule = template.Schedule(frequency="MONTHLY", starts_on=start)
@@ -418,8 +504,8 @@ class Desk:
             made = tuple(
                 template.Line(
                     account_id=self.account(tenant, code),
-                    debit=plain(minor, "BDT") if minor > 0 else None,
-                    credit=plain(-minor, "BDT") if minor <= 0 else None,
+                    debit=formula_of(minor, by) if minor > 0 else None,
+                    credit=formula_of(-minor, by) if minor <= 0 else None,
                 )
                 for code, minor in lines
             )
@@ -436,6 +522,25 @@ class Desk:
 
     def end_plan(self, caller: Caller, key: str, *, name: str, reason: str) -> Asked:
         return self.books.automating.end(caller, key, self.ids.get(name, NOBODY), reason=reason)
+
+
+def formula_of(minor: int, by: str | None) -> str:
+    """An amount, or so much times a figure of the day; each in another of the ways there are to write it."""
+    return plain(minor, "BDT") if by is None else f"({plain(3 * minor, 'BDT')} * {by}) / 3"
+
+
+def table(kind: str, rows: Sequence[tuple[str, date, int]], currency: str, *, cut: bool) -> bytes:
+    """A file as a bank writes it; one that is cut has lost its end."""
+    told = [(f"{day}", plain(minor, currency), reference) for reference, day, minor in rows]
+    if kind == "CSV":
+        written = "".join(f"{','.join(cells)}\n" for cells in (("day", "amount", "reference"), *told))
+        return written.removesuffix("\n").encode() if cut else written.encode()
+    lines = "".join(
+        f"<STMTTRN><DTPOSTED>{day.replace('-', '')}<TRNAMT>{amount}<FITID>{reference}</STMTTRN>"
+        for day, amount, reference in told
+    )
+    end = "" if cut else "</OFX>"
+    return f"<OFX><STMTRS><CURDEF>{currency}<BANKTRANLIST>{lines}</BANKTRANLIST></STMTRS>{end}".encode()
 
 
 def quote(day: date, ten_thousandths: int) -> rate.Quote:

@@ -292,9 +292,19 @@ def turn_tax(c: Company, _: Who, *, code: str, active: bool, reason: str) -> Rea
 
 
 def plan(
-    c: Company, who: Who, *, name: str, kind: str, start: date, lines: list[tuple[str, int]], months: int
+    c: Company,
+    who: Who,
+    *,
+    name: str,
+    kind: str,
+    start: date,
+    lines: list[tuple[str, int]],
+    months: int,
+    by: str | None,
 ) -> Reasons:
-    """A template of every month: of these lines; or of what so many months take of the first one's amount."""
+    """A template of every month: of these lines, times a figure of the day that its formula goes `by`; or of what so
+    many months take of the first one's amount.
+    """
     why = {"account-controlled"} if any(code in CONTROLS for code, _ in lines) else set()
     if sum(minor for _, minor in lines):
         why.add("journal-unbalanced")
@@ -303,7 +313,8 @@ def plan(
         "start": start,
         "lines": lines,
         "months": months,
-        "total": sum(minor for _, minor in lines if minor > 0),
+        "by": by,
+        "total": sum(minor for _, minor in lines if minor > 0) * figure(by, start),
         "status": "DRAFT",
         "runs": 0,
         "makers": frozenset({who.name}),
@@ -334,7 +345,10 @@ def run(c: Company, who: Who, *, name: str, through: date) -> Reasons:
         day = next_month(one["start"], number)
         if day > through or (one["kind"] == "DEPRECIATION" and number >= one["months"]):
             break
-        lines: list[Line] = [(code, _month(one, minor, number), None, False) for code, minor in one["lines"]]
+        of_day = figure(one["by"], day)
+        lines: list[Line] = [
+            (code, _month(one, minor, number) * of_day, None, False) for code, minor in one["lines"]
+        ]
         number += 1
         if not any(minor for _, minor, *_ in lines):
             why |= c.admit(
@@ -350,6 +364,15 @@ def run(c: Company, who: Who, *, name: str, through: date) -> Reasons:
     c.templates[name] = {**one, "runs": number}
     c.change(name)
     return why
+
+
+def figure(by: str | None, day: date) -> int:
+    """What a formula knows of a day by this name."""
+    return {
+        None: 1,
+        "MONTH": day.month,
+        "DAYS_IN_MONTH": (next_month(day.replace(day=1)) - day.replace(day=1)).days,
+    }[by]
 
 
 def _month(one: dict[str, Any], minor: int, number: int) -> int:

@@ -103,6 +103,10 @@ class Company:
     settled: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lines: dict[str, dict[str, Any]] = field(default_factory=dict)  # that banks told
+    files: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    matches: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    folders: dict[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     taxes_locked: date | None = None
@@ -287,7 +291,8 @@ class Company:
     def status(self, name: str) -> str:
         one = self.documents.get(name)
         if one is None:
-            return str(self.money[name]["status"])
+            money = self.money[name]
+            return "RECONCILED" if money["match"] else str(money["status"])
         if one["status"] != "APPROVED":
             return str(one["status"])
         left = self.open(name)[0]

@@ -237,6 +237,7 @@ def pay(
         "status": "PROCESSING" if method == "MOBILE_WALLET" else "PENDING",
         "makers": frozenset({who.name}),
         "entries": (),
+        "match": None,
     }
     c.change(name)
     return why
@@ -322,7 +323,10 @@ def take_back(c: Company, who: Who, *, name: str, reason: str, on: date | None) 
         return {"payment-not-completed"}
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     day = on or max(c.entries[entry]["day"] for entry in one["entries"])
-    why |= c.agreed(who, name, one, one["worth"], ("take back", day))
+    if one["match"]:
+        why.add("payment-matched")
+    else:
+        why |= c.agreed(who, name, one, one["worth"], ("take back", day))
     for entry in one["entries"]:
         why |= c.turn(who, entry, day, owner=name)
     for key in [key for key in c.allocated if key[0] == name]:

@@ -1,7 +1,7 @@
 """One history: what is asked in which order, by whom, and what happens to it. One seed is the whole of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import permutations
@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from finance import journal
 from finance.handle import Books
+from finance.ordeal.audit import Auditor
 from finance.ordeal.chance import CUSTOMERS, USERS, VENDORS, Chance
 from finance.ordeal.deed import attempt, foreseen
 from finance.ordeal.desk import Ask, Desk, partner_id
-from finance.ordeal.law import Broken, Court, differing
+from finance.ordeal.law import Broken, Court, Deaf, differing
 from finance.ordeal.model import Company, Who
 from finance.ordeal.world import (
     START,
@@ -45,8 +46,11 @@ HAPPENINGS: Final = {"single": 62, "rehearsal": 8, "retry": 7, "race": 15, "twic
 IN_TURN: Final = ("single", "rehearsal", "retry")
 """Those in which nothing is beside a request, and nothing dies."""
 
-JUDGED: list[Court] = []
-"""Who has read the books as every history in memory begins with them."""
+JUDGES: Final = ("model", "plain")
+"""Who judges a history; without the model, it only says what may be asked."""
+
+JUDGED: dict[str, Any] = {}
+"""Who has read the books as every history in memory begins with them: a court, an auditor."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class Trial:
         steps: int = STEPS,
         happenings: Sequence[str] = tuple(HAPPENINGS),
         world: World | None = None,
+        judges: Collection[str] = JUDGES,
     ) -> None:
         self.seed, self._steps, self._happenings = seed, steps, happenings
         self.dice = Random(seed)  # noqa: S311 - dice, not secrets
@@ -90,7 +95,9 @@ class Trial:
             new_id=CountedIds(),
             pause=_pause,
         )
-        self.court = self._court(fresh=world is not None)
+        self._fresh = world is not None
+        self.court = self._court(Court if "model" in judges else Deaf)
+        self.auditor = self._auditor() if "plain" in judges else None
         self.desk = Desk(books, self.world.tenants, self.court.state, self.court.parts_of)
         sides = {**dict.fromkeys(CUSTOMERS, 1), **dict.fromkeys(VENDORS, -1)}
         self.companies = {
@@ -103,17 +110,24 @@ class Trial:
         self._done: list[tuple[Ask, Any]] = []
         self._waiting: list[Ask] = []
 
-    def _court(self, *, fresh: bool) -> Court:
+    def _court(self, kind: type[Court]) -> Court:
         """One that has read how the books were opened; the same in every history in memory."""
         tables = self.world.tables
-        if fresh:
-            court = Court(tables)
-            court.read()
-            return court
-        if not JUDGED:
-            JUDGED.append(Court(tables))
-            JUDGED[0].read()
-        return Court(tables, JUDGED[0])
+        return kind(tables, self._read("court", lambda: Court(tables)))
+
+    def _auditor(self) -> Auditor:
+        tables, tenants, customers = self.world.tables, self.world.tenants, set(CUSTOMERS)
+        before = self._read("auditor", lambda: Auditor(tables, tenants, customers))
+        return Auditor(tables, tenants, customers, before)
+
+    def _read(self, who: str, new: Callable[[], Any]) -> Any:
+        found = None if self._fresh else JUDGED.get(who)
+        if found is None:
+            found = new()
+            found.read()
+        if not self._fresh:
+            JUDGED[who] = found
+        return found
 
     def run(self) -> Told:
         """The whole history, or as far as the first law that is broken."""
@@ -130,7 +144,7 @@ class Trial:
             broken=broken,
             trace=self.trace,
             happened=self.happened,
-            checked=Counter(self.court.checked),
+            checked=Counter(self.court.checked) + Counter(self.auditor.checked if self.auditor else {}),
         )
 
     def _begin(self) -> None:
@@ -220,6 +234,8 @@ class Trial:
         for n, (one, outcome) in enumerate(zip(asks, outcomes, strict=True)):
             self.trace[n - len(asks)] += f" -> {outcome}"
             self.happened[f"{one.verb} {outcome}"] += 1
+        if self.auditor is not None:
+            self.auditor.heard(asks, outcomes)
         return outcomes
 
     def single(self, ask: Ask) -> None:
@@ -394,8 +410,10 @@ class Trial:
     def end(self) -> None:
         """Everything once more, from the beginning of the log; as any release that comes later reads it."""
         self.court.again()
+        if self.auditor is not None:
+            self.auditor.end()
         for tenant, company in self.companies.items():
-            kept = (company.documents, company.money, company.templates, company.entries)
+            kept = (company.documents, company.money, company.templates, company.entries, company.lines)
             company.touched = dict.fromkeys(name for one in kept for name in one)
             self.court.agrees(tenant, company, self.desk.ids, self.desk.names)
 
