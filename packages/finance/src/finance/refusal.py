@@ -515,6 +515,12 @@ class YearNotClosed(Refused):
     code = "year-not-closed"
 
 
+class YearClosed(Refused):
+    """The fiscal year is closed, and its periods with it; reopen the year first."""
+
+    code = "year-closed"
+
+
 class YearOutOfOrder(Refused):
     """Fiscal years are closed one after the other, and reopened the last one first."""
 
