@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from finance import fiscal, period, policy
+from finance import fiscal, period, policy, year
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
-from finance.refusal import YearOutOfOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +23,15 @@ class Closing:
 
     async def _move(self, caller: Caller, key: str, command: period.Command) -> period.Period:
         stream_id = period.stream(caller.tenant_id, command.period)
+        first_day, _ = fiscal.days_of(command.period)
+        year_id = year.stream(caller.tenant_id, fiscal.year(first_day))
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            later = None
-            if isinstance(command, period.Reopen):
-                later, _ = await sheet.closed_year(fiscal.days_of(command.period)[0])
+            closed, _ = await sheet.closed_year(first_day)
+            its_year = await sheet.find("year", year_id)
             await sheet.find("period", stream_id, exclusively=True)
             moved = sheet.decide("period", stream_id, command)
-            if later is not None:
-                raise YearOutOfOrder(f"{later} is closed; reopen it first.")
+            year.admit(its_year, command, closed=closed)
             return "period", moved
 
         found: period.Period = await self.clerk.run(caller, key, [str(type(command)), command], work)
