@@ -97,7 +97,7 @@ def _once(settings: Settings, metrics_file: Path | None, *, as_json: bool) -> in
         for one in (*turn.refused, *turn.missed):
             print(f"finance: {_line(one)}")
         tally = f"{turn.templates} active templates, {turn.days} days posted, {len(turn.refused)} refused"
-        print(f"finance: {turn.on}: {tally}")
+        print(f"finance: {turn.on}: {tally}" + (f", {len(turn.missed)} missed" if turn.missed else ""))
     if turn.cut_off is not None:
         fail(
             f"finance: the turn was cut off ({turn.cut_off}); what was posted stays, the next goes on from there"
