@@ -70,8 +70,7 @@ def up(state: Path | None, port: int | None, users: int) -> None:
         try:
             with starting() as tell:
                 start(topology, supervisor, tell)
-                tell("the scheduler of finance")
-                supervisor.wait(supervisor.start(schedule(topology)))
+            supervisor.start(schedule(topology))  # nobody waits for it; `check` misses it when it dies
             addresses(topology)
             while True:
                 supervisor.check()
