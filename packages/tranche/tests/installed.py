@@ -8,7 +8,7 @@ from tranche.wiring import Installation
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"
 
-SITE = """\
+BARE = """\
 state_directory: state
 traffic:
   kind: envoy
@@ -24,8 +24,10 @@ environment:
   colours:
     blue: {managed: false, ready: "http://127.0.0.1:9/"}
     green: {ready: "http://127.0.0.1:9/", command: [serve]}
-gates: {proofs: {books: {command: ["true"]}, reading: {command: ["true"]}}}
 """
+"""What every site has; the rest is what a test is about."""
+
+SITE = BARE + 'gates: {proofs: {books: {command: ["true"]}, reading: {command: ["true"]}}}\n'
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,6 +12,7 @@ import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from installed import BARE
 
 from tranche import access, cli, language, wiring
 from tranche import site as sites
@@ -25,24 +26,7 @@ from tranche.refusal import Refused
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SOMEBODY = Person(name="somebody", known_by=KnownBy.USER)
 DOC = Path(__file__).resolve().parents[3] / "docs" / "access.md"
-SITE = """\
-state_directory: state
-traffic:
-  kind: envoy
-  directory: envoy
-  admin: http://127.0.0.1:9
-  listen: 127.0.0.1:9
-  identity: {issuer: auth, audience: tranche, jwks: "http://127.0.0.1:9/jwks.json"}
-  colours: {blue: "127.0.0.1:9", green: "127.0.0.1:9"}
-  health_path: /health/ready
-environment:
-  kind: process
-  directory: environment
-  colours:
-    blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {ready: "http://127.0.0.1:9/", command: [serve]}
-access: {tokens: tokens.json}
-"""
+SITE = BARE + "access: {tokens: tokens.json}\n"
 PLAN = (
     "name: small\nstaging: {gates: [{name: owner, kind: approval}]}\n"
     "phases: [{name: all, weight: 100 %, dwell: 1h}]\n"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from installed import BARE
 
 from tranche import language
 from tranche import site as sites
@@ -122,23 +123,6 @@ def test_refusals_come_first_and_only_they_refuse() -> None:
     refuse(both[1:], "p.yaml")
 
 
-SITE = """\
-state_directory: state
-traffic:
-  kind: envoy
-  directory: envoy
-  admin: http://127.0.0.1:9
-  listen: 127.0.0.1:9
-  identity: {issuer: auth, audience: tranche, jwks: "http://127.0.0.1:9/jwks.json"}
-  colours: {blue: "127.0.0.1:9", green: "127.0.0.1:9"}
-  health_path: /health/ready
-environment:
-  kind: process
-  directory: environment
-  colours:
-    blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {ready: "http://127.0.0.1:9/", command: [serve]}
-"""
 LENDS = """\
 gates:
   variables: {tool: TOOL}
@@ -176,7 +160,7 @@ def here(gate: str, tmp_path: Path, lends: str = "") -> list[Finding]:
     gate = f"gates: [{{name: g, {gate}}}]"
     plan = language.parse(PLAN.replace("    requirements: [errors < 0.5 %]", f"    {gate}"), file="p.yaml")
     path = tmp_path / "site.yaml"
-    path.write_text(SITE + lends.replace("TOOL", sys.executable))
+    path.write_text(BARE + lends.replace("TOOL", sys.executable))
     return findings(plan, sites.load(path))
 
 
@@ -185,11 +169,11 @@ def test_a_mirror_needs_paths_that_the_site_calls_read_only(tmp_path: Path) -> N
         PLAN.replace("phases:", "staging: {dwell: 1h, mirror: 10 %}\nphases:"), file="p.yaml"
     )
     path = tmp_path / "site.yaml"
-    path.write_text(SITE)
+    path.write_text(BARE)
     (finding,) = findings(plan, sites.load(path))
     assert (finding.severity, finding.code, finding.line) == (Severity.REFUSED, "not-here", 7)
     assert "add 'traffic.read_only', or drop 'mirror'" in finding.message
-    path.write_text(SITE.replace("  health_path", "  read_only: [/reports/]\n  health_path"))
+    path.write_text(BARE.replace("  health_path", "  read_only: [/reports/]\n  health_path"))
     assert findings(plan, sites.load(path)) == []
 
 
@@ -240,8 +224,8 @@ def test_the_program_of_a_scanner_is_sought_too(tmp_path: Path) -> None:
 
 def test_a_green_that_somebody_else_starts_can_never_be_told_to_be_ready(tmp_path: Path) -> None:
     plan = language.parse(PLAN, file="p.yaml")
-    own = sites.parse(SITE, file=str(tmp_path / "site.yaml"))
-    others = sites.parse(SITE.replace("command: [serve]", "managed: false"), file=str(tmp_path / "site.yaml"))
+    own = sites.parse(BARE, file=str(tmp_path / "site.yaml"))
+    others = sites.parse(BARE.replace("command: [serve]", "managed: false"), file=str(tmp_path / "site.yaml"))
 
     assert findings(plan, own) == []
     (finding,) = findings(plan, others)

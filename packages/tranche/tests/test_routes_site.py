@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from installed import BARE
 from receivers import MailServer, Receiver, Reply
 
 from tranche import cli, site, wiring
@@ -91,27 +92,15 @@ def test_a_whole_rollout_reaches_every_kind_of_route_and_no_secret_is_seen(
     assert not [secret for secret in SECRETS if secret in output]
 
 
-SITE = """\
-state_directory: state
-traffic:
-  kind: envoy
-  directory: envoy
-  admin: http://127.0.0.1:9
-  listen: 127.0.0.1:9
-  identity: {issuer: auth, audience: tranche, jwks: "http://127.0.0.1:9/jwks.json"}
-  colours: {blue: "127.0.0.1:9", green: "127.0.0.1:9"}
-  health_path: /health/ready
-environment:
-  kind: process
-  directory: environment
-  colours:
-    blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {ready: "http://127.0.0.1:9/", command: [serve]}
+SITE = (
+    BARE
+    + """\
 notify:
   team: {kind: slack, url: {file: slack}}
   on-call: {kind: pagerduty, routing_key: {file: key}, url: "http://PLACE/v2", severity: critical}
   owners: {kind: email, server: "localhost:25", from: a@b.test, to: [c@d.test], topics: [rollback]}
 """
+)
 
 
 @pytest.fixture
