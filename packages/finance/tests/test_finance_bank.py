@@ -472,16 +472,12 @@ async def test_a_payment_is_on_the_bank_account_that_it_names_and_matched_there(
         found = await desk.asked(question, id=account_id)
         assert found["unmatchedPayments"] == there
     text = "Date,Amount,Ref,Text\n2026-11-23,60.00,B-1,a\n"
+    file = {"currency": "BDT", "kind": "CSV", "name": "a.csv", "content": text.encode(), "columns": COLUMNS}
     for account_id in (desk.account("1010"), second.id):
-        given = Given(
-            account_id=account_id,
-            currency="BDT",
-            kind="CSV",
-            name="a.csv",
-            content=text.encode(),
-            columns=COLUMNS,
-        )
-        await desk.books.banking.take(desk.caller, key(), given)
+        await desk.books.banking.take(desk.caller, key(), Given(account_id=account_id, **file))
+    with pytest.raises(Refused) as told:
+        await desk.books.banking.take(desk.caller, key(), Given(account_id=desk.account("4000"), **file))
+    assert told.value.code == "account-not-money"
     line_ids = [
         (await desk.asked("query ($id: ID!) { bankLines(accountId: $id) { id } }", id=one))[0]["id"]
         for one in (desk.account("1010"), second.id)

@@ -293,6 +293,11 @@ async def _(desk: Desk) -> str | None:
     return await entry(desk, cash(desk, debit="5.00"), sales(desk, credit="4.99"))
 
 
+@case("account-needed")
+async def _(desk: Desk) -> str | None:
+    return await refused(desk, "deactivateAccount", {"id": desk.account("5800"), "reason": REASON})
+
+
 @case("account-not-money")
 async def _(desk: Desk) -> str | None:
     given = await SCENARIOS["createPayment"](desk)

@@ -12,6 +12,7 @@ from finance.refusal import (
     AccountCodeMalformed,
     AccountHasChildren,
     AccountInactive,
+    AccountNeeded,
     AccountNotEmpty,
     AccountParentImpossible,
 )
@@ -76,11 +77,12 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deactivate(msgspec.Struct, frozen=True, kw_only=True):
-    """`holds_minor` is its balance, `children` how many active accounts are below it."""
+    """`holds_minor` is its balance, `children` how many active accounts are below it; rules post to a `needed` one."""
 
     reason: str
     holds_minor: int
     children: int
+    needed: bool = False
 
 
 Command = Create | Update | Deactivate
@@ -154,6 +156,8 @@ def _deactivate(account: Account, command: Deactivate) -> Deactivated:
         raise AccountNotEmpty(f"{account.code} holds {command.holds_minor} minor units.")
     if command.children:
         raise AccountHasChildren(f"{account.code} has {command.children}.")
+    if command.needed:
+        raise AccountNeeded(f"It is {account.code}.")
     return Deactivated(reason=sized(command.reason, "reason", 3, 500))
 
 

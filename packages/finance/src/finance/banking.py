@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from finance import bank_file, bankfile, bankline, payment
+from finance.account import Account
 from finance.bank_file import Columns
+from finance.cashflow import is_cash
 from finance.clerk import Clerk, Sheet
 from finance.matching import signed_minor
 from finance.ports import Caller
 from finance.posting import money_account
-from finance.refusal import BankLineContradicts, BankMatchUntied, NotFound
+from finance.refusal import AccountNotMoney, BankLineContradicts, BankMatchUntied, NotFound
 from finance.text import sized
 
 
@@ -45,7 +47,9 @@ class Banking:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.book.hold([f"bank/{given.account_id}"], exclusively=True)
-            await sheet.load("account", given.account_id)
+            account: Account = await sheet.load("account", given.account_id)
+            if not is_cash(account):
+                raise AccountNotMoney(f"Found {account.code}.")
             there = await sheet.find("bankfile", file_id)
             if there is not None:
                 return "bankfile", there

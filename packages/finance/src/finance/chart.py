@@ -56,6 +56,18 @@ WITHHELD_TAXES: Final = (WITHHELD_BY_CUSTOMERS, WITHHELD_PAYABLE)
 TAXES: Final = (*OUTPUT_TAXES, *INPUT_TAXES, *WITHHELD_TAXES)
 """Accounts whose entries are part of a tax return."""
 
+NEEDED: Final = frozenset(code for code, *_ in STANDARD) - {
+    "1300",
+    "1500",
+    "2100",
+    "3000",
+    "5000",
+    "5100",
+    "5200",
+}
+"""What the rules of posting and the year's end post to. Without one of them they would refuse for good: nobody opens an
+account again."""
+
 CONTROLS: Final = (RECEIVABLE, PAYABLE, CUSTOMER_ADVANCES, VENDOR_ADVANCES)
 """Accounts that must equal what customers and vendors owe or have paid in advance: only documents post to them."""
 

@@ -33,6 +33,7 @@ from finance.refusal import (
     AccountParentImpossible,
     AccountUnknown,
     CustomerUnknown,
+    DateMalformed,
     JournalTypeReserved,
     VendorUnknown,
 )
@@ -166,6 +167,7 @@ class Books:
                 reason=reason,
                 holds_minor=await sheet.book.holding_minor(account_id),
                 children=await sheet.book.active_children(account_id),
+                needed=account_id in {chart.account_id(caller.tenant_id, code) for code in chart.NEEDED},
             )
             return "account", sheet.decide("account", account_id, command)
 
@@ -371,7 +373,7 @@ class Books:
                 verified()
             else:
                 document = await sheet.load(kind, named)
-                payable(document, command.amount, excess=command.excess)
+                payable(document, command.amount, on=command.payment_date, excess=command.excess)
                 complete = msgspec.structs.replace(
                     complete, side=document.side, partner_id=document.partner_id
                 )
@@ -403,7 +405,8 @@ class Books:
             before: payment.Payment = await sheet.load("payment", payment_id)
             changed: payment.Payment = sheet.decide("payment", payment_id, command)
             if before.document is not None:
-                payable(await sheet.load(*before.document), changed.amount, excess=before.excess)
+                document = await sheet.load(*before.document)
+                payable(document, changed.amount, on=changed.payment_date, excess=before.excess)
             return "payment", changed
 
         found: payment.Payment = await self._run(caller, key, ["update_payment", payment_id, command], work)
@@ -429,6 +432,8 @@ class Books:
             assert partner_id is not None, "who pays no document is named"  # noqa: S101 - a bug, not a refusal
             day, currency = pending.payment_date, pending.currency
             await sheet.admit(day, taxed=False)
+            if pending.document is not None:
+                dated(document, day)
             rate = await sheet.rate(currency, day)
             told = pending.details.bank_account_id
             account_id = None if told is None else await self._money_account(sheet, told)
@@ -512,12 +517,24 @@ class Books:
         return found
 
 
-def payable(document: invoice.Invoice | voucher.Voucher, amount: Money, *, excess: bool) -> None:
-    """Whether this much can be paid on a document; with `excess`, more than is open can.
+def dated(document: invoice.Invoice | voucher.Voucher, on: date) -> None:
+    """Whether money of this day can pay a document at once: before its day nothing is owed.
 
     Raises:
-        Refused: not approved, another currency, or more than is open.
+        DateMalformed: it came before.
     """
+    if on < document.dated:
+        told = f"The money's {on} is before the {document.dated} of what it pays"
+        raise DateMalformed(f"{told}: record it on account of the partner, and allocate it.")
+
+
+def payable(document: invoice.Invoice | voucher.Voucher, amount: Money, *, on: date, excess: bool) -> None:
+    """Whether this much can be paid on a document on a day; with `excess`, more than is open can.
+
+    Raises:
+        Refused: not approved, another currency, more than is open, or dated before it.
+    """
+    dated(document, on)
     if excess and amount.currency == document.currency:
         amount = Money(min(amount.minor, document.open_minor), amount.currency)
     module = voucher if isinstance(document, voucher.Voucher) else invoice

@@ -167,6 +167,12 @@ class AccountHasChildren(Refused):
     code = "account-has-children"
 
 
+class AccountNeeded(Refused):
+    """Documents, payments or the year's end post to this account: it stays."""
+
+    code = "account-needed"
+
+
 class JournalTooShort(Refused):
     """A journal entry has at least two lines."""
 

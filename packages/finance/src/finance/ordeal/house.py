@@ -7,6 +7,7 @@ from finance.ordeal.model import (
     BOOKS,
     CONTROLS,
     ORDER,
+    POSTED_TO,
     Company,
     Line,
     Reasons,
@@ -48,6 +49,8 @@ def close_account(c: Company, _: Who, *, code: str, reason: str) -> Reasons:
         why.add("account-not-empty")
     if any(above == code and is_active for _, _, above, is_active in c.accounts.values()):
         why.add("account-has-children")
+    if code in POSTED_TO:
+        why.add("account-needed")
     if not sized(reason, 3, 500):
         why.add("text-malformed")
     c.accounts[code] = (kind, currency, parent, False)

@@ -28,6 +28,7 @@ ACCOUNTS: Final = {
     **dict.fromkeys(["4000", "4800", "4900"], "REVENUE"),
     **dict.fromkeys(["5000", "5100", "5200", "5800", "5900", "5950"], "EXPENSE"),
 }
+POSTED_TO: Final = frozenset(ACCOUNTS) - {"1300", "1500", "2100", "3000", "5000", "5100", "5200"}
 CONTROLS: Final = frozenset({"1200", "2000", "2300", "1400"})
 TAX_ACCOUNTS: Final = frozenset({"2200", "2220", "1410", "1430", "1420", "2210"})
 VAT: Final = {"STANDARD": 1500, "REDUCED": 750, "TRUNCATED": 500, "ZERO_RATED": 0, "EXEMPT": 0}

@@ -220,6 +220,8 @@ def pay(
         side, partner = one["side"], one["partner"]
         asked = min(minor, c.open(target)[0]) if excess and currency == one["currency"] else minor
         why |= c.payable(target, currency, asked)
+        if day < one["day"]:
+            why.add("date-malformed")
     else:
         side = c.partners.get(partner or "", 0)
         if not side:
@@ -258,6 +260,8 @@ def complete(c: Company, who: Who, *, name: str, reference: str) -> Reasons:
     c.change(name)
     if not sized(reference, 5, 255):
         why.add("text-malformed")
+    if target and day < c.documents[target]["day"]:
+        why.add("date-malformed")
     open_minor, open_worth = c.open(target) if target else (0, 0)
     paid = 0 if target is None else min(one["total"], open_minor) if one["excess"] else one["total"]
     if target and paid:
