@@ -12,12 +12,16 @@ from finance import (
     approval,
     approving,
     authority,
+    bank_file,
+    banking,
+    bankline,
     billing,
     clerk,
     handle,
     invoice,
     journal,
     money,
+    payment,
     period,
     policy,
     posting,
@@ -91,6 +95,24 @@ def test_a_yes_is_not_kept_to_what_somebody_else_has_just_changed() -> None:
         trial.at_once(
             trial.asked(tenant, USERS[1], "settle", lost), trial.asked(tenant, USERS[2], "settle", withheld)
         )
+
+
+def test_two_who_undo_a_match_at_once_are_told_that_it_is_undone() -> None:
+    """The line was read with its match, and the payment after somebody had undone it: an error, not a refusal."""
+    codes = set()
+    for seed in range(25):
+        trial = Trial(seed, steps=0)
+        trial.run()
+        [tenant, _] = trial.world.tenants
+        begun(trial, tenant)
+        rows = (("L1", trial.clock.now().date(), 575),)
+        told = {"account": "1000", "currency": "BDT", "rows": rows, "cut": False, "kind": "CSV"}
+        trial.single(trial.asked(tenant, USERS[0], "bring", told))
+        trial.single(trial.asked(tenant, USERS[0], "match", {"lines": ("1000/L1",), "money": ("P1",)}))
+        back = {"line": "1000/L1", "reason": WHY}
+        trial.at_once(*(trial.asked(tenant, who, "unmatch", back) for who in USERS[:2]))
+        codes |= {what for what in trial.happened if what.startswith("unmatch")}
+    assert codes == {"unmatch done", "unmatch bank-line-not-matched"}
 
 
 def begun(trial: Trial, tenant: str) -> None:
@@ -386,7 +408,7 @@ MUTANTS: Mutants = {
     "who drafted it undoes it": ("refusal", drafters("none")),
     "who approved it may not undo it": ("refusal", drafters()),
     "a corrected document is cancelled": ("refusal", cancelled_though_corrected),
-    "a yes is to any act": ("ledger refusal", yes_to_anything),
+    "a yes is to any act": ("ledger refusal rehearsal", yes_to_anything),
     "a yes outlives a change": ("ledger refusal", yes_for_good),
     "the first yes is to what cannot be": ("rehearsal refusal", yes_unseen),
     "what is taken back is not open again": ("control", paid_and_not_told),
@@ -454,13 +476,74 @@ def anywhere(patch: Patch) -> None:
     patch.setattr(clerk, "uncontrolled", nothing)
 
 
+def line_made_up(patch: Patch) -> None:
+    """A file has a line more than the bank told."""
+    real = bank_file.tied
+
+    def tied(found: Any) -> Any:
+        more = msgspec.structs.replace(found.rows[0], reference=f"{found.rows[0].reference}-2")
+        return real(msgspec.structs.replace(found, rows=(*found.rows, more)))
+
+    patch.setattr(bank_file, "tied", tied)
+
+
+def matched_again(patch: Patch) -> None:
+    """What is matched is matched with something else, too."""
+    real_line, real_payment = bankline.decide, payment.decide
+
+    def line(one: Any, command: Any) -> Any:
+        forgets = isinstance(command, bankline.Match)
+        return real_line(msgspec.structs.replace(one, match=None) if forgets else one, command)
+
+    def money(one: Any, command: Any) -> Any:
+        forgets = isinstance(command, payment.Reconcile) and one.status == "RECONCILED"
+        return real_payment(msgspec.structs.replace(one, status="COMPLETED") if forgets else one, command)
+
+    patch.setattr(bankline, "decide", line)
+    patch.setattr(payment, "decide", money)
+
+
+class Whatever(int):
+    """An amount that is any other."""
+
+    def __radd__(self, _: int) -> "Whatever":
+        return self
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+    __hash__ = int.__hash__
+
+
+def taken_back_though_matched(patch: Patch) -> None:
+    real = payment.decide
+
+    def decide(one: Any, command: Any) -> Any:
+        forgets = isinstance(command, payment.Reverse)
+        return real(msgspec.structs.replace(one, match_id=None) if forgets else one, command)
+
+    patch.setattr(payment, "decide", decide)
+
+
+def half_unmatched(patch: Patch) -> None:
+    """The lines of a match are free again, its payments are not."""
+    real = Sheet.decide
+
+    def decide(self: Sheet, kind: str, stream_id: str, command: Any, **more: Any) -> Any:
+        if isinstance(command, payment.Unreconcile):
+            return self.states[stream_id]
+        return real(self, kind, stream_id, command, **more)
+
+    patch.setattr(Sheet, "decide", decide)
+
+
 PLAIN: Mutants = {
     "an entry need not balance": ("plain-balance", unbalanced),
     "people post to control accounts": ("plain-control", anywhere),
     "more is paid than is open": ("plain-open", without(settlement, "coverable")),
     "more is allocated than is left": ("plain-open", without(settlement, "spendable")),
     "what is taken back is not open again": ("plain-open", paid_and_not_told),
-    "roundings go down": ("plain-statements", rounded_down),
+    "roundings go down": ("plain-open plain-statements", rounded_down),
     "a report leaves an account out": ("plain-statements", losses_left_out),
     "a refused request writes": ("plain-untouched", committed_on(Refused)),
     "a dry run leaves something": ("plain-untouched", committed_on(Rehearsed)),
@@ -468,8 +551,13 @@ PLAIN: Mutants = {
     "a state is not what is kept of it": ("plain-snapshot", stale_state),
     "a closed period takes entries": ("plain-possible", without(period, "admit")),
     "a corrected document is cancelled": ("plain-possible", cancelled_though_corrected),
+    "a bank line is made up": ("bank-told", line_made_up),
+    "what is matched is matched again": ("bank-once", matched_again),
+    "a match need not tie": ("bank-tied", without(banking, "signed_minor", lambda _: Whatever())),
+    "matched money is taken back": ("bank-kept", taken_back_though_matched),
+    "half a match is undone": ("bank-explained", half_unmatched),
 }
-"""As above: what the plain books alone find, which know no reason to refuse anything."""
+"""As above: what the plain books alone find, and what banks told, which know no reason to refuse anything."""
 
 
 @pytest.mark.parametrize("mutant", PLAIN)
@@ -485,4 +573,6 @@ def test_the_plain_books_alone_find_a_broken_service_by_a_law_of_theirs(
 
 
 def test_every_law_of_the_plain_books_is_broken_by_some_service() -> None:
-    assert {law for law, _ in PLAIN.values()} == {law for law in LAWS if law.startswith("plain-")}
+    assert {law for laws, _ in PLAIN.values() for law in laws.split()} == {
+        law for law in LAWS if law.startswith(("plain-", "bank-"))
+    }

@@ -14,6 +14,7 @@ import msgspec
 
 from finance.money import Money
 from finance.refusal import (
+    BankLineNotMatched,
     PaymentDetailsMissing,
     PaymentMatched,
     PaymentNotCompleted,
@@ -316,7 +317,8 @@ def decide(payment: Payment | None, command: Command) -> list[Event]:
             return [Reconciled(bank_statement_transaction_id=told, reconciled_at=at, match_id=both)]
         case Unreconcile():
             match_id = _completed(payment, also_reconciled=True).match_id
-            assert match_id is not None, "the shell undoes what is matched"  # noqa: S101 - a bug, not a refusal
+            if match_id is None:  # the line was read before somebody undid it, and the payment after
+                raise BankLineNotMatched
             return [Unreconciled(match_id=match_id, reason=sized(command.reason, "reason", 10, 500))]
         case Reverse():
             if _completed(payment, also_reconciled=True).match_id is not None:

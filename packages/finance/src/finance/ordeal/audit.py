@@ -7,6 +7,7 @@ makes of them - states, snapshots, statements - is what is on trial. Of the larg
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import permutations
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from finance import report
 from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
+from finance.ordeal.bank import Bank
 from finance.ordeal.desk import Ask
 from finance.ordeal.law import Broken
 from finance.ordeal.levied import Impossible
@@ -40,6 +42,7 @@ class Auditor:
     ) -> None:
         self._tables = tables
         self.books = {tenant: Plain(customers) for tenant in tenants}
+        self.banks = {tenant: Bank(partial(self._code, tenant)) for tenant in self.books}
         self.ids: dict[str, dict[str, str]] = {tenant: {} for tenant in self.books}
         self.checked: dict[str, int] = defaultdict(int)
         self.rows_read: int = before.rows_read if before else 0
@@ -75,6 +78,7 @@ class Auditor:
             return
         rows = self.read()
         self._enter(new, rows)
+        self._banks(new, rows)
         for ask, answer in new:
             self._answered.add((ask.tenant, ask.key))
             self.replay(ask, answer, rows)
@@ -101,6 +105,15 @@ class Auditor:
         if told is not None:
             raise told
 
+    def _banks(self, done: list[tuple[Ask, Any]], rows: list[Row]) -> None:
+        for ask, _ in done:
+            if ask.verb == "bring":
+                given = ask.given
+                self.banks[ask.tenant].brought(given["account"], given["currency"], given["rows"])
+        about = [self.banks[row.tenant_id].read(row) for row in rows]
+        if any(about):
+            self.banks[done[0][0].tenant].judge(self.hold)
+
     def _told(self, ask: Ask, answer: Any) -> None:
         given = dict(ask.given)
         if ask.verb in {"draft", "pay"}:
@@ -114,6 +127,10 @@ class Auditor:
         self.checked["plain-possible"] += 1
 
     # What was written
+
+    def _code(self, tenant: str, account_id: str) -> str | None:
+        of, code = self.codes.get(account_id, ("", None))
+        return code if of == tenant else None
 
     def read(self) -> list[Row]:
         """What is new in the log. Every state is folded live, and again from what was kept of the version before."""

@@ -43,7 +43,7 @@ HANDS: Final = (
 """Accounts that people post to by hand."""
 
 WHY: Final = "as it was agreed"
-PURSUING: Final = 0.1
+PURSUING: Final = 0.12
 """How often somebody goes on to what takes several steps, and chance alone seldom comes to."""
 
 MISTAKEN: Final = 0.04
@@ -490,7 +490,17 @@ class Chance:
         }
 
     def _pursued(self, company: Company) -> tuple[str, Given] | None:
-        """A step towards a document that is cancelled though a note corrects it."""
+        """A step towards money that is matched and taken back, or a document that is cancelled though corrected."""
+        if self.dice.random() < 0.4:
+            return self._corrected(company)
+        matched = [name for name, one in company.money.items() if one["match"]]
+        if matched and self.dice.random() < 0.5:
+            return "take_back", {"name": self.dice.choice(matched), "reason": WHY, "on": self.later(company)}
+        verb = "match" if self._alike(company) else "unmatch" if matched else "bring"
+        made = self.given(verb, company, self.other or company)
+        return None if made is None else (verb, made)
+
+    def _corrected(self, company: Company) -> tuple[str, Given] | None:
         documents = company.documents
         notes = {
             status: [
@@ -506,14 +516,38 @@ class Chance:
             return "cancel", {"name": one, "reason": WHY, "on": self.later(company)}
         if notes["DRAFT"]:
             return "approve", {"name": self.dice.choice(notes["DRAFT"])}
-        return None
+        untouched = [name for name in self._debts(company) if company.status(name) == "APPROVED"]
+        return ("draft", self._note(company, self.dice.choice(untouched))) if untouched else None
+
+    def _note(self, company: Company, name: str) -> Given:
+        """A note that corrects a document."""
+        one = company.documents[name]
+        kind = "CREDIT_NOTE" if one["side"] > 0 else "VENDOR_CREDIT"
+        price = max(1, one["total"] // self.dice.choice((1, 2, 3)))
+        return {
+            "name": self.new("B"),
+            "kind": kind,
+            "partner": one["partner"],
+            "currency": one["currency"],
+            "day": self.day(company),
+            "due": company.today,
+            "lines": [{"price": price, "quantity": 1000, "category": "EXEMPT", "codes": (), "account": None}],
+            "prices": "EXCLUSIVE",
+            "rounding": "LINE",
+            "reference": None,
+            "reason": WHY,
+            "corrects": name,
+        }
 
     # Banks and papers
 
-    def _alike(self, company: Company) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Lines and money that nobody matched yet, and that are the same together: one or two of each."""
-        told = [name for name, one in company.lines.items() if one["match"] is None][-6:]
-        paid = [n for n, one in company.money.items() if one["status"] == "COMPLETED" and not one["match"]]
+    def _alike(
+        self, company: Company, *, again: bool = False
+    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Lines and money that are the same together, one or two of each; `again` also what was matched already."""
+        told = [name for name, one in company.lines.items() if again or one["match"] is None][-6:]
+        there = {name: one for name, one in company.money.items() if one["status"] == "COMPLETED"}
+        paid = [name for name, one in there.items() if again or not one["match"]]
         found: dict[object, list[tuple[str, ...]]] = {}
         for names in (*combinations(told, 1), *combinations(told, 2)):
             some = [company.lines[name] for name in names]
@@ -527,7 +561,7 @@ class Chance:
             made += [(names, money) for names in found.get(key, ())]
         return made
 
-    def _bring(self, company: Company) -> Given:
+    def _bring(self, company: Company) -> Given | None:
         """A file of what was paid: each payment as a line, or several as one, or one as two; and of other things."""
         if company.files and self.dice.random() < 0.15:
             account, kind, rows = self.dice.choice(list(company.files))
@@ -545,6 +579,8 @@ class Chance:
             part = self.dice.randrange(1, 50)
             minors = [minors[0] - part, part, *minors[1:]]
         minors += [self.dice.choice((-1, 1)) * self.amount()] * (self.dice.random() < 0.4)
+        if not minors and not self.errs():
+            return None
         rows = tuple((self.new("L"), self.day(company), minor) for minor in minors)
         return {
             "account": self.dice.choice(("~1010", "9", "1000", "1010")) if self.errs() else account,
@@ -557,9 +593,12 @@ class Chance:
     def _match(self, company: Company) -> Given | None:
         if not company.lines or not company.money:
             return None
-        alike = self._alike(company)
+        alike = self._alike(company, again=self.dice.random() < 0.25)
         if alike and not self.errs():
             lines, money = self.dice.choice(alike)
+            if self.dice.random() < 0.3:  # other money of the same account
+                place = place_of(company.money[money[0]])
+                money = (self.dice.choice([n for n, one in company.money.items() if place_of(one) == place]),)
             return {"lines": lines, "money": money}
         if self.dice.random() < 0.7:
             return None
@@ -667,12 +706,12 @@ WEIGHTED: Final = {
     "take_back": 25,
     "allocate": 250,
     "unallocate": 70,
-    "bring": 45,
-    "match": 55,
-    "unmatch": 20,
-    "reconcile": 20,
-    "amend": 20,
-    "attach": 15,
+    "bring": 30,
+    "match": 40,
+    "unmatch": 12,
+    "reconcile": 12,
+    "amend": 12,
+    "attach": 6,
     "settle": 50,
     "withdraw": 60,
     "write": 50,

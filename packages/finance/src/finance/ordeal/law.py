@@ -60,6 +60,11 @@ LAWS: Final = {
     "plain-replay": "replay equals live: what was answered is what its stream says from the first byte on",
     "plain-snapshot": "snapshot equals replay at every version",
     "plain-possible": "what was accepted can be: no entry in a closed period, nothing done or undone twice",
+    "bank-told": "a bank line is never invented: those in the books are those of accepted files",
+    "bank-once": "a bank line, and a payment, is in at most one live match",
+    "bank-tied": "lines and payments of a match are the same money to the unit, on one account",
+    "bank-kept": "a payment is not taken back while a bank line is matched with it",
+    "bank-explained": "an account holds what was matched, what the bank does not know yet, and other entries",
     "bug": "nothing ends in anything but an answer, a refusal or a fault",
 }
 NUMBER: Final = re.compile(r"([A-Z]+)-(\d{4})-(\d{2})(?:-(\d{2}))?-(\d{6})")
