@@ -105,6 +105,8 @@ def amend(
         is_same = one["currency"] == c.documents[one["target"]]["currency"]
         asked = min(total, c.open(one["target"])[0]) if one["excess"] and is_same else total
         why |= c.payable(one["target"], one["currency"], asked)
+        if (day or one["day"]) < c.documents[one["target"]]["day"]:
+            why.add("date-malformed")
     changed: dict[str, Any] = {"total": total, "day": day or one["day"], "method": how}
     status = "PROCESSING" if how == "MOBILE_WALLET" else "PENDING"
     c.money[name] = {**one, **changed, "status": status, "makers": one["makers"] | {who.name}}
