@@ -538,7 +538,7 @@ async def test_a_store_that_goes_away_cuts_the_turn_off_and_the_next_one_goes_on
     assert [office.days(one) for one in plans] == [due(one) for one in plans]
 
 
-async def test_a_scheduler_that_is_stopped_ends_between_two_commands(office: Office) -> None:
+async def test_a_scheduler_that_is_stopped_ends_between_two_templates(office: Office) -> None:
     plans = [await office.planned(name) for name in ("One", "Two")]
     heard: list[Any] = []
     came = await office.scheduler().turn(heard.append, lambda: len(heard) > 0)

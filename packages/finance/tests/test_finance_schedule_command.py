@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -37,6 +37,7 @@ from laptop.supervisor import Program, Ready, Running, answers
 
 pytestmark = pytest.mark.integration
 
+FIRST = date(2026, 1, 5)
 PROGRAM = str(Path(sys.executable).with_name("finance"))
 Desk = Any
 Ledger = Any
@@ -50,12 +51,12 @@ WHERE p.type = 'journal.posted/1' GROUP BY 1, 2
 """
 
 
-def rent(tenant: str, name: str, starts_on: date, amount: str = "200") -> Terms:
+def rent(tenant: str, name: str, starts_on: date, ends_on: date | None = None, amount: str = "200") -> Terms:
     return Terms(
         kind="RECURRING",
         name=name,
         currency="BDT",
-        schedule=Schedule(frequency="DAILY", starts_on=starts_on),
+        schedule=Schedule(frequency="DAILY", starts_on=starts_on, ends_on=ends_on),
         lines=(
             Line(account_id=chart.account_id(tenant, "5200"), debit=amount),
             Line(account_id=chart.account_id(tenant, "1010"), credit=amount),
@@ -178,15 +179,11 @@ class Site:
     world: World
     runner: asyncio.Runner
 
-    @property
-    def today(self) -> date:
-        return datetime.now(UTC).date()
-
-    def plan(self, name: str, starts_on: date, tenant: str = "", **terms: str) -> Template:
+    def plan(self, name: str, count: int, tenant: str = "", **terms: Any) -> Template:
+        """A template of so many due days from `FIRST` on; they were over long before this test runs."""
         company = tenant or self.world.tenant
-        made: Template = self.with_books(
-            lambda books: planned(books, company, rent(company, name, starts_on, **terms))
-        )
+        day = {"starts_on": FIRST, "ends_on": FIRST + timedelta(days=count - 1)} | terms
+        made: Template = self.with_books(lambda books: planned(books, company, rent(company, name, **day)))
         return made
 
     def with_books(self, work: Callable[[Books], Any]) -> Any:
@@ -275,8 +272,8 @@ def site(world: World) -> Iterator[Site]:
 
 
 def test_one_is_killed_in_the_middle_and_another_release_does_all_of_it(site: Site) -> None:
-    one = site.plan("Rent", site.today - timedelta(days=2))
-    theirs = site.plan("Power", site.today - timedelta(days=1), site.world.other_tenant)
+    one = site.plan("Rent", 3)
+    theirs = site.plan("Power", 2, site.world.other_tenant)
     with site.held("5200"):
         first = site.start("--once", release="1.1.0")
         first.process.send_signal(signal.SIGKILL)
@@ -285,22 +282,20 @@ def test_one_is_killed_in_the_middle_and_another_release_does_all_of_it(site: Si
     done = site.world.command("schedule", "--once", "--json", release="1.2.0", colour="green")
     report = orjson.loads(done.stdout)
     assert (done.returncode, report["complete"], report["refused"]) == (0, True, [])
-    for plan in (one, theirs):
-        starts_on = plan.terms.schedule.starts_on
-        count = (date.fromisoformat(report["on"]) - starts_on).days + 1
-        assert site.days(plan) == [str(starts_on + timedelta(days=day)) for day in range(count)]
+    for plan, count in ((one, 3), (theirs, 2)):
+        assert site.days(plan) == [str(FIRST + timedelta(days=day)) for day in range(count)]
         assert site.entries(plan) == [1] * count
     wrote = "SELECT DISTINCT writer, actor FROM finance_log.events WHERE stream_id = $1 AND version > 2"
     writers = site.fetch(wrote, UUID(one.id))
     assert [tuple(row) for row in writers] == [("finance 1.2.0 green schedule", ACTOR)]
 
 
-def test_a_loop_that_is_stopped_lets_its_command_end_and_another_goes_on_and_says_how_it_fares(
+def test_a_loop_that_is_stopped_lets_its_template_end_and_another_goes_on_and_says_how_it_fares(
     site: Site,
 ) -> None:
     port = free_ports(1)[0]
     url, loop = f"http://{HOST}:{port}", ("--every", "1", "--port", str(port))
-    plans = [site.plan(name, site.today) for name in ("One", "Two")]
+    plans = [site.plan(name, 1) for name in ("One", "Two")]
     with site.held("5200"):
         first = site.start(*loop)
         assert str(answers(f"{url}/health/ready")()) == "HTTP 503", "no turn is complete"
@@ -308,7 +303,9 @@ def test_a_loop_that_is_stopped_lets_its_command_end_and_another_goes_on_and_say
         while "schedule stops" not in first.log.read_text():
             assert first.process.poll() is None
     assert site.finished(first) == 0
-    assert sorted(len(site.entries(one)) for one in plans) == [0, 1], "one command ended, none was begun"
+    assert sorted(len(site.entries(one)) for one in plans) == [0, 1], (
+        "one template came to its end, none was begun"
+    )
     told = [orjson.loads(line) for line in first.log.read_text().splitlines()]
     assert [(line["event"], line.get("cut_off")) for line in told] == [
         ("schedule stops", None),
@@ -328,37 +325,36 @@ def test_a_loop_that_is_stopped_lets_its_command_end_and_another_goes_on_and_say
 
 def test_exit_codes_and_what_is_told(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "schedule.prom"
-    good = site.plan("Good", site.today)
-    off = f"(DAY - {site.today.day})"
-    bad = site.plan("Bad", site.today - timedelta(days=1), amount=f"1 / ({off} * {off})")
+    good = site.plan("Good", 1)
+    bad = site.plan("Bad", 3, amount="1 / ((DAY - 6) * (DAY - 6))")
+    ahead = site.plan("Ahead", 61, starts_on=date(2099, 1, 1), ends_on=None)
     shown = site.asked("--preview")
     assert shown.exit_code == 1
-    table = [line.split() for line in shown.output.splitlines()[1:]]
-    assert [str(site.today), "A", "tenant", "Good", "200.00", "BDT", f"AUTO-{good.id}"] in table
-    [refused] = [line for line in shown.output.splitlines() if "formula-divides-by-zero" in line]
-    assert refused.split()[0] == str(site.today)
+    table = [line.split() for line in shown.stdout.splitlines()[1:]]
+    assert ["2026-01-05", "A", "tenant", "Good", "200.00", "BDT", f"AUTO-{good.id}"] in table
+    [refused] = [line for line in shown.stdout.splitlines() if "formula-divides-by-zero" in line]
+    assert refused.split()[0] == "2026-01-06"
     assert site.days(good) == []
-    ahead = site.asked("--preview", "--json", "--through", str(site.today + timedelta(days=70)))
-    whats = [one["what"] for one in orjson.loads(ahead.output)["days"] if one["template"] == good.id]
+    shown = site.asked("--preview", "--json", "--through", "2099-03-02")
+    whats = [one["what"] for one in orjson.loads(shown.stdout)["days"] if one["template"] == ahead.id]
     assert whats == ["due"] * 60 + ["later"]
     done = site.asked("--once", "--metrics-file", str(file))
     assert done.exit_code == 1
     [told, tally] = done.stdout.splitlines()
-    assert f"Bad ({bad.id}): refused on {site.today}: formula-divides-by-zero" in told
+    assert f"Bad ({bad.id}): refused on 2026-01-06: formula-divides-by-zero" in told
     assert "end the template" in told
-    assert tally.endswith("active templates, 2 days posted, 1 refused")
-    assert "Good: 1 days posted" in done.stderr
+    assert tally.endswith("due days posted: 2, refused: 1")
+    assert "Good: posted through 2026-01-05, due days: 1" in done.stderr
     assert "finance_schedule_refused_templates 1.0" in file.read_text()
     before = file.read_text()
     site.ended(bad)
-    blind = site.asked(
-        "--once",
-        "--metrics-file",
-        str(file),
-        projector_database_url=site.world.cluster.url("finance_app", site.world.name),
-    )
+    app = site.world.cluster.url("finance_app", site.world.name)
+    blind = site.asked("--once", "--metrics-file", str(file), projector_database_url=app)
     assert (blind.exit_code, "found no books" in blind.stderr) == (3, True), "no data is never a pass"
     assert file.read_text() == before
+    shown = site.asked("--preview", projector_database_url=app)
+    assert isinstance(shown.exception, ServiceFault)
+    assert (shown.stdout, shown.stderr) == ("", "")
     assert site.asked("--once", "--json").exit_code == 0
     nowhere = site.asked("--once", database_url=f"postgresql://a:b@{HOST}:{free_ports(1)[0]}/c")
     assert isinstance(nowhere.exception, ServiceFault)

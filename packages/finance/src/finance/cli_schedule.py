@@ -13,6 +13,7 @@ import click
 import orjson
 
 from finance.money import plain
+from finance.ports import Fault
 from finance.scheduling import Due, Later, Ran, Trouble, Turn
 from finance.timekeeper import count, write_metrics
 from finance.wiring import Settings, SystemClock, build_schedule, scheduler
@@ -96,8 +97,10 @@ def _once(settings: Settings, metrics_file: Path | None, *, as_json: bool) -> in
     else:
         for one in (*turn.refused, *turn.missed):
             print(f"finance: {_line(one)}")
-        tally = f"{turn.templates} active templates, {turn.days} days posted, {len(turn.refused)} refused"
-        print(f"finance: {turn.on}: {tally}" + (f", {len(turn.missed)} missed" if turn.missed else ""))
+        tally = (
+            f"active templates: {turn.templates}, due days posted: {turn.days}, refused: {len(turn.refused)}"
+        )
+        print(f"finance: {turn.on}: {tally}" + (f", missed: {len(turn.missed)}" if turn.missed else ""))
     if turn.cut_off is not None:
         fail(
             f"finance: the turn was cut off ({turn.cut_off}); what was posted stays, the next goes on from there"
@@ -106,12 +109,18 @@ def _once(settings: Settings, metrics_file: Path | None, *, as_json: bool) -> in
 
 
 async def _turn(settings: Settings) -> Turn:
-    """One turn, which SIGTERM and SIGINT end between two commands; how far it came goes to standard error."""
+    """One turn, which SIGTERM and SIGINT end between two templates; how far it came goes to standard error."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for told in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(told, stop.set)
     async with scheduler(settings) as made:
-        return await made.turn(lambda one: click.echo(f"finance: {_line(one)}", err=True), stop.is_set)
+        return await made.turn(_progress, stop.is_set)
+
+
+def _progress(one: Ran | Trouble) -> None:
+    click.echo(f"finance: {_line(one)}", err=True)
+    if isinstance(one, Trouble) and one.bug is not None:
+        traceback.print_exception(one.bug)
 
 
 def _preview(settings: Settings, through: date, *, as_json: bool) -> int:
@@ -135,6 +144,8 @@ def _asked(work: Any) -> Any:
         return asyncio.run(work)
     except ServiceFault:
         raise
+    except Fault as error:
+        raise ServiceFault(f"{error.code}: {error}") from error
     except Exception as error:
         traceback.print_exc()
         raise ServiceFault(f"{type(error).__name__}: {error}") from error
@@ -143,7 +154,7 @@ def _asked(work: Any) -> Any:
 def _line(one: Ran | Trouble) -> str:
     about = f"{one.standing.company}: {one.standing.name}"
     if isinstance(one, Ran):
-        return f"{about}: {one.days} days posted, through {one.through}"
+        return f"{about}: posted through {one.through}, due days: {one.days}"
     when = "" if one.day is None else f" on {one.day}"
     what = (
         f"refused{when}: {one.code}: {one.told} ({MEND})"

@@ -154,7 +154,7 @@ class Scheduler:
         """Run what is due, each template `MOST_AT_ONCE` days at a time, so that none waits for another's year.
 
         A fault of one template leaves the others alone; a store that is away, or `stopping`, ends the turn between two
-        commands. Never raises a fault: the turn tells it.
+        of them. Never raises a fault: the turn tells it.
         """
         today = self.clock.now().date()
         try:

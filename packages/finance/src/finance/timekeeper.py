@@ -65,7 +65,7 @@ class Timekeeper:
         self._task = asyncio.create_task(self.run())
 
     async def end(self) -> None:
-        """Let the command under way come to its end, and begin no other."""
+        """Let the template under way come to its end, and begin no other."""
         self._stop.set()
         log().info("schedule stops")
         if self._task is not None:
