@@ -1,179 +1,48 @@
 """Turns of a scheduler, over the store in memory: each due day once, in order, and no template waits for another."""
 
 import math
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
+from office import REFUSALS, TODAY, WHY, Office, Old, due, pause, quiet
 
-from finance import automating, chart, fiscal, template
-from finance.adapters.memory import MemoryTemplates, Row
+from finance import automating, template
+from finance.adapters.memory import MemoryTemplates
 from finance.authority import Rule
-from finance.cli_schedule import schedule
 from finance.handle import Books
-from finance.ids import new_id
 from finance.ordeal.chance import USERS
 from finance.ordeal.deed import attempt
 from finance.ordeal.model import Company, Who, next_month
 from finance.ordeal.trial import Trial
-from finance.ordeal.world import (
-    CountedIds,
-    KnownPartners,
-    MemoryWorld,
-    SetClock,
-    alone,
-    together,
-    turn,
-)
-from finance.period import CLOSER
+from finance.ordeal.world import CountedIds, KnownPartners, alone, together
 from finance.ports import Caller, Contended, StoreUnavailable
-from finance.refusal import PeriodClosed, PeriodSoftClosed, Refused
+from finance.refusal import PeriodClosed, PeriodSoftClosed
 from finance.scheduling import (
     ACTOR,
     INTERNAL,
     STOPPED,
     UNREADABLE,
-    Due,
-    Later,
     Ran,
     Scheduler,
     Standing,
     Trouble,
     furthest,
 )
-from finance.template import MOST_AT_ONCE, Line, Schedule, Template, Terms
-from finance.timekeeper import METRICS, Timekeeper, write_metrics
+from finance.template import MOST_AT_ONCE, Schedule, Template, Terms
 from finance.verify import Stored, examine
 
-NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
-TODAY = NOW.date()
-WHY = "as the board decided"
 HISTORIES = 15
-DOCS = (Path(__file__).parents[3] / "docs" / "journal-templates.md").read_text()
-LINES = ("expense", "amount", "credit")
-
-
-async def pause(_: float) -> None:
-    await turn()
-
-
-@dataclass
-class Office:
-    """Two companies' books in memory, and people who plan."""
-
-    world: MemoryWorld = field(default_factory=MemoryWorld)
-    clock: SetClock = field(default_factory=lambda: SetClock(NOW))
-    ids: Any = new_id
-
-    def __post_init__(self) -> None:
-        self.books = self.opened(self.ids)
-        [self.tenant, self.other_tenant] = self.world.tenants
-        permissions = frozenset({CLOSER})
-        self.caller = Caller(user_id="rahim", tenant_id=self.tenant, permissions=permissions, token="")
-
-    def opened(self, ids: Any) -> Books:
-        return Books(
-            store=self.world.store, masterdata=KnownPartners(), clock=self.clock, new_id=ids, pause=pause
-        )
-
-    def scheduler(
-        self, kind: type[Scheduler] = Scheduler, *, release: str = "1.1.0", ids: Any = None
-    ) -> Scheduler:
-        return kind(
-            automating=self.opened(ids or self.ids).automating,
-            standings=MemoryTemplates(self.world.store),
-            clock=self.clock,
-            release=release,
-        )
-
-    def key(self) -> str:
-        return f"key-{len(self.world.tables.answers)}"
-
-    async def planned(self, name: str = "Rent", *, company: str = "", **changes: Any) -> Template:
-        """An approved template of 200.00 every day, beginning ten days ago, but for what is given."""
-        caller = replace(self.caller, tenant_id=company or self.tenant)
-        starts_on = changes.pop("starts_on", TODAY - timedelta(days=9))
-        plain = {
-            "kind": "RECURRING",
-            "currency": "BDT",
-            "schedule": Schedule(frequency=changes.pop("frequency", "DAILY"), starts_on=starts_on),
-            "lines": self.lines(
-                caller.tenant_id, **{one: changes.pop(one) for one in LINES if one in changes}
-            ),
-        }
-        terms = Terms(name=name, **(plain | changes))
-        made = await self.books.automating.create(caller, self.key(), terms)
-        checker = replace(caller, user_id="karim")
-        done: Template = await self.books.automating.approve(checker, self.key(), made.id)
-        return done
-
-    def lines(
-        self, tenant: str, *, expense: str = "5200", amount: str = "200", credit: str | None = None
-    ) -> tuple[Line, ...]:
-        spent, paid = chart.account_id(tenant, expense), chart.account_id(tenant, "1010")
-        return (Line(account_id=spent, debit=amount), Line(account_id=paid, credit=credit or amount))
-
-    async def closed(self, day: date, to: str = "CLOSED") -> None:
-        await self.books.closing.close_period(self.caller, self.key(), fiscal.period(day), to=to)
-
-    async def reopened(self, day: date) -> None:
-        name = fiscal.period(day)
-        await self.books.closing.reopen_period(self.caller, self.key(), name, reason=WHY)
-
-    def rows(self, event_type: str) -> list[Row]:
-        return [row for row in self.world.tables.rows if row.type == event_type]
-
-    def days(self, one: Template) -> list[date]:
-        """The due days that were run, as the log has them."""
-        return [row.event.due_on for row in self.rows("template.ran/1") if row.stream_id == one.id]
-
-    def posted(self) -> Counter[tuple[str, date]]:
-        """How many entries each due day of each template has; reversals are not among them."""
-        made = {row.stream_id: row.event.reference for row in self.rows("journal.created/1")}
-        originals = {row.stream_id for row in self.rows("journal.created/1") if row.event.original_id is None}
-        return Counter(
-            (made[row.stream_id], row.event.journal_date)
-            for row in self.rows("journal.posted/1")
-            if row.stream_id in originals
-        )
 
 
 @pytest.fixture
 def office() -> Office:
     return Office()
-
-
-def due(one: Template, through: date = TODAY) -> list[date]:
-    """All days of its schedule, counted one by one."""
-    found: list[date] = []
-    while (day := one.terms.schedule.due(len(found))) <= through:
-        found.append(day)
-    return found
-
-
-@dataclass
-class Old:
-    """A list of templates that was made before, and is shown whatever has become of them."""
-
-    found: Any
-
-    async def active(self) -> Any:
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-
-def quiet(_: object) -> None:
-    """Hears and says nothing."""
 
 
 # How far the rules let it
@@ -418,33 +287,6 @@ async def test_a_template_that_is_ended_while_a_turn_is_taken_is_no_trouble(offi
 # Refused
 
 
-async def soft_closed(office: Office) -> None:
-    await office.closed(TODAY, to="SOFT_CLOSED")
-
-
-async def closed(office: Office) -> None:
-    await office.closed(TODAY)
-
-
-async def deactivated(office: Office) -> None:
-    account_id = chart.account_id(office.tenant, "5900")
-    await office.books.deactivate_account(office.caller, office.key(), account_id, reason=WHY)
-
-
-async def left(_: Office) -> None:
-    """All is as it was."""
-
-
-REFUSALS: dict[str, tuple[Callable[[Office], Any], dict[str, Any], date]] = {
-    "period-soft-closed": (soft_closed, {}, date(2026, 11, 1)),
-    "period-closed": (closed, {}, date(2026, 11, 1)),
-    "account-inactive": (deactivated, {"expense": "5900"}, date(2026, 10, 20)),
-    "rate-missing": (left, {"currency": "EUR"}, date(2026, 10, 20)),
-    "formula-divides-by-zero": (left, {"amount": "1 / (11 - MONTH)"}, date(2026, 11, 1)),
-    "journal-unbalanced": (left, {"amount": "MONTH", "credit": "10"}, date(2026, 11, 1)),
-}
-
-
 @pytest.mark.parametrize("code", sorted(REFUSALS))
 async def test_a_refused_template_is_told_with_its_day_and_stops_no_other(office: Office, code: str) -> None:
     meddle, changes, day = REFUSALS[code]
@@ -588,188 +430,3 @@ async def test_where_there_are_no_books_nothing_due_is_no_pass(office: Office) -
     assert "found no books" in str(came.cut_off)
     with pytest.raises(StoreUnavailable, match="found no books"):
         await office.scheduler().preview(TODAY)
-
-
-# Preview
-
-
-async def test_a_preview_shows_what_a_turn_posts_and_leaves_nothing(office: Office) -> None:
-    await office.planned("Rent", starts_on=date(2026, 11, 21))
-    await office.planned("Power", kind="ACCRUAL", frequency="MONTHLY", starts_on=date(2026, 10, 5))
-    await office.planned("Nothing", starts_on=TODAY, amount="MONTH - 11")
-    bad = await office.planned("Bad", starts_on=date(2026, 10, 30), amount="100 / (11 - MONTH)")
-    before = office.world.tables.image()
-    shown = await office.scheduler().preview(TODAY)
-    assert office.world.tables.image() == before
-    days = [one for one in shown if isinstance(one, Due)]
-    found = [(one.standing.name, one.day.isoformat(), one.amount and one.amount.minor) for one in days]
-    assert found == [
-        ("Rent", "2026-11-21", 200_00),
-        ("Rent", "2026-11-22", 200_00),
-        ("Rent", "2026-11-23", 200_00),
-        ("Power", "2026-10-05", 200_00),
-        ("Power", "2026-11-05", 200_00),
-        ("Nothing", "2026-11-23", None),
-        ("Bad", "2026-10-30", 100_00),
-        ("Bad", "2026-10-31", 100_00),
-    ]
-    assert [one.taken_back_on for one in days if one.standing.name == "Power"] == [
-        date(2026, 11, 1),
-        date(2026, 12, 1),
-    ]
-    [trouble] = [one for one in shown if isinstance(one, Trouble)]
-    wanted = ("formula-divides-by-zero", date(2026, 11, 1), bad.id)
-    assert (trouble.code, trouble.day, trouble.standing.template_id) == wanted
-    await office.scheduler().turn(quiet)
-    assert office.posted() == {(one.reference, one.day): 1 for one in days if one.amount is not None}
-
-
-async def test_a_preview_may_look_ahead_and_says_where_it_ends(office: Office) -> None:
-    await office.planned(starts_on=TODAY)
-    ahead = TODAY + timedelta(days=MOST_AT_ONCE - 1)
-    shown = await office.scheduler().preview(ahead)
-    assert [type(one) for one in shown] == [Due] * MOST_AT_ONCE
-    shown = await office.scheduler().preview(ahead + timedelta(days=1))
-    assert isinstance(shown[-1], Later)
-    assert (len(shown), shown[-1].day) == (MOST_AT_ONCE + 1, ahead + timedelta(days=1))
-    assert await office.scheduler().preview(TODAY - timedelta(days=1)) == []
-
-
-# Docs
-
-
-def test_the_docs_name_each_refusal_each_option_and_each_metric() -> None:
-    table = DOCS.partition("## A template is refused")[2]
-    codes = {one.code for one in Refused.__subclasses__()}
-    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    named = {code for row in rows for code in row.split("`")[1::2]}
-    assert set(REFUSALS) <= named <= codes
-    wanted = [option for one in schedule.params for option in one.opts]
-    assert len(wanted) > 5
-    assert [one for one in (*wanted, *METRICS, UNREADABLE, INTERNAL) if one not in DOCS] == []
-
-
-# Turn after turn
-
-
-def metric(name: str) -> float:
-    found = REGISTRY.get_sample_value(f"finance_schedule_{name}")
-    assert found is not None
-    return found
-
-
-@dataclass
-class Watch:
-    """Tells seconds as it is set to."""
-
-    at_s: float = 0.0
-
-    def __call__(self) -> float:
-        return self.at_s
-
-
-@pytest.fixture
-async def kept(office: Office) -> Any:
-    watch = Watch()
-    made = Timekeeper(scheduler=office.scheduler(), every_s=0.001, now_s=watch)
-    yield made, watch
-    await made.end()
-
-
-async def until(answer: Callable[[], Any]) -> None:
-    """Give others turns until this holds; the test's time-out ends what never does."""
-    while not answer():
-        await pause(0)
-
-
-async def test_it_is_healthy_once_a_turn_is_complete_and_not_when_it_is_silent_or_over(
-    office: Office, kept: Any
-) -> None:
-    keeper, watch = kept
-    with pytest.raises(StoreUnavailable, match="ended"):
-        await keeper.answer()
-    one = await office.planned()
-    office.world.store.away = True
-    keeper.begin()
-    with pytest.raises(StoreUnavailable, match="no turn has come to its end"):
-        await keeper.answer()
-    await until(lambda: keeper._trouble == "it is away")
-    with pytest.raises(StoreUnavailable, match="it is away"):
-        await keeper.answer()
-    office.world.store.away = False
-    await until(lambda: keeper._trouble is None)
-    await keeper.answer()
-    assert office.days(one) == due(one), "it is tried again by itself"
-    watch.at_s += 100
-    await until(lambda: keeper._heard_at == watch.at_s)
-    await keeper.answer()
-    keeper.every_s = 1000.0
-    await pause(0)
-    watch.at_s += 3001
-    with pytest.raises(StoreUnavailable, match="3001 s"):
-        await keeper.answer()
-    await keeper.end()
-    with pytest.raises(StoreUnavailable, match="ended"):
-        await keeper.answer()
-
-
-async def test_a_bug_in_a_turn_is_told_and_the_next_turn_is_taken(office: Office, kept: Any) -> None:
-    keeper, _ = kept
-    good, keeper.scheduler.standings = keeper.scheduler.standings, Old(ValueError("a bug"))
-    keeper.begin()
-    await until(lambda: "a bug" in str(keeper._trouble))
-    with pytest.raises(StoreUnavailable, match="ValueError: a bug"):
-        await keeper.answer()
-    keeper.scheduler.standings = good
-    await until(lambda: keeper._trouble is None)
-
-
-async def test_metrics_tell_of_complete_turns_only(office: Office, kept: Any, tmp_path: Path) -> None:
-    keeper, _ = kept
-    days = metric("days_total")
-    await office.planned()
-    await office.planned("Bad", starts_on=date(2026, 10, 31), amount="1 / (11 - MONTH)")
-    await keeper._take()
-    assert (metric("days_total") - days, metric("refused_templates")) == (11, 1)
-    completed = metric("completed_timestamp_seconds")
-    assert completed > 0
-    office.world.store.away = True
-    await keeper._take()
-    assert metric("completed_timestamp_seconds") == completed
-    assert metric("refused_templates") == 1
-    write_metrics(tmp_path / "schedule.prom")
-    lines = (tmp_path / "schedule.prom").read_text().splitlines()
-    assert {line.split()[0] for line in lines if not line.startswith("#")} >= {
-        "finance_schedule_completed_timestamp_seconds",
-        "finance_schedule_refused_templates",
-        "finance_schedule_days_total",
-    }
-
-
-async def test_a_refusal_that_stays_is_said_once_and_again_when_it_is_another(
-    office: Office, kept: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keeper, _ = kept
-    said: list[str] = []
-
-    class Log:
-        def info(self, _: str, **__: Any) -> None:
-            """Not counted."""
-
-        def warning(self, what: str, **about: Any) -> None:
-            said.append(f"{what} {about['day']} {about['code']}")
-
-    monkeypatch.setattr("finance.timekeeper.log", Log)
-    await office.planned(starts_on=date(2026, 10, 31))
-    await office.closed(TODAY)
-    await keeper._take()
-    await keeper._take()
-    first = "template refused 2026-11-01 period-closed"
-    assert said == [first]
-    await office.reopened(TODAY)
-    await office.closed(TODAY, to="SOFT_CLOSED")
-    await keeper._take()
-    assert said == [first, "template refused 2026-11-01 period-soft-closed"]
-    await office.reopened(TODAY)
-    await keeper._take()
-    assert len(said) == 2
