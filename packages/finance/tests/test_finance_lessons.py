@@ -28,7 +28,9 @@ from finance import (
 from finance.account import Account
 from finance.graphql.schema import build
 from finance.money import Money
+from finance.refusal import TextMalformed
 from finance.report import Balance
+from finance.text import sized
 
 Desk = Any
 TODAY = date(2026, 11, 23)
@@ -182,3 +184,26 @@ async def test_what_became_known_later_adds_up_to_the_difference_account_by_acco
     assert top.parent_id == next(one["accountId"] for one in shown["entries"] if one["accountCode"] == "1000")
     till = next(one for one in shown["entries"] if one["accountCode"] == "1000-01")
     assert (till["parentAccountId"], till["netWithBelow"]) == (top.parent_id, {"amount": "0.00"})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "a\0bc",
+        "\x07\x1b[31mred",
+        "INV-1 \u202e0001-VNI",
+        "\u2066abc\u2069",
+        "\u200b\u200b\u200b",
+        "\x85abc\x85d",
+    ],
+)
+def test_a_text_that_nobody_sees_as_it_is_is_refused(told: str) -> None:
+    with pytest.raises(TextMalformed):
+        sized(told, "account name", 3, 255)
+
+
+@pytest.mark.parametrize(
+    "told", ["চট্টগ্রাম", "ক্\u200dষ", "שלום\u200f", "a\nb\tc", "👨‍👩‍👧‍👦 ok", "e\u0301te\u0301"]
+)
+def test_letters_of_every_script_are_kept_with_the_marks_they_need(told: str) -> None:
+    assert sized(told, "account name", 3, 255) == told

@@ -36,7 +36,7 @@ class CurrencyMismatch(Refused):
 
 
 class TextMalformed(Refused):
-    """A text is too short or too long."""
+    """A text is too short or too long, or hides what is there."""
 
     code = "text-malformed"
 
