@@ -140,7 +140,7 @@ async def closed(office: Office) -> None:
 
 
 async def deactivated(office: Office) -> None:
-    account_id = chart.account_id(office.tenant, "5900")
+    account_id = chart.account_id(office.tenant, "5200")
     await office.books.deactivate_account(office.caller, office.key(), account_id, reason=WHY)
 
 
@@ -151,7 +151,7 @@ async def left(_: Office) -> None:
 REFUSALS: dict[str, tuple[Callable[[Office], Any], dict[str, Any], date]] = {
     "period-soft-closed": (soft_closed, {}, date(2026, 11, 1)),
     "period-closed": (closed, {}, date(2026, 11, 1)),
-    "account-inactive": (deactivated, {"expense": "5900"}, date(2026, 10, 20)),
+    "account-inactive": (deactivated, {"expense": "5200"}, date(2026, 10, 20)),
     "rate-missing": (left, {"currency": "EUR"}, date(2026, 10, 20)),
     "formula-divides-by-zero": (left, {"amount": "1 / (11 - MONTH)"}, date(2026, 11, 1)),
     "journal-unbalanced": (left, {"amount": "MONTH", "credit": "10"}, date(2026, 11, 1)),
