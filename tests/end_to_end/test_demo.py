@@ -53,7 +53,7 @@ def demo(machine: Any, plan: Path, *options: str, users: int = 900) -> tuple[dic
 
 
 def test_a_good_release_reaches_everybody_and_nobody_notices(machine: Any) -> None:
-    # The very demonstration. It has judged its shares itself, user by user and by number: it exited 0.
+    # The very demonstration. It has judged its shares itself, user by user and by number, or its exit code were not 0.
     figures, record, said = demo(machine, PLANS / "finance-demo.yaml", users=3000)
     assert figures["outcome"] == "completed"
     assert [phase["weight_percent"] for phase in figures["phases"]] == [10, 30, 60, 100]

@@ -1,5 +1,6 @@
 """Ledgers on a real PostgreSQL, one for every test that asks; and the real service among real neighbours."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +24,7 @@ from uuid import uuid4
 import asyncpg
 import orjson
 import pytest
+from graphql import GraphQLSchema
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
@@ -105,17 +108,41 @@ def superuser() -> str:
     return SUPERUSER
 
 
-@pytest.fixture
-async def ledger(cluster: Cluster, new_database: Callable[[str], str]) -> AsyncIterator[Ledger]:
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A migrated database with the books of two tenants, which every ledger begins as a copy of."""
+
+    name: str
+    tenants: Sequence[str]
+
+
+@pytest.fixture(scope="session")
+def opened(cluster: Cluster, new_database: Callable[..., str]) -> Opened:
     name = new_database("finance")
-    folder = files("finance.adapters.postgres") / "migrations"
-    await migrate(cluster.url("finance_owner", name), folder, setting="OWNER", schema="finance_log")
     tenants = {str(uuid4()): "Padma Traders", str(uuid4()): "Meghna Mills"}
-    async with asyncpg.create_pool(cluster.url("finance_owner", name), min_size=1, max_size=1) as owner:
-        await open_books(owner, tenants, alone=tenants)
+
+    async def prepare() -> None:
+        url, folder = cluster.url("finance_owner", name), files("finance.adapters.postgres") / "migrations"
+        await migrate(url, folder, setting="OWNER", schema="finance_log")
+        async with asyncpg.create_pool(url, min_size=1, max_size=1) as owner:
+            await open_books(owner, tenants, alone=tenants)
+
+    asyncio.run(prepare())
+    return Opened(name=name, tenants=list(tenants))
+
+
+@cache
+def executable() -> GraphQLSchema:
+    """The schema is the same for everybody who asks, and takes longer to make than most questions."""
+    return build_schema()
+
+
+@pytest.fixture
+async def ledger(cluster: Cluster, new_database: Callable[..., str], opened: Opened) -> AsyncIterator[Ledger]:
+    name = new_database("finance", like=opened.name)
     app = await open_pool(cluster.url("finance_app", name), setting="APP", size=12)
     replay = await open_pool(cluster.url("finance_projector", name), setting="REPLAY", size=3)
-    tenant, other_tenant = tenants
+    tenant, other_tenant = opened.tenants
     yield Ledger(cluster=cluster, name=name, app=app, replay=replay, tenant=tenant, other_tenant=other_tenant)
     await app.close()
     await replay.close()
@@ -224,7 +251,7 @@ class Desk:
     async def asked(self, query: str, **variables: Any) -> Any:
         """The one root field's value of a query, from read models made anew; or the code of its error."""
         context = await self.context()
-        executor = Executor(build_schema(), introspection=False)
+        executor = Executor(executable(), introspection=False)
         _, body = await executor.run({"query": query, "variables": variables}, context)
         if "errors" in body:
             return [error["extensions"]["code"] for error in body["errors"]]

@@ -97,10 +97,10 @@ class Cluster:
 
     def add_database(self, name: str, service: str) -> None:
         """Make a database as this service has it: its owner's, and nobody else's but the service's roles."""
-        self.run_sql("postgres", f"CREATE DATABASE {name} OWNER {OWNERS[service]};")
         allowed = [role for role in ROLES if role.startswith(service)]
         grants = "".join(f"GRANT CONNECT ON DATABASE {name} TO {role};" for role in allowed)
-        self.run_sql("postgres", f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;{grants}")
+        made = f"CREATE DATABASE {name} OWNER {OWNERS[service]};"
+        self.run_sql("postgres", f"{made}REVOKE ALL ON DATABASE {name} FROM PUBLIC;{grants}")
 
     def remove_scratch(self) -> None:
         if self.scratch is not None:
