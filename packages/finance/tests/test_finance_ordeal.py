@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -33,7 +33,7 @@ from finance.adapters.memory import MemoryBook, MemoryStore
 from finance.clerk import Clerk, Rehearsed, Sheet
 from finance.ordeal.__main__ import main
 from finance.ordeal.chance import USERS, WHY
-from finance.ordeal.law import LAWS
+from finance.ordeal.law import LAWS, Broken
 from finance.ordeal.trial import IN_TURN, Trial
 from finance.ordeal.world import Crashed
 from finance.refusal import Refused
@@ -434,14 +434,45 @@ KNOWN = [
 ]
 
 
+SEEN: Final = {
+    ("model", "an entry is reversed twice"): 45,
+    ("model", "locked taxes are posted"): 38,
+    ("model", "who drafted it undoes it"): 50,
+    ("model", "who approved it may not undo it"): 49,
+    ("model", "a yes is to any act"): 171,
+    ("model", "a changed tax rate is not seen"): 128,
+    ("model", "no lock of what is relied on"): 57,
+    ("model", "a number is drawn without its lock"): 113,
+    ("model", "what had begun stays after a crash"): 39,
+    ("model", "the entry is posted apart"): 151,
+    ("plain", "an entry need not balance"): 86,
+    ("plain", "people post to control accounts"): 21,
+    ("plain", "more is allocated than is left"): 22,
+    ("plain", "a report leaves an account out"): 40,
+    ("plain", "what is matched is matched again"): 86,
+}
+"""Where the first seed was that caught a mutant. It is tried first, which saves time and nothing else: whoever changes
+what histories ask may leave it, and all of `MOST` are tried.
+"""
+
+
+def first_broken(judge: str, mutant: str, happenings: tuple[str, ...]) -> Broken | None:
+    """The first law that a broken service breaks, of those that one of the two models judges."""
+    seen = SEEN.get((judge, mutant), 0)
+    for seed in (*range(seen, MOST), *range(seen)):
+        told = Trial(seed, happenings=happenings, judges=(judge,)).run().broken
+        if told is not None:
+            return told
+    return None
+
+
 @pytest.mark.parametrize(("mutant", "happenings"), KNOWN)
 def test_a_service_that_is_broken_breaks_a_law_by_its_name(
     monkeypatch: Patch, mutant: str, happenings: tuple[str, ...]
 ) -> None:
     law, patch = (MUTANTS | AT_ONCE | DYING)[mutant]
     patch(monkeypatch)
-    histories = (Trial(seed, happenings=happenings, judges=("model",)).run() for seed in range(MOST))
-    told = next((one.broken for one in histories if one.broken is not None), None)
+    told = first_broken("model", mutant, happenings)
     assert told is not None, f"{MOST} seeds were not enough"
     assert told.law in law.split(), str(told)
 
@@ -566,8 +597,7 @@ def test_the_plain_books_alone_find_a_broken_service_by_a_law_of_theirs(
 ) -> None:
     law, patch = PLAIN[mutant]
     patch(monkeypatch)
-    histories = (Trial(seed, happenings=IN_TURN, judges=("plain",)).run() for seed in range(MOST))
-    told = next((one.broken for one in histories if one.broken is not None), None)
+    told = first_broken("plain", mutant, IN_TURN)
     assert told is not None, f"{MOST} seeds were not enough"
     assert told.law in law.split(), str(told)
 
