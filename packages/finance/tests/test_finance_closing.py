@@ -55,7 +55,7 @@ def test_no_period_of_a_closed_year_is_reopened_by_itself() -> None:
     sold(trial, "J1")
     done(trial, NADIA, "close_year", year=YEAR, to="CLOSED")
     for number in (1, 12):
-        assert asked(trial, NADIA, "open_period", period=(YEAR, number), reason=WHY) == "year-closed"
+        assert asked(trial, NADIA, "open_period", period=(YEAR, number), reason=WHY) == "year-out-of-order"
     done(trial, NADIA, "open_year", year=YEAR, reason=WHY)
     done(trial, NADIA, "open_period", period=(YEAR, 1), reason=WHY)
     done(trial, NADIA, "close_year", year=YEAR, to="LOCKED")
@@ -104,7 +104,7 @@ def test_a_year_that_took_entries_after_it_was_closed_is_not_locked_with_them(
         before.setattr(Sheet, "closed_year", no_year_is_closed)
         assert told("write", **late) is None
     for to in ("CLOSED", "LOCKED"):
-        assert told("close_year", year=YEAR, to=to) == "year-closed"
+        assert told("close_year", year=YEAR, to=to) == "year-out-of-order"
     assert told("open_year", year=YEAR, reason=WHY) is None
     assert told("close_year", year=YEAR, to="LOCKED") is None
     trial.pass_time(timedelta(days=30))

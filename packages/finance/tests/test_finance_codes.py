@@ -746,12 +746,6 @@ async def _(desk: Desk) -> str | None:
     return await refused(desk, "reopenPeriod", {"period": "FY2021-2022-P03", "reason": REASON})
 
 
-@case("year-closed")
-async def _(desk: Desk) -> str | None:
-    await done(desk, "closeYear", {"fiscalYear": "FY2017-2018", "to": "CLOSED"})
-    return await refused(desk, "reopenPeriod", {"period": "FY2017-2018-P12", "reason": REASON})
-
-
 @case("year-not-closed")
 async def _(desk: Desk) -> str | None:
     return await refused(desk, "reopenYear", {"fiscalYear": "FY2018-2019", "reason": REASON})

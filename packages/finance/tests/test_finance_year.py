@@ -293,7 +293,7 @@ async def test_what_a_year_was_closed_with_stays_so_whatever_day_somebody_tries(
     await desk.books.closing.close_period(desk.caller, key(), "FY2025-2026-P12", to="CLOSED")
     for name in ("FY2026-2027-P05", "FY2025-2026-P12"):
         work = desk.books.closing.reopen_period(desk.caller, key(), name, reason=WHY)
-        assert await refusal_of(work) == "year-closed", name
+        assert await refusal_of(work) == "year-out-of-order", name
     await desk.books.create_journal(desk.caller, key(), desk.sale(3, NEXT), post=True)
     assert await sheet(desk, LAST) == closed
     await desk.books.years.reopen(desk.caller, key(), NAME, reason=WHY)

@@ -503,14 +503,8 @@ class YearNotClosed(Refused):
     code = "year-not-closed"
 
 
-class YearClosed(Refused):
-    """The fiscal year is closed, and with it all that is before its end; reopen the year first."""
-
-    code = "year-closed"
-
-
 class YearOutOfOrder(Refused):
-    """Fiscal years are closed one after the other, and reopened the last one first."""
+    """Fiscal years are closed one after the other, and reopened the last one first, and before their periods."""
 
     code = "year-out-of-order"
 

@@ -15,7 +15,7 @@ import msgspec
 from finance import fiscal, journal, period
 from finance.journal import Line
 from finance.money import BASE
-from finance.refusal import PeriodLocked, PeriodMalformed, YearClosed, YearNotClosed
+from finance.refusal import PeriodLocked, PeriodMalformed, YearNotClosed, YearOutOfOrder
 from finance.text import sized
 
 OPEN, CLOSED, LOCKED = "OPEN", "CLOSED", "LOCKED"
@@ -134,14 +134,14 @@ def admit(year: Year | None, command: period.Command, *, closed: str | None) -> 
     is not locked before that, for its closing entries are dated there.
 
     Raises:
-        YearClosed: it would take entries again.
+        YearOutOfOrder: it would take entries again.
         YearNotClosed: it could not be closed any more.
     """
     fiscal_year, _, number = command.period.partition("-P")
     match command:
         case period.Reopen():
             if closed is not None:
-                raise YearClosed(f"It is {closed}.")
+                raise YearOutOfOrder(f"{closed} is closed; reopen it first.")
         case period.Close(to=to):
             last = int(number) == fiscal.PERIODS
             if last and to == period.LOCKED and status_of(year) == OPEN:

@@ -8,7 +8,7 @@ from finance import chart, fiscal, period, year
 from finance.clerk import Clerk, Sheet
 from finance.money import BASE
 from finance.ports import Caller
-from finance.refusal import DateMalformed, YearClosed, YearOutOfOrder
+from finance.refusal import DateMalformed, YearOutOfOrder
 from finance.year import Net
 
 EARNING = frozenset({"REVENUE", "EXPENSE"})
@@ -28,8 +28,8 @@ class Years:
 
         Raises:
             DateMalformed: it has not begun.
-            YearOutOfOrder: years before it still have earnings of their own.
-            YearClosed: it is, and took entries since: a release before this one reopened its periods one by one.
+            YearOutOfOrder: years before it still have earnings of their own; or it is closed and took entries since,
+                as a release before this one reopened its periods one by one.
             PeriodLocked: its last period is, and the year is not closed.
         """
         year_id = year.stream(caller.tenant_id, name)
@@ -43,7 +43,9 @@ class Years:
             if year.status_of(found) == year.OPEN:
                 await self._close(sheet, name, year_id, periods)
             elif any(one.minor or one.base_minor for one in await self._nets(sheet, *span(name))):
-                raise YearClosed(f"{name} took entries after it was closed; then close it again.")
+                raise YearOutOfOrder(
+                    f"{name} took entries after it was closed; reopen it, and close it again."
+                )
             for one, stream_id in periods.items():
                 steps = (period.CLOSED, period.LOCKED) if to == year.LOCKED else (period.CLOSED,)
                 for step in steps:

@@ -164,7 +164,7 @@ def open_period(c: Company, _: Who, *, period: tuple[int, int], reason: str) -> 
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     c.periods[period] = "OPEN"
     if any(year >= period[0] and closed != "OPEN" for year, (closed, _) in c.years.items()):
-        why.add("year-closed")
+        why.add("year-out-of-order")
     return why | {"LOCKED": {"period-locked"}, "OPEN": {"period-not-closed"}}.get(status, set())
 
 
