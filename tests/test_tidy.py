@@ -131,10 +131,9 @@ def test_every_lesson_names_tests_that_are_there() -> None:
     lessons = [row for row in rows if not re.match(r"\| what (it did|people complain of) \||\|---", row)]
     assert len(lessons) == 19 + 25
     there = {
-        node.name
+        name
         for path in tracked("*/tests/*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
     }
     for row in lessons:
         named = set(re.findall(r"`(test_\w+)`", row))

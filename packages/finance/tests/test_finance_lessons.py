@@ -34,6 +34,7 @@ from finance.text import sized
 
 Desk = Any
 TODAY = date(2026, 11, 23)
+SCHEMA = build()
 KNOWN = {
     "AccountType": account.TYPES,
     "BankDateFormat": bank_file.DATE_FORMATS,
@@ -52,7 +53,7 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_value_that_can_be_sent_is_one_that_the_books_know(name: str) -> None:
-    kind = build().type_map[name]
+    kind = SCHEMA.type_map[name]
     assert isinstance(kind, GraphQLEnumType)
     assert set(kind.values) == set(KNOWN[name])
 
