@@ -32,7 +32,8 @@ from finance import (
 from finance.adapters.memory import MemoryBook, MemoryStore
 from finance.clerk import Clerk, Rehearsed, Sheet
 from finance.ordeal.__main__ import main
-from finance.ordeal.chance import USERS, WHY
+from finance.ordeal.chance import USERS
+from finance.ordeal.dice import WHY
 from finance.ordeal.law import LAWS, Broken
 from finance.ordeal.trial import IN_TURN, Trial
 from finance.ordeal.world import Crashed

@@ -1,13 +1,12 @@
 """What somebody may ask for next: sensible mostly, mistaken sometimes, from what the model has and a seed's dice."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import combinations
-from random import Random
-from typing import Any, Final, TypeVar
+from datetime import timedelta
+from typing import Final
 
-from finance.ordeal.model import KINDS, MONEY, VAT, Company, Who, period_of, year_of
+from finance.ordeal.dice import WHY, Given
+from finance.ordeal.model import KINDS, VAT, Company, Who, period_of, year_of
+from finance.ordeal.teller import Teller
 
 USERS: Final = (
     Who("rahim"),
@@ -42,60 +41,13 @@ HANDS: Final = (
 )
 """Accounts that people post to by hand."""
 
-WHY: Final = "as it was agreed"
 PURSUING: Final = 0.12
 """How often somebody goes on to what takes several steps, and chance alone seldom comes to."""
 
-MISTAKEN: Final = 0.04
-"""How often one detail of a request is wrong on purpose."""
-
-Given = dict[str, Any]
-One = TypeVar("One")
-
 
 @dataclass(slots=True)
-class Chance:
-    """Asks of one company. `other` is one whose things must not be found; `count` names what is made."""
-
-    dice: Random
-    other: Company | None = None
-    count: int = 0
-
-    # Dice
-
-    def errs(self) -> bool:
-        return self.dice.random() < MISTAKEN
-
-    def pick(self, some: Iterable[One], otherwise: One) -> One:
-        """One of them; or, rarely or when there is none, something else."""
-        found = list(some)
-        return otherwise if not found or self.errs() else self.dice.choice(found)
-
-    def wrong(self, company: Company, *kinds: str) -> str:
-        """A name that may be of something else, or of another company's, or of nothing."""
-        companies = [company] if self.other is None else [company, self.other]
-        names: list[str] = [name for one in companies for kind in kinds for name in getattr(one, kind)]
-        return self.dice.choice(["?", *names])
-
-    def new(self, letter: str) -> str:
-        self.count += 1
-        return f"{letter}{self.count}"
-
-    def amount(self) -> int:
-        """Small ones, where roundings matter, and large ones, which need more people."""
-        if self.errs():
-            return self.dice.choice((0, -1))
-        return self.dice.randrange(1, self.dice.choice((10, 1_000, 100_00, 3_000_00)))
-
-    def day(self, company: Company) -> date:
-        """Of the weeks before today mostly; so that some are of a period or year that was closed."""
-        return company.today - timedelta(days=self.dice.choice((0, 0, 0, 1, 2, 5, 12, 30, 60)))
-
-    def later(self, company: Company) -> date | None:
-        return self.dice.choice((None, None, company.today, self.day(company)))
-
-    def why(self) -> str:
-        return "no" if self.errs() else WHY
+class Chance(Teller):
+    """Asks of one company."""
 
     # Requests
 
@@ -496,7 +448,7 @@ class Chance:
         matched = [name for name, one in company.money.items() if one["match"]]
         if matched and self.dice.random() < 0.5:
             return "take_back", {"name": self.dice.choice(matched), "reason": WHY, "on": self.later(company)}
-        verb = "match" if self._alike(company) else "unmatch" if matched else "bring"
+        verb = "match" if self.alike(company) else "unmatch" if matched else "bring"
         made = self.given(verb, company, self.other or company)
         return None if made is None else (verb, made)
 
@@ -539,94 +491,7 @@ class Chance:
             "corrects": name,
         }
 
-    # Banks and papers
-
-    def _alike(
-        self, company: Company, *, again: bool = False
-    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Lines and money that are the same together, one or two of each; `again` also what was matched already."""
-        told = [name for name, one in company.lines.items() if again or one["match"] is None][-6:]
-        there = {name: one for name, one in company.money.items() if one["status"] == "COMPLETED"}
-        paid = [name for name, one in there.items() if again or not one["match"]]
-        found: dict[object, list[tuple[str, ...]]] = {}
-        for names in (*combinations(told, 1), *combinations(told, 2)):
-            some = [company.lines[name] for name in names]
-            places = {(one["account"], one["currency"]) for one in some}
-            found.setdefault((*places, sum(one["minor"] for one in some)), []).append(names)
-        made = []
-        for money in (*combinations(paid[-6:], 1), *combinations(paid[-6:], 2)):
-            some = [company.money[name] for name in money]
-            places = {place_of(one) for one in some}
-            key = (*places, sum(one["side"] * one["total"] for one in some))
-            made += [(names, money) for names in found.get(key, ())]
-        return made
-
-    def _bring(self, company: Company) -> Given | None:
-        """A file of what was paid: each payment as a line, or several as one, or one as two; and of other things."""
-        if company.files and self.dice.random() < 0.15:
-            account, kind, rows = self.dice.choice(list(company.files))
-            currency = company.files[account, kind, rows]
-            if self.dice.random() < 0.5:  # the bank says something else of a line, or no more of it
-                reference, day, minor = rows[0]
-                rows = ((reference, day, minor + (self.dice.random() < 0.5)), *rows[1:])
-            return {"account": account, "currency": currency, "rows": rows, "cut": False, "kind": kind}
-        there = [one for one in company.money.values() if one["status"] == "COMPLETED" and not one["match"]]
-        account, currency = place_of(self.dice.choice(there)) if there else ("1010", "BDT")
-        minors = [one["side"] * one["total"] for one in there if place_of(one) == (account, currency)][-4:]
-        if len(minors) > 1 and self.dice.random() < 0.4:
-            minors = [minors[0] + minors[1], *minors[2:]]
-        if minors and self.dice.random() < 0.3:
-            part = self.dice.randrange(1, 50)
-            minors = [minors[0] - part, part, *minors[1:]]
-        minors += [self.dice.choice((-1, 1)) * self.amount()] * (self.dice.random() < 0.4)
-        if not minors and not self.errs():
-            return None
-        rows = tuple((self.new("L"), self.day(company), minor) for minor in minors)
-        return {
-            "account": self.dice.choice(("~1010", "9", "1000", "1010")) if self.errs() else account,
-            "currency": currency,
-            "rows": (*rows, *rows[:1]) if self.errs() else rows,
-            "cut": self.errs(),
-            "kind": self.dice.choice(("CSV", "CSV", "OFX")),
-        }
-
-    def _match(self, company: Company) -> Given | None:
-        if not company.lines or not company.money:
-            return None
-        alike = self._alike(company, again=self.dice.random() < 0.25)
-        if alike and not self.errs():
-            lines, money = self.dice.choice(alike)
-            if self.dice.random() < 0.3:  # other money of the same account
-                place = place_of(company.money[money[0]])
-                money = (self.dice.choice([n for n, one in company.money.items() if place_of(one) == place]),)
-            return {"lines": lines, "money": money}
-        if self.dice.random() < 0.7:
-            return None
-        some = [
-            self.pick(company.lines, self.wrong(company, "lines")) for _ in range(self.dice.choice((1, 1, 2)))
-        ]
-        paid = [
-            self.pick(company.money, self.wrong(company, "money"))
-            for _ in range(self.dice.choice((0, 1, 1, 2)))
-        ]
-        return {"lines": tuple(some), "money": tuple(paid)}
-
-    def _reconcile(self, company: Company) -> Given | None:
-        alike = [(lines, money) for lines, money in self._alike(company) if len(lines) == len(money) == 1]
-        if not alike and (not company.lines or self.dice.random() < 0.7):
-            return None
-        lines, money = self.dice.choice(alike) if alike else ((self.wrong(company, "lines"),), ("?",))
-        return {
-            "name": self.pick(money, self.wrong(company, "money")),
-            "line": self.pick(lines, self.wrong(company, "lines")),
-            "by": self.dice.choice(("id", "reference")),
-        }
-
-    def _unmatch(self, company: Company) -> Given | None:
-        matched = [name for name, one in company.lines.items() if one["match"]]
-        if not company.lines or (not matched and self.dice.random() < 0.8):
-            return None
-        return {"line": self.pick(matched, self.wrong(company, "lines")), "reason": self.why()}
+    # Papers, and money that is not there yet
 
     def _amend(self, company: Company) -> Given | None:
         name = self._waiting(company)
@@ -686,11 +551,6 @@ class Chance:
             if company.templates
             else None
         )
-
-
-def place_of(one: dict[str, Any]) -> tuple[str, str]:
-    """The account and currency that money is on."""
-    return MONEY.get(one["method"], "1010"), one["currency"]
 
 
 WEIGHTED: Final = {
