@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finance import invoice, origin, payment, settlement, template, voucher, year
+from finance import bankline, invoice, origin, payment, settlement, template, voucher, year
 from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import Views
 from finance.authority import Rule, Tier
@@ -86,7 +86,7 @@ def test_a_cursor_that_no_page_gave_is_refused(bad: str) -> None:
 
 
 def test_every_event_that_names_an_entry_has_a_rule() -> None:
-    modules = (invoice, voucher, payment, template, year)
+    modules = (invoice, voucher, payment, template, year, bankline)
     named = set()
     for event in (one for module in modules for one in get_args(module.Event)):
         fields = {field.name for field in msgspec.structs.fields(event)}

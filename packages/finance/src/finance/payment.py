@@ -12,10 +12,10 @@ from typing import Final, assert_never
 
 import msgspec
 
+from finance.bank_refusal import PaymentMatched
 from finance.money import Money
 from finance.refusal import (
     PaymentDetailsMissing,
-    PaymentMatched,
     PaymentNotCompleted,
     PaymentNotPending,
     PaymentPartnerMalformed,

@@ -106,6 +106,9 @@ class Book(Protocol):
             Claimed: another stream has it.
         """
 
+    async def claimed(self, kind: str) -> Sequence[str]:
+        """The ids of all streams that have taken a value of this kind."""
+
     async def hold_stream(self, stream_id: str) -> None:
         """Wait until nobody else holds this stream, and hold it until this transaction ends."""
 

@@ -9,16 +9,19 @@ from typing import Any
 from finance import chart, matching
 from finance.adapters.postgres.views import PAGE_LIMIT, Window
 from finance.bank_file import Columns
+from finance.bank_refusal import BankFileMalformed
 from finance.banking import Given as File
+from finance.booking import Against, Booking
 from finance.graphql import shape
 from finance.graphql.automating import mutation
 from finance.graphql.context import Context
+from finance.graphql.permission import demand
 from finance.graphql.reading import Info, allowed, page, query
-from finance.graphql.writing import Given, command
+from finance.graphql.writing import Given, command, currency_of
 from finance.handle import Books
+from finance.money import BASE, Money
 from finance.ports import Caller
 from finance.posting import MONEY_ACCOUNT
-from finance.refusal import BankFileMalformed
 
 __all__ = ["mutation"]
 MOST_SUGGESTED_LINES = 100
@@ -131,10 +134,41 @@ async def match_bank_lines(
     *,
     lineIds: Sequence[str],
     paymentIds: Sequence[str],
+    journalIds: Sequence[str] | None = None,
     idempotencyKey: str,
 ) -> shape.Shown:
-    matched = await books.banking.match(caller, idempotencyKey, tuple(lineIds), tuple(paymentIds))
-    return shape.bank_line(matched)
+    named = (tuple(lineIds), tuple(paymentIds), tuple(journalIds or ()))
+    return shape.bank_line(await books.banking.match(caller, idempotencyKey, *named))
+
+
+@command("bookBankLines")
+async def book_bank_lines(
+    context: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    demand(caller, "createJournal")
+    if input["autoPost"]:
+        demand(caller, "postJournal")
+    line_ids = tuple(input["lineIds"])
+    currency = await currency_of(context, "bankline", line_ids[0]) if line_ids else BASE
+    asked = Booking(
+        line_ids=line_ids,
+        against=tuple(against(one, currency) for one in input["against"]),
+        day=input.get("journalDate"),
+        description=input.get("description"),
+    )
+    return shape.journal(await books.banking.book(caller, idempotencyKey, asked, post=input["autoPost"]))
+
+
+def against(given: Given, currency: str) -> Against:
+    amount = given.get("amount")
+    return Against(
+        account_id=given["accountId"],
+        amount_minor=None if amount is None else Money.parse(amount, currency).minor,
+        tax_code=given.get("taxCode"),
+        description=given.get("description"),
+        cost_center=given.get("costCenter"),
+        project=given.get("project"),
+    )
 
 
 @command("unmatchBankLine")
