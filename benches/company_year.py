@@ -54,6 +54,8 @@ from laptop.supervisor import Supervisor
 PROGRAM: Final = str(Path(sys.executable).with_name("finance"))
 RELEASE: Final = "bench"
 PARTNERS: Final = 5
+CHARGES: Final = "5910"
+"""The account that the made-up company books the bank's own charges on."""
 SAMPLE_S: Final = 0.01
 MONEY: Final = "{ amount }"
 SECTION: Final = f"{{ lines {{ accountCode amount {MONEY} }} total {MONEY} }}"
@@ -79,7 +81,11 @@ QUERIES: Final = {
         openingBalance {MONEY} closingBalance {MONEY} movements {{ journalNumber balance {MONEY} }} }} }}""",
     "walk": f"""query ($input: GeneralLedgerInput!, $after: String) {{ generalLedger(input: $input) {{
         movementsConnection(first: 200, after: $after) {{ pageInfo {{ hasNextPage endCursor }}
-        nodes {{ debit {MONEY} credit {MONEY} balance {MONEY} }} }} }} }}""",
+        nodes {{ journalId debit {MONEY} credit {MONEY} balance {MONEY} }} }} }} }}""",
+    "bank": f"""query ($account: ID!, $asOf: Date!) {{ bankReconciliation(accountId: $account, asOf: $asOf) {{
+        bookBalance {MONEY} unmatchedLinesTotal {MONEY} unmatchedPaymentsTotal {MONEY} expectedBalance {MONEY} }} }}""",
+    "bank lines": f"""query ($account: ID!, $offset: Int!) {{ bankLines(accountId: $account, limit: 200,
+        offset: $offset) {{ amount {MONEY} journalIds }} }}""",
     "later": f"""query ($asOf: Date!, $knownOn: Date!, $after: String) {{ entriesKnownLaterConnection(asOf: $asOf,
         knownOn: $knownOn, first: 200, after: $after) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ lines {{
         accountId debit {MONEY} credit {MONEY} baseDebit {MONEY} baseCredit {MONEY} }} }} }} }}""",
@@ -319,6 +325,22 @@ async def walks(
         async for movement in office.walked("walk", ("movementsConnection",), input=asked):
             walk.add(movement)
     yield statements.walked(walk, whole)
+    yield await reconciled(office, now, {code: one for one, code in codes.items()})
+
+
+async def reconciled(office: Office, now: Mapping[str, Any], ids: Mapping[str, str]) -> Check:
+    """The bank beside the books, with every line that it told; `ids` of accounts by code."""
+    first, last = fiscal.first_day(office.year), fiscal.last_day(office.year)
+    booked, account = statements.Booked(), ids[chart.BANK]
+    with office.meter.step("bank reconciliation, and all lines"):
+        told = await office.asked("bank", account=account, asOf=str(last))
+        while page := await office.asked("bank lines", account=account, offset=booked.lines):
+            for line in page:
+                booked.add_line(line)
+    asked = {"accountId": ids[CHARGES], "from": str(first), "to": str(last)}
+    async for movement in office.walked("walk", ("movementsConnection",), input=asked):
+        booked.add_movement(movement)
+    return statements.reconciled(told, booked, statements.held(now["trial balance"]), chart.BANK)
 
 
 @asynccontextmanager

@@ -140,6 +140,42 @@ def cash_flow(told: Reports, nets: Mapping[str, Decimal]) -> Check:
     )
 
 
+@dataclass(slots=True, kw_only=True)
+class Booked:
+    """What the bank's lines were booked as: lines that were, how many there are, and the entries on the other side."""
+
+    lines: int = 0
+    told: Decimal = Decimal()
+    entries: set[str] = field(default_factory=set)
+    moved: Decimal = Decimal()
+    met: set[str] = field(default_factory=set)
+
+    def add_line(self, line: Reports) -> None:
+        self.lines += 1
+        if line["journalIds"]:
+            self.told += amount(line["amount"])
+            self.entries.update(line["journalIds"])
+
+    def add_movement(self, movement: Reports) -> None:
+        if movement["journalId"] in self.entries:
+            self.met.add(movement["journalId"])
+            self.moved += amount(movement["debit"]) - amount(movement["credit"])
+
+
+def reconciled(told: Reports, booked: Booked, nets: Mapping[str, Decimal], code: str) -> Check:
+    """What the bank knows and the books do not is nothing: it was matched with payments, or booked."""
+    book, expected = amount(told["bookBalance"]), amount(told["expectedBalance"])
+    return checked(
+        "books and bank are reconciled",
+        booked.lines,
+        ("book balance", book, nets.get(code, Decimal())),
+        ("lines that nothing explains", amount(told["unmatchedLinesTotal"]), Decimal()),
+        ("what the bank should hold", expected, book - amount(told["unmatchedPaymentsTotal"])),
+        ("booked from lines", -booked.moved, booked.told),
+        ("entries of lines", booked.met, booked.entries),
+    )
+
+
 def vat_summary(told: Reports, nets: Mapping[str, Decimal]) -> Check:
     """The books begin with the year, so that a tax account holds what moved in it."""
     return checked(

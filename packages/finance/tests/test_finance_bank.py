@@ -12,21 +12,18 @@ import pytest
 
 from finance import bank_file, payment
 from finance.bank_file import Columns, read
-from finance.banking import Given
-from finance.money import Money
-from finance.refusal import (
+from finance.bank_refusal import (
     BankFileMalformed,
     BankFileUntied,
     BankLineContradicts,
     BankLineMatched,
     BankLineNotMatched,
     BankMatchUntied,
-    CurrencyMismatch,
-    NotFound,
     PaymentMatched,
-    PaymentNotCompleted,
-    Refused,
 )
+from finance.banking import Given
+from finance.money import Money
+from finance.refusal import CurrencyMismatch, NotFound, PaymentNotCompleted, Refused
 
 Desk = Any
 DAY = date(2026, 11, 23)

@@ -16,6 +16,7 @@ from test_finance_bank import CSV
 from test_finance_mutations import (
     DAY,
     LATER,
+    LINES,
     REASON,
     SCENARIOS,
     ask,
@@ -564,8 +565,7 @@ async def _(desk: Desk) -> str | None:
 
 async def told_line(desk: Desk, reference: str, minor: int) -> str:
     await done(desk, "importBankFile", file_of(desk, reference, minor))
-    asked = "query ($id: ID!) { bankLines(accountId: $id) { id reference } }"
-    lines = await desk.asked(asked, id=desk.account("1010"))
+    lines = await desk.asked(LINES, id=desk.account("1010"))
     return next(str(one["id"]) for one in lines if one["reference"] == reference)
 
 
@@ -599,6 +599,13 @@ async def _(desk: Desk) -> str | None:
     told, _ = await matched(desk, "C-4", 4_00)
     other = await desk.paid(4_00, customer_id=desk.customer)
     return await refused(desk, "matchBankLines", {"lineIds": [told], "paymentIds": [other.id]})
+
+
+@case("journal-matched")
+async def _(desk: Desk) -> str | None:
+    booked = {"lineIds": [await told_line(desk, "C-6", 6_00)], "against": [side(desk, "4000")]}
+    made = await done(desk, "bookBankLines", {"input": booked})
+    return await refused(desk, "reverseJournal", {"id": made["Journal_id"], "reversingDate": LATER})
 
 
 @case("payment-matched")

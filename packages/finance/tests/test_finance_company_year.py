@@ -141,6 +141,35 @@ def test_a_check_that_looked_at_nothing_cannot_tell(name: str, nothing: Any) -> 
     assert "cannot tell" in verdicts({**good(), name: nothing}).values()
 
 
+def test_books_and_bank_are_reconciled_where_every_line_is_a_payment_or_booked() -> None:
+    told = {
+        "bookBalance": money("65"),
+        "unmatchedLinesTotal": money("0"),
+        "unmatchedPaymentsTotal": money("9"),
+    }
+    told["expectedBalance"] = money("56")
+    line = {"amount": money("-5"), "journalIds": ["j"]}
+    moved = {"journalId": "j", "debit": money("5"), "credit": money("0")}
+    other = moved | {"journalId": "by hand"}
+    nets = statements.held(balance(_1010=65, _1200=-65))
+
+    def verdict(*movements: dict[str, Any], lines: int = 1, **changes: str) -> str:
+        booked = statements.Booked()
+        for _ in range(lines):
+            booked.add_line(line)
+        for one in movements:
+            booked.add_movement(one)
+        shown = told | {name: money(value) for name, value in changes.items()}
+        return statements.reconciled(shown, booked, nets, "1010").verdict
+
+    assert verdict(moved, other) == "pass"
+    assert verdict(lines=0) == "cannot tell"
+    assert verdict(other) == "fail"
+    assert verdict(moved | {"debit": money("4")}) == "fail"
+    for name in told:
+        assert verdict(moved, **{name: "7"}) == "fail", name
+
+
 def test_a_walk_that_lacks_a_movement_or_a_difference_that_nothing_explains_fails() -> None:
     movement = {"debit": money("5"), "credit": money("0"), "balance": money("5")}
     whole = {"count": 1, "closingBalance": money("5")}

@@ -497,6 +497,24 @@ async def test_the_vouchers_that_correct_a_document_are_known(shelf: Shelf) -> N
         assert await book.corrections(document) == []
 
 
+async def test_who_has_taken_values_of_a_kind_is_known(shelf: Shelf) -> None:
+    one, other = str(uuid4()), str(uuid4())
+    async with shelf.store.book(shelf.tenant) as book:
+        for kind, value, owner in (
+            ("k/1", "a", one),
+            ("k/1", "b", one),
+            ("k/1", "c", other),
+            ("k/2", "a", other),
+        ):
+            await book.claim(kind, value, owner)
+        assert sorted(await book.claimed("k/1")) == sorted([one, other])
+    async with shelf.store.book(shelf.tenant) as book:
+        assert sorted(await book.claimed("k/1")) == sorted([one, other])
+        assert (await book.claimed("k/2"), await book.claimed("k/")) == ([other], [])
+    async with shelf.store.book(shelf.other_tenant) as book:
+        assert await book.claimed("k/1") == []
+
+
 async def test_a_store_in_memory_that_is_away_answers_nothing() -> None:
     store = MemoryStore([STREAM])
     store.away = True

@@ -243,6 +243,7 @@ FIT = {
     "from": "2026-07-01",
     "to": "2026-11-30",
     "asOf": "2026-11-30",
+    "accountCode": "1010",
     "partnerId": ID,
     "id": ID,
 }

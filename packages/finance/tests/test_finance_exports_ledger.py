@@ -19,9 +19,11 @@ import pypdf
 import pytest
 from click.testing import CliRunner
 from python_calamine import CalamineWorkbook
+from test_finance_bank import CAMT
 
 from finance import policy
 from finance.adapters.postgres.views import Window
+from finance.banking import Given
 from finance.cli import commands
 from finance.download import NotFetched, NotGiven
 from finance.download import fetch as fetch_file
@@ -55,6 +57,9 @@ CASH = """query ($input: CashFlowInput!) { cashFlow(input: $input) { openingBala
 AGEING = """query ($input: AgeingInput!) { ageing(input: $input) { control { amount } totals { total { amount } } } }"""
 STATEMENT = """query ($input: StatementInput!) { statement(input: $input) { closingBalance { amount }
     movements { journalNumber balance { amount } } } }"""
+BANKED = """query ($id: ID!, $day: Date!) { bankReconciliation(accountId: $id, asOf: $day) {
+    bookBalance { amount } unmatchedPaymentsTotal { amount } unmatchedLinesTotal { amount } expectedBalance { amount }
+    statementBalance { amount } statementOn difference { amount } } }"""
 RETURN = """query ($input: VatSummaryInput!) { vatSummary(input: $input) { outputTax { amount }
     inputTax { amount } due { amount } } }"""
 
@@ -189,6 +194,60 @@ async def test_a_general_ledger_of_one_account_is_that_account_and_one_that_is_n
     with pytest.raises(Refused) as refused:
         await body_of(context, "general-ledger", "csv", accountCode="9999", **span)
     assert refused.value.code == "account-unknown"
+
+
+async def test_a_bank_reconciliation_lists_what_is_matched_with_nothing_and_leads_to_what_the_bank_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await traded(desk)
+    context, asked = await context_of(desk), {"accountCode": "1010", "asOf": "2026-11-30"}
+    quiet = totals(await body_of(context, "bank-reconciliation", "json", **asked))
+    assert "The bank has told no balance until this day" in quiet
+    assert "Difference" not in quiet
+    told = Given(
+        account_id=desk.account("1010"), currency="BDT", kind="CAMT053", name="n", content=CAMT.encode()
+    )
+    await desk.books.banking.take(desk.caller, key(), told)
+    known = await desk.paid(115_00, customer_id=desk.customer)
+    await desk.books.reconcile_payment(desk.caller, key(), known.id, "B-1")
+    context = await context_of(desk)
+    body = await body_of(context, "bank-reconciliation", "json", **asked)
+    rows = [(one["what"], one["date"], one["amount"]) for one in orjson.loads(body)["rows"]]
+    assert rows == [
+        ("Payment, not at the bank", "2026-11-23", "400.00"),
+        ("Payment, not at the bank", "2026-11-23", "500.00"),
+        ("Line, not in the books", "2026-11-21", "-40.50"),
+    ]
+    found = {title: one["amount"] for title, one in totals(body).items()}
+    told_ = await desk.asked(BANKED, id=desk.account("1010"), day=asked["asOf"])
+    assert [*found.values()] == [
+        told_["bookBalance"]["amount"],
+        "-" + told_["unmatchedPaymentsTotal"]["amount"],
+        told_["unmatchedLinesTotal"]["amount"],
+        told_["expectedBalance"]["amount"],
+        told_["statementBalance"]["amount"],
+        told_["difference"]["amount"],
+    ]
+    assert [*found.values()] == ["1015.00", "-900.00", "-40.50", "74.50", "174.50", "100.00"]
+    assert totals(body)["What the bank said it holds"]["date"] == told_["statementOn"]
+    lines = read_csv(await body_of(context, "bank-reconciliation", "csv", **asked))
+    cells = read_xlsx(await body_of(context, "bank-reconciliation", "xlsx", **asked))
+    assert [[one.removeprefix("'") for one in line] for line in lines] == cells
+    assert [line[0] for line in lines[1:5]] == [next(iter(found)), *(row[0] for row in rows[:2]), [*found][1]]
+    pages = pypdf.PdfReader(io.BytesIO(await body_of(context, "bank-reconciliation", PDF, **asked))).pages
+    text = pages[0].extract_text()
+    assert len(pages) == 1
+    assert all(
+        amount in text for amount in ("400.00", "-900.00", "1,015.00", "174.50", "100.00", "2026-11-21")
+    )
+    with pytest.raises(Refused) as refused:
+        await body_of(context, "bank-reconciliation", "csv", accountCode="9999", asOf="2026-11-30")
+    assert refused.value.code == "account-unknown"
+    for bound, file_format in (("MOST_ROWS", "csv"), ("MOST_PRINTED", PDF)):
+        monkeypatch.setattr(f"finance.exports.making.{bound}", 7)
+        with pytest.raises(Refused) as refused:
+            await body_of(context, "bank-reconciliation", file_format, **asked)
+        assert refused.value.code == "report-too-large"
 
 
 async def test_what_was_posted_later_is_not_in_a_file_as_known_before(desk: Desk) -> None:

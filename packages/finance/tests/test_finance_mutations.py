@@ -342,11 +342,13 @@ def file_of(desk: Desk, reference: str, minor: int) -> Given:
     return {"input": told | {"content": content, "columns": columns | {"delimiter": ","}}}
 
 
+LINES = "query ($id: ID!) { bankLines(accountId: $id) { id reference } }"
+
+
 async def told_by_a_bank(desk: Desk, reference: str, minor: int) -> tuple[list[str], list[str]]:
     """A line and the payment it is, neither matched."""
     await ask(desk, "importBankFile", file_of(desk, reference, minor), str(uuid4()))
-    asked = "query ($id: ID!) { bankLines(accountId: $id) { id reference } }"
-    lines = await desk.asked(asked, id=desk.account("1010"))
+    lines = await desk.asked(LINES, id=desk.account("1010"))
     made = await desk.paid(minor, customer_id=desk.customer)
     return [one["id"] for one in lines if one["reference"] == reference], [made.id]
 
@@ -367,6 +369,18 @@ async def unmatch_bank_line(desk: Desk) -> Given:
     lines, payments = await told_by_a_bank(desk, "B-3", 30_00)
     await ask(desk, "matchBankLines", {"lineIds": lines, "paymentIds": payments}, str(uuid4()))
     return {"id": lines[0], "reason": REASON}
+
+
+@scenario
+async def book_bank_lines(desk: Desk) -> Given:
+    await ask(desk, "importBankFile", file_of(desk, "B-4", 40_00), str(uuid4()))
+    lines = await desk.asked(LINES, id=desk.account("1010"))
+    line_ids = [one["id"] for one in lines if one["reference"] == "B-4"]
+    told = {"description": "interest", "costCenter": "C-1", "project": "P-1"}
+    against = [{"accountId": desk.account("4000"), "amount": "39.00"} | told]
+    against.append({"accountId": desk.account("5900")})
+    told = {"journalDate": LATER, "description": "Interest of November", "autoPost": True}
+    return {"input": {"lineIds": line_ids, "against": against} | told}
 
 
 # Control

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from finance import bank_refusal
 from finance.refusal import Refused
 
 HERE = Path(__file__)
@@ -43,6 +44,7 @@ def classes(above: type[Refused] = Refused) -> Iterator[type[Refused]]:
 
 
 REFUSALS = sorted(classes(), key=lambda one: one.code)
+assert bank_refusal.JournalMatched in REFUSALS, "classes are known once their module is imported"
 
 
 def test_a_code_belongs_to_one_refusal() -> None:

@@ -99,7 +99,7 @@ class Crash:
 
 
 async def seeded(ledger: Ledger, tenant: str, *, connections: int = 4, crash: int = 0) -> Seeder:
-    one = company(tenant=tenant)
+    one = company(tenant=tenant, seed=5)  # the first whose bank charges it something of its own
     store, calendar = PostgresStore(ledger.app), Calendar(one.first_on)
     if crash:
         store.listeners.append(Crash(crash))
@@ -170,6 +170,10 @@ async def test_a_year_that_was_cut_off_anywhere_goes_on_and_is_the_same_year(des
         told = await desk.asked(f"{{ {kind}Connection(first: 200) {{ nodes {{ id {fields} }} }} }}")
         assert isinstance(told, dict), f"{kind}: {told}"
         assert told["nodes"]
+    asked = "query ($id: ID!) { bankLines(accountId: $id, limit: 200) { isMatched journalIds } }"
+    lines = await desk.asked(asked, id=desk.account("1010"))
+    assert all(one["isMatched"] for one in lines)
+    assert any(one["journalIds"] for one in lines), "the bank's charges are booked from their lines"
     log = await desk.log()
     findings = examine(log)
     check(log, findings)

@@ -17,9 +17,10 @@ from typing import Final
 import msgspec
 
 from finance import markup
+from finance.bank_refusal import BankFileMalformed, BankFileUntied
 from finance.markup import Node
 from finance.money import Money
-from finance.refusal import AmountMalformed, BankFileMalformed, BankFileUntied, CurrencyMismatch
+from finance.refusal import AmountMalformed, CurrencyMismatch
 
 LARGEST_BYTES: Final = 150_000
 MOST_LINES: Final = 2_000

@@ -1,18 +1,18 @@
-"""Commands on what banks tell: files are imported, lines matched with payments, and matches undone."""
+"""Commands on what banks tell: files are imported, lines matched or booked, and matches undone."""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from finance import bank_file, bankfile, bankline, payment
+from finance import bank_file, bankfile, bankline, booking, entering, journal, pairing, payment
 from finance.account import Account
 from finance.bank_file import Columns
+from finance.bank_refusal import BankLineContradicts, BankMatchUntied
 from finance.cashflow import is_cash
 from finance.clerk import Clerk, Sheet
-from finance.matching import signed_minor
 from finance.ports import Caller
 from finance.posting import money_account
-from finance.refusal import AccountNotMoney, BankLineContradicts, BankMatchUntied, NotFound
+from finance.refusal import AccountNotMoney, NotFound
 from finance.text import sized
 
 
@@ -30,7 +30,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Banking:
-    """A match is told by every line and every payment of it, in one transaction."""
+    """A match is told by every line and every payment of it, in one transaction: `pairing`."""
 
     clerk: Clerk
 
@@ -103,52 +103,64 @@ class Banking:
         return len(ids) - len(known)
 
     async def match(
-        self, caller: Caller, key: str, line_ids: tuple[str, ...], payment_ids: tuple[str, ...]
+        self,
+        caller: Caller,
+        key: str,
+        line_ids: tuple[str, ...],
+        payment_ids: tuple[str, ...],
+        journal_ids: tuple[str, ...] = (),
     ) -> bankline.Bankline:
-        """Say that these lines are these payments; answers with the first line."""
+        """Say that these lines are these payments and entries; answers with the first line."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
-            await self.tie(sheet, line_ids, payment_ids)
+            await self._tie(sheet, line_ids, payment_ids, journal_ids)
             return "bankline", sheet.states[line_ids[0]]
 
-        request = ["match_bank_lines", line_ids, payment_ids]
+        request = ["match_bank_lines", line_ids, payment_ids, *([journal_ids] if journal_ids else [])]
         found: bankline.Bankline = await self.clerk.run(caller, key, request, work)
         return found
 
-    async def tie(self, sheet: Sheet, line_ids: tuple[str, ...], payment_ids: tuple[str, ...]) -> None:
-        """Match what is loaded here, if both sides are the same money on the same account.
+    async def _tie(
+        self,
+        sheet: Sheet,
+        line_ids: tuple[str, ...],
+        payment_ids: tuple[str, ...],
+        journal_ids: tuple[str, ...] = (),
+    ) -> None:
+        match = bankline.Matched(
+            match_id=self.clerk.new_id(),
+            line_ids=line_ids,
+            payment_ids=payment_ids,
+            journal_ids=journal_ids,
+        )
+        await pairing.tell(self.clerk, sheet, await pairing.weigh(sheet, match))
 
-        Raises:
-            BankMatchUntied: they are not, or one is named twice.
-            BankLineMatched: a line is matched already.
-            PaymentNotCompleted: a payment has not moved money, or is reconciled.
+    async def book(self, caller: Caller, key: str, asked: booking.Booking, *, post: bool) -> journal.Journal:
+        """Draft an entry for lines that no payment explains. Posting it matches them, in one transaction.
+
+        It is posted at once when asked to, and when nobody else has to agree; otherwise `post_journal` does it.
         """
-        lines = [await sheet.load("bankline", one) for one in sorted(line_ids)]
-        paid = [await sheet.load("payment", one) for one in sorted(payment_ids)]
-        named = (*line_ids, *payment_ids)
-        if not lines or not paid or len(set(named)) != len(named):
-            raise BankMatchUntied("Expected at least one line and one payment, each once.")
-        places = {(one.account_id, one.currency) for one in lines}
-        places |= {(account_of(sheet.book.tenant_id, one), one.currency) for one in paid}
-        if len(places) != 1:
-            raise BankMatchUntied(f"They are on {len(places)} accounts or in several currencies.")
-        told, booked = sum(one.amount_minor for one in lines), sum(map(signed_minor, paid))
-        if told != booked:
-            raise BankMatchUntied(f"The lines are {told}, the payments {booked} minor units.")
-        match_id = self.clerk.new_id()
-        both = bankline.Matched(match_id=match_id, line_ids=line_ids, payment_ids=payment_ids)
-        for line in lines:
-            sheet.decide("bankline", line.id, bankline.Match(match=both))
-        for one in paid:
-            command = payment.Reconcile(
-                bank_statement_transaction_id=lines[0].id,
-                reconciled_at=self.clerk.clock.now(),
-                match_id=match_id,
-            )
-            sheet.decide("payment", one.id, command)
+
+        async def work(sheet: Sheet) -> tuple[str, Any]:
+            told = {one: await sheet.load("bankline", one) for one in sorted(set(asked.line_ids))}
+            if not told:
+                raise BankMatchUntied("Expected at least one line.")
+            journal_id = self.clerk.new_id()
+            made = booking.entry_of([told[one] for one in asked.line_ids], asked, journal_id=journal_id)
+            entry = sheet.decide("journal", journal_id, made)
+            await self.clerk.check_accounts(sheet, journal_id)
+            if post:
+                await entering.posted(self.clerk, sheet, journal_id, makers=(caller.user_id,))
+            else:
+                journal.balanced(entry)
+                await entering.drafted_for(self.clerk, sheet, entry)
+            return "journal", sheet.states[journal_id]
+
+        found: journal.Journal = await self.clerk.run(caller, key, ["book_bank_lines", asked, post], work)
+        return found
 
     async def unmatch(self, caller: Caller, key: str, line_id: str, *, reason: str) -> bankline.Bankline:
-        """Undo the whole match that a line is in: lines and payments wait again."""
+        """Undo the whole match that a line is in: lines and payments wait again. Entries stay as they are."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             found: bankline.Bankline = await sheet.load("bankline", line_id)
@@ -172,20 +184,15 @@ class Banking:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             paid: payment.Payment = await sheet.load("payment", payment_id)
-            account_id = account_of(caller.tenant_id, paid)
+            account_id = money_account(caller.tenant_id, paid)
             line_id = bankline.stream(caller.tenant_id, account_id, told)
             try:
                 await sheet.load("bankline", line_id)
             except NotFound:
                 line_id = told
-            await self.tie(sheet, (line_id,), (payment_id,))
+            await self._tie(sheet, (line_id,), (payment_id,))
             return "payment", sheet.states[payment_id]
 
         request = ["reconcile_payment", payment_id, told]
         found: payment.Payment = await self.clerk.run(caller, key, request, work)
         return found
-
-
-def account_of(tenant_id: str, paid: payment.Payment) -> str:
-    """The account of the books that a payment's money is on."""
-    return money_account(tenant_id, paid)

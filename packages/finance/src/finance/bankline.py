@@ -1,7 +1,7 @@
 """A line of a bank's statement: commands, events, state, decide, evolve.
 
 A fact that the bank told, by its own reference; nobody makes one up. It is matched, alone or together with other lines,
-with payments that are the same money, and that can be undone.
+with payments and entries that are the same money, and that can be undone.
 """
 
 from datetime import date
@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from finance.refusal import BankLineMatched, BankLineNotMatched
+from finance.bank_refusal import BankLineMatched, BankLineNotMatched
 from finance.text import sized
 
 
@@ -28,11 +28,12 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, tag="bankline.imported
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True, tag="bankline.matched/1"):
-    """Together with all `line_ids` it is what all `payment_ids` are."""
+    """Together with all `line_ids` it is what all `payment_ids` and `journal_ids` are."""
 
     match_id: str
     line_ids: tuple[str, ...]
     payment_ids: tuple[str, ...]
+    journal_ids: tuple[str, ...] = ()
 
 
 class Unmatched(msgspec.Struct, frozen=True, kw_only=True, tag="bankline.unmatched/1"):

@@ -10,6 +10,7 @@ from typing import Final
 from finance import bankline, chart, fiscal, invoice, journal, period, policy, posting, template, voucher
 from finance.bank_file import Columns
 from finance.banking import Given
+from finance.booking import Against, Booking
 from finance.company import Company, closed_on, months
 from finance.deal import CHECKER, MAKER, Ask, Course, Ground, Step
 from finance.matching import signed_minor
@@ -78,6 +79,7 @@ def works(company: Company, ground: Ground, month: int) -> Iterator[Work]:
     yield Work(name=f"bank-{month}", on=told, course=statement(company, ground, month, told))
     for number in range(MATCHERS):
         yield Work(name=f"match-{month}-{number}", on=matched, course=matches(ground, month, number, matched))
+    yield Work(name=f"charges-{month}", on=matched, course=charges(ground, month, matched))
     yield Work(name=closing_name(month), on=closing, course=close(company, month, closing))
 
 
@@ -138,7 +140,7 @@ def entry(ground: Ground, day: date, kind: str, told: str, held: dict[str, int])
         ),
     )
     made = yield step(day, lambda books, caller, key: books.create_journal(caller, key, command, post=False))
-    yield step(day, lambda books, caller, key: books.post_journal(caller, key, made.id), by=CHECKER)
+    yield step(day, _post(made.id), by=CHECKER)
 
 
 def salaries_minor(company: Company) -> int:
@@ -213,9 +215,9 @@ def statement(company: Company, ground: Ground, month: int, day: date) -> Course
     ground.moved = [one for one in ground.moved if one.payment_date > last]
     told = list(of_payments(chance, moved))
     account = ground.accounts["1010"]
-    ground.told[month] = [
-        (bankline.stream(company.tenant_id, account, row[2]), row[4]) for row in told if row[4]
-    ]
+    lines = [(bankline.stream(company.tenant_id, account, row[2]), row[4]) for row in told]
+    ground.told[month] = [(line_id, paid) for line_id, paid in lines if paid]
+    ground.charged[month] = [line_id for line_id, paid in lines if not paid]
     for number in range(0, len(told), MOST_TOLD):
         rows = told[number : number + MOST_TOLD]
         text = "".join(f"{on},{Money(minor, BASE)},{name},{said}\n" for on, minor, name, said, _ in rows)
@@ -265,6 +267,13 @@ def matches(ground: Ground, month: int, number: int, day: date) -> Course:
     """One of several who match what the bank told with payments."""
     for line_id, payment_ids in ground.told.get(month, [])[number::MATCHERS]:
         yield step(day, _match(line_id, payment_ids), by=CHECKER)
+
+
+def charges(ground: Ground, month: int, day: date) -> Course:
+    """The bank's own charges are booked from their lines, drafted by one and posted by another."""
+    for line_id in ground.charged.get(month, []):
+        made = yield step(day, _book(line_id, ground.accounts["5910"]))
+        yield step(day, _post(made.id), by=CHECKER)
 
 
 def close(company: Company, month: int, day: date) -> Course:
@@ -325,6 +334,15 @@ def _rate(currency: str, quote: Quote) -> Ask:
 
 def _take(given: Given) -> Ask:
     return lambda books, caller, key: books.banking.take(caller, key, given)
+
+
+def _post(journal_id: str) -> Ask:
+    return lambda books, caller, key: books.post_journal(caller, key, journal_id)
+
+
+def _book(line_id: str, account_id: str) -> Ask:
+    asked = Booking(line_ids=(line_id,), against=(Against(account_id=account_id),))
+    return lambda books, caller, key: books.banking.book(caller, key, asked, post=False)
 
 
 def _match(line_id: str, payment_ids: tuple[str, ...]) -> Ask:

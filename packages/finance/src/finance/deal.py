@@ -37,13 +37,14 @@ Course = Generator[Step, Any, None]
 @dataclass(slots=True, kw_only=True)
 class Ground:
     """What the courses found out: ids of accounts by code and of templates by name, money that moved, and lines that
-    the bank told of it by month, with the payments that each is.
+    the bank told of it by month, with the payments that each is, and lines with charges of its own.
     """
 
     accounts: dict[str, str] = field(default_factory=dict)
     templates: dict[str, str] = field(default_factory=dict)
     moved: list[payment.Payment] = field(default_factory=list)
     told: dict[int, list[tuple[str, tuple[str, ...]]]] = field(default_factory=dict)
+    charged: dict[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

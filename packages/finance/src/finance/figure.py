@@ -6,7 +6,7 @@ to see what the figure is made of. It holds no secret and allows nothing: it is 
 
 import base64
 import binascii
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -18,6 +18,9 @@ from finance.vat import CREDIT_NORMAL
 
 LONGEST: Final = 1_000
 Text = Annotated[str, msgspec.Meta(max_length=200)]
+Line = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Place = tuple[date, Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)], Line]
+"""A day, an entry's place in the log, a line of it: where a movement stands."""
 Known = Literal["ASSET", "LIABILITY", "EQUITY", "REVENUE", "EXPENSE"]
 
 
@@ -27,7 +30,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     `first`, `last` and `known_on` are the days of the report. `closing` entries may be left out. `side` is of the
     accounts that say what partners owe, `unnamed` what names no partner. `cash` is HELD, on the cash accounts, or
     OTHERS, the other lines of entries that touch one, then of an `activity` where one is said. `section` and `code`
-    are of a tax return: the tax, or with `value` what was taxed.
+    are of a tax return: the tax, or with `value` what was taxed. `journal_id` is of one entry, `line` of one line of
+    it, `until` of everything up to a movement. `waiting` is of payments that no bank's line is matched with now.
     """
 
     last: date
@@ -47,6 +51,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     section: Text | None = None
     code: Text | None = None
     value: bool = False
+    journal_id: Text | None = None
+    line: Line | None = None
+    until: Place | None = None
+    waiting: bool = False
 
 
 def encode(figure: Figure) -> str:
@@ -67,6 +75,13 @@ def decode(text: str) -> Figure:
     except (binascii.Error, ValueError, msgspec.DecodeError, CurrencyMismatch):
         raise FigureMalformed(f"Found '{text[:40]}'.") from None
     return found
+
+
+def before(of: Figure, first: date | None) -> Figure:
+    """The same until a day, itself not included; of nothing where there is no such day."""
+    if first is None or first == date.min:
+        return msgspec.structs.replace(of, first=date.max, last=date.min)
+    return msgspec.structs.replace(of, first=None, last=first - timedelta(days=1))
 
 
 def normal_sign(account_type: str) -> Literal[1, -1]:

@@ -6,14 +6,27 @@ which streams a command touches, which numbers it draws, and that documents and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from finance import account, chart, fiscal, invoice, journal, payment, policy, posting, settlement, voucher
+from finance import (
+    account,
+    chart,
+    entering,
+    fiscal,
+    invoice,
+    journal,
+    pairing,
+    payment,
+    policy,
+    posting,
+    settlement,
+    voucher,
+)
 from finance.approving import agreed, cancelled, in_force, paid_minor, undoing, whole
 from finance.authority import explained
 from finance.automating import Automating
@@ -39,7 +52,7 @@ from finance.refusal import (
 )
 from finance.settling import Settling
 from finance.tables import Tables
-from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
+from finance.taxes import Taxes, codes_of, confirmed, taxed
 from finance.years import Years
 
 DEEPEST_CHART = 10
@@ -190,7 +203,7 @@ class Books:
             sheet.decide("journal", journal_id, msgspec.structs.replace(command, journal_id=journal_id))
             await self._clerk.check_accounts(sheet, journal_id)
             if post:
-                await self._post(sheet, journal_id, makers=(caller.user_id,))
+                await entering.posted(self._clerk, sheet, journal_id, makers=(caller.user_id,))
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["create_journal", command, post], work)
@@ -211,25 +224,11 @@ class Books:
     async def post_journal(self, caller: Caller, key: str, journal_id: str) -> journal.Journal:
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.load("journal", journal_id)
-            await self._post(sheet, journal_id)
+            await entering.posted(self._clerk, sheet, journal_id)
             return "journal", sheet.states[journal_id]
 
         found: journal.Journal = await self._run(caller, key, ["post_journal", journal_id], work)
         return found
-
-    async def _post(self, sheet: Sheet, journal_id: str, *, makers: Collection[str] = ()) -> None:
-        """Post what a person wrote, once nobody else has to agree; nobody is asked to agree to what cannot be posted.
-
-        Tax codes on its lines must be valid on its day, as those of documents. `makers` as in `agreed`.
-        """
-        entry: journal.Journal = sheet.states[journal_id]
-        if entry.status == "DRAFT":
-            journal.balanced(entry)
-        await agreed(self._clerk, sheet, "journal", journal_id, entry.journal_date, makers=makers)
-        if entry.status == "DRAFT":
-            codes = (line.tax_code for line in entry.lines if line.tax_code is not None)
-            await levies(sheet, codes, entry.journal_date)
-        await self._clerk.post(sheet, journal_id)
 
     async def reverse_journal(
         self, caller: Caller, key: str, journal_id: str, on: date, *, reason: str | None = None
@@ -237,6 +236,7 @@ class Books:
         """Post the mirror image of an entry; answers with it, or with the entry itself until enough people agree."""
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            await pairing.unmatched(sheet, journal_id)
             before: journal.Journal = await sheet.load("journal", journal_id)
             told = explained(await in_force(sheet, fiscal.today(self._clock.now())), reason)
             if before.status == "POSTED" and before.document_id is None:

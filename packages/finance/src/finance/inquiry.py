@@ -10,8 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from finance import cashflow, chart, fiscal, posting, report, vat
 from finance.adapters.postgres.drilling import Drill
 from finance.adapters.postgres.views import Views, Window
+from finance.bankline import Bankline
 from finance.figure import Figure
 from finance.money import BASE
+from finance.payment import Payment
 from finance.refusal import DateMalformed, ReportTooLarge
 from finance.report import Aged, Balance, BalanceSheet, ProfitAndLoss, Step
 from finance.settlement import SALES
@@ -190,6 +192,65 @@ async def drill(views: Views, tenant_id: str, figure: Figure) -> Drill:
         return Drill(figure=figure, known=known, account_ids=of_section)
     only = None if figure.account_id is None else (figure.account_id,)
     return Drill(figure=figure, known=known, account_ids=only)
+
+
+def methods_of(tenant_id: str, account_id: str) -> list[str]:
+    """The ways of paying whose money is on an account."""
+    return [
+        how for how, code in posting.MONEY_ACCOUNT.items() if chart.account_id(tenant_id, code) == account_id
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """Books and bank of one account at the end of a day; what is matched is as of now.
+
+    `lines` are matched with nothing and `payments` with no line: the oldest, and the sums of all. `told_minor` is what
+    the bank said last, and when.
+    """
+
+    book_minor: int
+    lines: tuple[Bankline, ...]
+    lines_minor: int
+    payments: tuple[Payment, ...]
+    payments_minor: int
+    told_minor: int | None
+    told_on: date | None
+
+    @property
+    def expected_minor(self) -> int:
+        """What the bank should hold."""
+        return self.book_minor - self.payments_minor + self.lines_minor
+
+    @property
+    def difference_minor(self) -> int | None:
+        return None if self.told_minor is None else self.told_minor - self.expected_minor
+
+
+async def reconciliation(
+    views: Views, tenant_id: str, account_id: str, *, as_of: date, currency: str, limit: int
+) -> Reconciliation:
+    """What books and bank say, with at most so many lines, and so many payments."""
+    async with views.still(tenant_id) as now:
+        window = Window(last=as_of)
+        held, _count = await now.moved_minor(tenant_id, [account_id], currency=currency, window=window)
+        told = await now.bank_balance(tenant_id, account_id, currency=currency, until=as_of)
+        lines, lines_minor = await now.unmatched_lines(
+            tenant_id, account_id, currency=currency, until=as_of, limit=limit
+        )
+        methods = methods_of(tenant_id, account_id)
+        payments, payments_minor = await now.unreconciled(
+            tenant_id, account_id, methods, currency=currency, until=as_of, limit=limit
+        )
+    return Reconciliation(
+        book_minor=held,
+        lines=tuple(lines),
+        lines_minor=lines_minor,
+        payments=tuple(payments),
+        payments_minor=payments_minor,
+        told_minor=told and told[0],
+        told_on=told and told[1],
+    )
 
 
 async def vat_summary(views: Views, tenant_id: str, window: Window) -> vat.Summary:

@@ -66,7 +66,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Created(msgspec.Struct, frozen=True, kw_only=True, tag="journal.created/1"):
-    """`document_id` names the invoice or payment that the entry belongs to."""
+    """`document_id` names the invoice or payment that the entry belongs to.
+
+    Once it is posted, `bank_line_ids` are matched with it. A release that does not know them posts it all the same,
+    and the lines can be matched then.
+    """
 
     journal_id: str
     journal_date: date
@@ -78,6 +82,7 @@ class Created(msgspec.Struct, frozen=True, kw_only=True, tag="journal.created/1"
     original_id: str | None = None
     document_id: str | None = None
     rate: Decimal | None = None
+    bank_line_ids: tuple[str, ...] = ()
 
 
 class LineAdded(msgspec.Struct, frozen=True, kw_only=True, tag="journal.line-added/1"):
@@ -137,6 +142,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     posted_at: datetime | None = None
     posted_by: str | None = None
     rate: Decimal | None = None
+    bank_line_ids: tuple[str, ...] = ()
     version: int = 1
 
     @property
@@ -166,6 +172,16 @@ class Create(msgspec.Struct, frozen=True, kw_only=True):
     original_id: str | None = None
     document_id: str | None = None
     rate: Decimal | None = None
+
+
+class BookLines(Create, frozen=True, kw_only=True):
+    """An entry that is drafted for lines of a bank.
+
+    A command of its own: a key holds a digest of `Create` with all of its fields, and the release beside this one must
+    find the same.
+    """
+
+    bank_line_ids: tuple[str, ...]
 
 
 class AddLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,6 +278,7 @@ def _create(command: Create) -> Created:
         original_id=command.original_id,
         document_id=command.document_id,
         rate=command.rate,
+        bank_line_ids=command.bank_line_ids if isinstance(command, BookLines) else (),
     )
 
 
@@ -412,6 +429,7 @@ def evolve(journal: Journal | None, event: Event) -> Journal:
                 original_id=event.original_id,
                 document_id=event.document_id,
                 rate=event.rate,
+                bank_line_ids=event.bank_line_ids,
             )
         case LineAdded():
             assert journal is not None, "a stream begins with created"  # noqa: S101 - a damaged log is a bug

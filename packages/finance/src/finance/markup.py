@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
 
-from finance.refusal import BankFileMalformed
+from finance.bank_refusal import BankFileMalformed
 
 DEEPEST: Final = 40
 MOST_ELEMENTS: Final = 200_000

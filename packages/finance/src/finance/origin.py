@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-BY_HAND, REVERSAL = "BY_HAND", "REVERSAL"
+BY_HAND, REVERSAL, BANK_LINES = "BY_HAND", "REVERSAL", "BANK_LINES"
 APPROVED: Final = {
     "BILL": "VENDOR_BILL",
     "CREDIT_NOTE": "CREDIT_NOTE",
@@ -31,6 +31,7 @@ RULES: Final = {
     "payment.unallocated": "ALLOCATION_TAKEN_BACK",
     "payment.reversed": "PAYMENT_REVERSED",
     "template.ran": "TEMPLATE",
+    "bankline.matched": BANK_LINES,
     "year.closed": "YEAR_CLOSED",
     "year.reopened": "YEAR_REOPENED",
 }
@@ -66,11 +67,19 @@ class Origin:
 
 
 def told_by(journal_id: str, document_id: str | None, beside: Iterable[Fact]) -> Fact | None:
-    """The event that made an entry, of those of its transaction: the one that names it, or else its document's last."""
+    """The event that made an entry, of those of its transaction: the one that names it, or else its document's last.
+
+    Of an entry that a person wrote for lines of a bank it is what matched them.
+    """
     others = [one for one in beside if one.name in RULES]
     naming = [one for one in others if journal_id in _texts(one.data)]
     of_document = [one for one in others if one.stream_id == document_id]
     return next(iter([*naming, *reversed(of_document)]), None)
+
+
+def document_in(cause: Fact | None) -> Fact | None:
+    """The event as far as it is of a document. A bank's line is none: whoever wrote its entry made that."""
+    return None if cause is None or cause.kind == "bankline" else cause
 
 
 def _texts(data: Any) -> set[str]:
@@ -86,7 +95,8 @@ def tell(
     posted: Fact, cause: Fact | None, history: Sequence[Fact], yeses: Sequence[Fact], *, reverses: bool
 ) -> Origin:
     """The origin of an entry. `history` is of its document, or of itself where it has none; `yeses` given to that."""
-    binding = cause or posted
+    document = document_in(cause)
+    binding = document or posted
     if binding.name == "template.ran":  # a due day binds nobody anew: the template was made and approved
         binding = next((one for one in reversed(history) if one.name == "template.approved"), binding)
     before = [one for one in history if one.position < binding.position]
@@ -98,8 +108,8 @@ def tell(
     ]
     return Origin(
         rule=rule_of(cause, opened, reverses=reverses),
-        document_kind=None if cause is None else cause.kind.upper(),
-        document_id=None if cause is None else cause.stream_id,
+        document_kind=None if document is None else document.kind.upper(),
+        document_id=None if document is None else document.stream_id,
         makers=tuple(dict.fromkeys(one.actor for one in before)),
         approvers=tuple(dict.fromkeys([*agreed, binding.actor])),
     )

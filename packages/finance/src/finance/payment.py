@@ -12,11 +12,10 @@ from typing import Final, assert_never
 
 import msgspec
 
+from finance.bank_refusal import BankLineNotMatched, PaymentMatched
 from finance.money import Money
 from finance.refusal import (
-    BankLineNotMatched,
     PaymentDetailsMissing,
-    PaymentMatched,
     PaymentNotCompleted,
     PaymentNotPending,
     PaymentPartnerMalformed,

@@ -113,6 +113,9 @@ class Book(Protocol):
     async def owner(self, kind: str, value: str) -> str | None:
         """The stream that has a value, or None; it waits for nobody, who may be taking it right now."""
 
+    async def claimed(self, kind: str) -> Sequence[str]:
+        """The ids of all streams that have taken a value of this kind."""
+
     async def hold_stream(self, stream_id: str) -> None:
         """Wait until nobody else holds this stream, and hold it until this transaction ends."""
 

@@ -198,7 +198,7 @@ class JournalNotDraft(Refused):
 
 
 class JournalNotPosted(Refused):
-    """Only a posted entry can be reversed."""
+    """Only a posted entry can be reversed, or matched with a bank's line."""
 
     code = "journal-not-posted"
 
@@ -216,51 +216,9 @@ class JournalReversedAlready(Refused):
 
 
 class JournalOfDocument(Refused):
-    """This entry belongs to a document; cancel or reverse the document."""
+    """This entry belongs to a document; cancel, reverse or match the document."""
 
     code = "journal-of-document"
-
-
-class BankFileMalformed(Refused):
-    """A bank's file is read whole or not at all, and this one cannot be."""
-
-    code = "bank-file-malformed"
-
-
-class BankFileUntied(Refused):
-    """The lines of this file do not lead from its opening to its closing balance."""
-
-    code = "bank-file-untied"
-
-
-class BankLineContradicts(Refused):
-    """The bank told this line before, and told it otherwise."""
-
-    code = "bank-line-contradicts"
-
-
-class BankLineMatched(Refused):
-    """This line is matched already; undo that match first."""
-
-    code = "bank-line-matched"
-
-
-class BankLineNotMatched(Refused):
-    """This line is matched with nothing."""
-
-    code = "bank-line-not-matched"
-
-
-class BankMatchUntied(Refused):
-    """Lines and payments of a match are the same money on the same account."""
-
-    code = "bank-match-untied"
-
-
-class PaymentMatched(Refused):
-    """This payment is matched with a bank's line; undo that match first."""
-
-    code = "payment-matched"
 
 
 class TemplateMalformed(Refused):

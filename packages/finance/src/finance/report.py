@@ -161,7 +161,7 @@ def ledger(opening_minor: int, movements: Iterable[Movement]) -> tuple[Step, ...
 
 
 def by_entry(movements: Iterable[Movement]) -> tuple[Movement, ...]:
-    """Each entry's movements as one, with what they come to; those that come to nothing are left out.
+    """Each entry's movements as one, with what they come to, where the last stands; those of nothing are left out.
 
     An allocation moves money from an advance to an invoice: nothing that a partner owes more or less.
     """
@@ -182,6 +182,8 @@ def by_entry(movements: Iterable[Movement]) -> tuple[Movement, ...]:
                     description=first.description,
                     document_id=first.document_id,
                     partner_id=first.partner_id,
+                    position=first.position,
+                    place=lines[-1].place,
                 )
             )
     return tuple(made)

@@ -255,6 +255,13 @@ class MemoryBook:
         place = (self._tenant_id, kind, value)
         return self.own.claims.get(place) or self._store.tables.claims.get(place)
 
+    async def claimed(self, kind: str) -> Sequence[str]:
+        await self._store.turn()
+        claims = self._store.tables.claims | self.own.claims
+        return sorted(
+            {owner for (of, named, _), owner in claims.items() if (of, named) == (self._tenant_id, kind)}
+        )
+
     async def hold_stream(self, stream_id: str) -> None:
         await self._store.turn()
         await self._store.lock(self, ("hold", self._tenant_id, "stream", stream_id))

@@ -12,7 +12,7 @@ from finance.exports.parties import Issuer, Partner
 from finance.inquiry import Statement
 from finance.invoice import Invoice, Line
 from finance.money import BASE, Money
-from finance.sheet import Fact, plain
+from finance.sheet import AMOUNT, Cell, Column, Fact, Row, plain
 from finance.taxation import DUTY, EXEMPT, VAT
 from finance.voucher import Voucher
 
@@ -117,6 +117,32 @@ def statement_on_paper(
     owed = "the customer owes" if found.sign > 0 else "the company owes"
     paper.say(f"A positive balance is what {owed}.", size=8, grey=True)
     return paper.finished()
+
+
+def table_on_paper(
+    issuer: Issuer, columns: Sequence[Column], rows: Sequence[Row], facts: Sequence[Fact], *, title: str
+) -> bytes:
+    """A table of a report with its totals where they stand; amounts are of the one currency that the facts name."""
+    told = {one.key: one for one in facts}
+    made = told["madeAt"].value
+    assert isinstance(made, datetime), "facts_of says when"  # noqa: S101 - a bug, not a refusal
+    paper = _begun(issuer, title, None, made, plain(told["madeBy"].value), shown=True)
+    apart = {"company", "madeAt", "madeBy"}
+    paper.beside([], [(one.title, plain(one.value)) for one in facts if one.key not in apart])
+    kept = [place for place, one in enumerate(columns) if one.key != "currency"]
+    fields = [
+        Field(title=columns[place].title, part=columns[place].width, right=columns[place].kind == AMOUNT)
+        for place in kept
+    ]
+    cells = [[_in_letters(row.cells[place]) for place in kept] for row in rows]
+    paper.grid(fields, cells, bold=frozenset(number for number, row in enumerate(rows) if row.total))
+    return paper.finished()
+
+
+def _in_letters(cell: Cell) -> str:
+    if isinstance(cell, Money):
+        return grouped(cell)
+    return "" if cell is None else str(cell)
 
 
 def _begun(

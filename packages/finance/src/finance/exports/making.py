@@ -129,7 +129,7 @@ async def rows_of(
     """The columns of a report, and its rows, batch after batch: at most so many."""
     if export.field == "generalLedger":
         return LEDGER, _ledger(given, context, most)
-    columns, rows = await _table(export, given, context)
+    columns, rows = await _table(export, given, context, most)
     if len(rows) > most:
         raise ReportTooLarge(f"Expected at most {most} rows.")
     return columns, _in_batches(rows)
@@ -140,7 +140,7 @@ async def _in_batches(rows: Sequence[Row]) -> AsyncGenerator[Sequence[Row], None
         yield rows[start : start + AT_ONCE]
 
 
-async def _table(export: Export, given: Given, context: Context) -> tables.Table:
+async def _table(export: Export, given: Given, context: Context, most: int) -> tables.Table:
     tenant, views, known_on = context.caller.tenant_id, context.service.views, given.get("knownOn")
     match export.field:
         case "trialBalance":
@@ -165,6 +165,10 @@ async def _table(export: Export, given: Given, context: Context) -> tables.Table
         case "vatSummary":
             window = within(given["from"], given["to"], known_on)
             return tables.vat_summary(await inquiry.vat_summary(views, tenant, window))
+        case "bankReconciliation":
+            return tables.bank_reconciliation(
+                await _reconciliation(given, context, most + 1), given["currency"]
+            )
         case "numberSeries":
             return tables.number_gaps(await views.number_series(tenant, given["fiscalYear"]))
         case _:
@@ -188,6 +192,16 @@ async def _statement(export: Export, given: Given, context: Context) -> inquiry.
         currency=given["currency"],
         first=given["from"],
         window=within(given["from"], given["to"], given.get("knownOn")),
+    )
+
+
+async def _reconciliation(given: Given, context: Context, limit: int) -> inquiry.Reconciliation:
+    tenant, views, code = context.caller.tenant_id, context.service.views, given["accountCode"]
+    found = await views.page(tenant, "account", limit=1, offset=0, filters={"code": code})
+    if not found:
+        raise AccountUnknown(f"Found {code[:40]}.")
+    return await inquiry.reconciliation(
+        views, tenant, found[0].id, as_of=given["asOf"], currency=given["currency"], limit=limit
     )
 
 
@@ -220,10 +234,20 @@ async def partner_of(kind: str, partner_id: str, context: Context) -> Partner:
 
 
 async def _paper(file: Any, export: Export, given: Given, context: Context) -> str | None:
-    """A document or a statement, as a company sends it."""
+    """A document or a statement, as a company sends it, or a table."""
     from finance.exports import documents  # with what draws pages: most processes never do
 
     issuer = await issuer_of(context)
+    if export.field == "bankReconciliation":
+        columns, rows = await _table(export, given, context, MOST_PRINTED)
+        if len(rows) > MOST_PRINTED:
+            raise ReportTooLarge(f"Expected at most {MOST_PRINTED} rows on paper; ask for xlsx or csv.")
+        facts = await facts_of(export, given, context)
+        drawn = await asyncio.to_thread(
+            documents.table_on_paper, issuer, columns, rows, facts, title=export.title
+        )
+        await asyncio.to_thread(file.write, drawn)
+        return None
     if export.field == "statement":
         found = await _statement(export, given, context)
         if len(found.steps) > MOST_PRINTED:

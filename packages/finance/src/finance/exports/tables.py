@@ -1,11 +1,13 @@
 """Reports as tables. Each ends with totals: the report's own figures, and not sums of what was written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from finance import cashflow, vat
 from finance.account import DEBIT_NORMAL
-from finance.inquiry import Debts, Statement
+from finance.inquiry import Debts, Reconciliation, Statement
+from finance.matching import signed_minor
 from finance.money import BASE, Money
 from finance.report import Balance, BalanceSheet, ProfitAndLoss
 from finance.sheet import AMOUNT, COUNT, DAY, Cell, Column, Row, total
@@ -230,6 +232,56 @@ def vat_summary(found: vat.Summary) -> Table:
         )
     ]
     return VAT, [*rows, *sums]
+
+
+BANK: Final = (
+    Column(key="what", title="What", width=32),
+    Column(key="date", title="Date", kind=DAY, width=16),
+    Column(key="reference", title="Reference", width=30),
+    Column(key="text", title="Text", width=34),
+    money("amount", "Amount"),
+    CURRENCY,
+)
+
+
+def bank_reconciliation(found: Reconciliation, currency: str) -> Table:
+    """From what the books hold to what the bank should, with all that is matched with nothing; totals add up."""
+
+    def sum_to(title: str, minor: int, day: date | None = None) -> Row:
+        return total(title, BANK, date=day, amount=Money(minor, currency), currency=currency)
+
+    def row(what: str, day: date, reference: str | None, text: str | None, minor: int) -> Row:
+        return Row(cells=(what, day, reference, text, Money(minor, currency), currency))
+
+    payments = [
+        row(
+            "Payment, not at the bank",
+            one.payment_date,
+            one.number,
+            one.transaction_reference,
+            signed_minor(one),
+        )
+        for one in found.payments
+    ]
+    lines = [
+        row("Line, not in the books", one.booked_on, one.reference, one.text, one.amount_minor)
+        for one in found.lines
+    ]
+    said = [total("The bank has told no balance until this day", BANK)]
+    if found.told_minor is not None and found.difference_minor is not None:
+        said = [
+            sum_to("What the bank said it holds", found.told_minor, found.told_on),
+            sum_to("Difference", found.difference_minor),
+        ]
+    return BANK, [
+        sum_to("Balance by the books", found.book_minor),
+        *payments,
+        sum_to("Less payments that the bank does not know", -found.payments_minor),
+        *lines,
+        sum_to("Plus lines that the books do not explain", found.lines_minor),
+        sum_to("What the bank should hold", found.expected_minor),
+        *said,
+    ]
 
 
 GAPS: Final = (

@@ -6,29 +6,28 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from finance import chart, matching
-from finance.adapters.postgres.views import PAGE_LIMIT, Window
+from msgspec.structs import replace
+
+from finance import inquiry, matching
+from finance.adapters.postgres.views import PAGE_LIMIT
 from finance.bank_file import Columns
+from finance.bank_refusal import BankFileMalformed
 from finance.banking import Given as File
+from finance.booking import Against, Booking
+from finance.figure import Figure, encode
 from finance.graphql import shape
 from finance.graphql.automating import mutation
 from finance.graphql.context import Context
+from finance.graphql.permission import demand
 from finance.graphql.reading import Info, allowed, page, query
-from finance.graphql.writing import Given, command
+from finance.graphql.writing import Given, command, currency_of
 from finance.handle import Books
+from finance.money import BASE, Money
 from finance.ports import Caller
-from finance.posting import MONEY_ACCOUNT
-from finance.refusal import BankFileMalformed
 
 __all__ = ["mutation"]
 MOST_SUGGESTED_LINES = 100
 MOST_CANDIDATES = 1_000
-
-
-def methods_of(context: Context, account_id: str) -> Sequence[str]:
-    """The ways of paying whose money is on an account."""
-    tenant = context.caller.tenant_id
-    return [how for how, code in MONEY_ACCOUNT.items() if chart.account_id(tenant, code) == account_id]
 
 
 @query.field("bankLines")
@@ -50,7 +49,7 @@ async def bank_suggestions(_: object, info: Info, *, accountId: str, currency: s
     payments, _total = await views.unreconciled(
         tenant,
         accountId,
-        methods_of(context, accountId),
+        inquiry.methods_of(tenant, accountId),
         currency=currency,
         until=date.max,
         limit=MOST_CANDIDATES,
@@ -69,27 +68,25 @@ async def bank_suggestions(_: object, info: Info, *, accountId: str, currency: s
 @query.field("bankReconciliation")
 async def bank_reconciliation(_: object, info: Info, *, accountId: str, asOf: date, currency: str) -> Any:
     context = allowed(info)
-    tenant, views = context.caller.tenant_id, context.service.views
-    held, _count = await views.moved_minor(tenant, [accountId], currency=currency, window=Window(last=asOf))
-    told = await views.bank_balance(tenant, accountId, currency=currency, until=asOf)
-    lines, line_total = await views.unmatched_lines(
-        tenant, accountId, currency=currency, until=asOf, limit=PAGE_LIMIT
+    tenant = context.caller.tenant_id
+    found = await inquiry.reconciliation(
+        context.service.views, tenant, accountId, as_of=asOf, currency=currency, limit=PAGE_LIMIT
     )
-    payments, paid_total = await views.unreconciled(
-        tenant, accountId, methods_of(context, accountId), currency=currency, until=asOf, limit=PAGE_LIMIT
-    )
-    expected = held - paid_total + line_total
+    of = Figure(last=asOf, currency=currency, account_id=accountId)
+    told, difference = found.told_minor, found.difference_minor
     return {
         "asOf": asOf,
-        "bookBalance": shape.money(held, currency),
-        "statementBalance": None if told is None else shape.money(told[0], currency),
-        "statementOn": None if told is None else told[1],
-        "unmatchedLines": [shape.bank_line(one) for one in lines],
-        "unmatchedLinesTotal": shape.money(line_total, currency),
-        "unmatchedPayments": [shape.payment(one) for one in payments],
-        "unmatchedPaymentsTotal": shape.money(paid_total, currency),
-        "expectedBalance": shape.money(expected, currency),
-        "difference": None if told is None else shape.money(told[0] - expected, currency),
+        "bookBalance": shape.money(found.book_minor, currency),
+        "bookFigure": encode(of),
+        "statementBalance": None if told is None else shape.money(told, currency),
+        "statementOn": found.told_on,
+        "unmatchedLines": [shape.bank_line(one) for one in found.lines],
+        "unmatchedLinesTotal": shape.money(found.lines_minor, currency),
+        "unmatchedPayments": [shape.payment(one) for one in found.payments],
+        "unmatchedPaymentsTotal": shape.money(found.payments_minor, currency),
+        "unmatchedPaymentsFigure": encode(replace(of, waiting=True)),
+        "expectedBalance": shape.money(found.expected_minor, currency),
+        "difference": None if difference is None else shape.money(difference, currency),
     }
 
 
@@ -136,10 +133,41 @@ async def match_bank_lines(
     *,
     lineIds: Sequence[str],
     paymentIds: Sequence[str],
+    journalIds: Sequence[str] | None = None,
     idempotencyKey: str,
 ) -> shape.Shown:
-    matched = await books.banking.match(caller, idempotencyKey, tuple(lineIds), tuple(paymentIds))
-    return shape.bank_line(matched)
+    named = (tuple(lineIds), tuple(paymentIds), tuple(journalIds or ()))
+    return shape.bank_line(await books.banking.match(caller, idempotencyKey, *named))
+
+
+@command("bookBankLines")
+async def book_bank_lines(
+    context: Context, books: Books, caller: Caller, *, input: Given, idempotencyKey: str
+) -> shape.Shown:
+    demand(caller, "createJournal")
+    if input["autoPost"]:
+        demand(caller, "postJournal")
+    line_ids = tuple(input["lineIds"])
+    currency = await currency_of(context, "bankline", line_ids[0]) if line_ids else BASE
+    asked = Booking(
+        line_ids=line_ids,
+        against=tuple(against(one, currency) for one in input["against"]),
+        day=input.get("journalDate"),
+        description=input.get("description"),
+    )
+    return shape.journal(await books.banking.book(caller, idempotencyKey, asked, post=input["autoPost"]))
+
+
+def against(given: Given, currency: str) -> Against:
+    amount = given.get("amount")
+    return Against(
+        account_id=given["accountId"],
+        amount_minor=None if amount is None else Money.parse(amount, currency).minor,
+        tax_code=given.get("taxCode"),
+        description=given.get("description"),
+        cost_center=given.get("costCenter"),
+        project=given.get("project"),
+    )
 
 
 @command("unmatchBankLine")

@@ -72,6 +72,11 @@ class Context:
         find = partial(self.service.views.histories, self.caller.tenant_id)
         return await self._loader("history", find, stream_id) or []
 
+    async def lines_of(self, journal_id: str) -> Any:
+        """The bank's lines that an entry is matched with."""
+        find = partial(self.service.views.lines_of_entries, self.caller.tenant_id)
+        return await self._loader("lines", find, journal_id) or []
+
     async def _loader(self, name: str, find: Callable[[list[str]], Any], key: str) -> Any:
         if name not in self._loaders:
 

@@ -84,7 +84,8 @@ async def origin_of(shown: shape.Shown, info: Info) -> Any:
         return None
     [posted] = [one for one in beside if one.stream_id == shown["id"]]
     cause = origin.told_by(shown["id"], shown["documentId"], beside)
-    of = shown["id"] if cause is None else cause.stream_id
+    document = origin.document_in(cause)
+    of = shown["id"] if document is None else document.stream_id
     yeses = await context.history(approval.stream(context.caller.tenant_id, of))
     found = origin.tell(
         posted, cause, await context.history(of), yeses, reverses=shown["originalJournalId"] is not None
@@ -93,6 +94,7 @@ async def origin_of(shown: shape.Shown, info: Info) -> Any:
         "rule": found.rule,
         "documentKind": found.document_kind,
         "documentId": found.document_id,
+        "journalId": shown["id"],
         "makers": list(found.makers),
         "approvers": list(found.approvers),
         "reverses": shown["originalJournalId"],
@@ -130,10 +132,13 @@ async def other(shown: shape.Shown, info: Info) -> Any:
 
 @origin_type.field("bankLines")
 async def bank_lines(shown: shape.Shown, info: Info) -> Any:
-    """The bank's lines that the payment behind an entry is matched with."""
+    """The bank's lines that the payment behind an entry is matched with, or the entry itself."""
     context: Context = info.context
     if shown["documentKind"] != "PAYMENT":
-        return []
+        matched = await context.lines_of(shown["journalId"])
+        if matched:
+            demand(context.caller, "bankLines")
+        return [shape.bank_line(one) for one in matched]
     demand(context.caller, "bankLines")
     told = origin.bank_line_of(await context.history(shown["documentId"]))
     first = None if told is None else await context.state("bankline", told)

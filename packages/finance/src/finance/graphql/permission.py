@@ -96,6 +96,7 @@ NEEDED: Final = {
     "bankReconciliation": "payment:read",
     "importBankFile": "payment:reconcile",
     "matchBankLines": "payment:reconcile",
+    "bookBankLines": "payment:reconcile",
     "unmatchBankLine": "payment:reconcile",
     "setExchangeRate": "account:update",
     "defineTaxCode": "account:update",

@@ -12,6 +12,7 @@ from finance.account import DEBIT_NORMAL
 from finance.adapters.postgres.listing import cursor, key_of, place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, Known, encode, normal_sign
+from finance.figure import before as earlier
 from finance.graphql import shape
 from finance.graphql.listing import paged
 from finance.graphql.reading import Info, allowed, query
@@ -51,9 +52,20 @@ def section(balances: Sequence[Balance], account_type: Known, of: Figure) -> sha
     return {"lines": lines, "total": shape.money(total, BASE), "figure": figure}
 
 
-def step(one: Step, currency: str, sign: int = 1) -> shape.Shown:
-    moved = one.movement
+def step(one: Step, of: Figure, *, line: bool) -> shape.Shown:
+    """A movement, a `line` of its entry or all of them, and the balance after it; `of` is until the last day."""
+    moved, currency = one.movement, of.currency
+    alone = replace(
+        of,
+        first=moved.day,
+        last=moved.day,
+        sign=1,
+        journal_id=moved.journal_id,
+        line=moved.place if line else None,
+    )
     return {
+        "figure": lambda _: encode(alone),
+        "balanceFigure": lambda _: encode(replace(of, until=moved.at)),
         "date": moved.day,
         "journalNumber": moved.number,
         "journalId": moved.journal_id,
@@ -61,7 +73,7 @@ def step(one: Step, currency: str, sign: int = 1) -> shape.Shown:
         "description": moved.description,
         "debit": shape.money(moved.debit_minor, currency),
         "credit": shape.money(moved.credit_minor, currency),
-        "balance": shape.money(sign * one.balance_minor, currency),
+        "balance": shape.money(of.sign * one.balance_minor, currency),
     }
 
 
@@ -75,6 +87,7 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
     window = within(input.get("from"), input["to"], input.get("knownOn"))
     limit, offset = page_of(input["limit"], input["offset"])
     which = {"account_ids": [found.id], "currency": currency}
+    of = Figure(last=input["to"], known_on=input.get("knownOn"), currency=currency, account_id=found.id)
     opening = 0
     if window.first is not None:
         opening, _count = await views.moved_minor(tenant, **which, window=before(window, window.first))
@@ -82,7 +95,7 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
     async def movements(_: Info) -> list[shape.Shown]:
         skipped, _count = await views.moved_minor(tenant, **which, window=window, limit=offset)
         page = await views.movements(tenant, **which, window=window, limit=limit, offset=offset)
-        return [step(one, currency) for one in report.ledger(opening + skipped, page)]
+        return [step(one, of, line=True) for one in report.ledger(opening + skipped, page)]
 
     async def walked(_: Info, *, first: int, after: str | None = None) -> shape.Shown:
         first, _offset = page_of(first, 0)
@@ -94,7 +107,7 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
         edges = [
             {
                 "cursor": place_cursor(one.movement.at),
-                "node": step(one, currency),
+                "node": step(one, of, line=True),
             }
             for one in report.ledger(opening + passed, page[:first])
         ]
@@ -111,10 +124,12 @@ async def general_ledger(_: object, info: Info, *, input: Given) -> Any:
     return {
         "account": shape.account(found),
         "openingBalance": shape.money(opening, currency),
+        "openingFigure": encode(earlier(of, input.get("from"))),
         "movements": movements,
         "movementsConnection": walked,
         "count": count,
         "closingBalance": closing,
+        "closingFigure": encode(of),
     }
 
 
@@ -182,6 +197,7 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
             for activity in cashflow.ACTIVITIES
         ],
         "openingBalance": shape.money(found.opening_minor, BASE),
+        "openingFigure": encode(earlier(held, input["from"])),
         "closingBalance": shape.money(found.closing_minor, BASE),
         "closingFigure": encode(held),
         "isTied": found.is_tied,
@@ -262,13 +278,14 @@ async def statement(_: object, info: Info, *, input: Given) -> Any:
         sign=signed(side),
     )
     return {
+        "openingFigure": encode(earlier(of, input["from"])),
         "closingFigure": encode(of),
         "partnerId": input["partnerId"],
         "side": side,
         "from": input["from"],
         "to": input["to"],
         "openingBalance": shape.money(found.sign * found.opening_minor, currency),
-        "movements": [step(one, currency, found.sign) for one in found.steps],
+        "movements": [step(one, of, line=False) for one in found.steps],
         "closingBalance": shape.money(found.sign * found.closing_minor, currency),
     }
 

@@ -252,6 +252,7 @@ def journal(state: Journal) -> Shown:
         "totalDebit": money(state.debit_minor, state.currency),
         "totalCredit": money(state.credit_minor, state.currency),
         "isReversing": state.original_id is not None,
+        "bankLineIds": list(state.bank_line_ids),
         "originalJournalId": state.original_id,
         "documentId": state.document_id,
         "reversedByJournalId": state.reversed_by_id,
@@ -417,6 +418,7 @@ def bank_line(state: Bankline) -> Shown:
         "isMatched": state.match is not None,
         "matchedLineIds": list(state.match.line_ids) if state.match else [],
         "paymentIds": list(state.match.payment_ids) if state.match else [],
+        "journalIds": list(state.match.journal_ids) if state.match else [],
         "version": state.version,
     }
 

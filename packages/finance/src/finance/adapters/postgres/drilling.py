@@ -20,6 +20,9 @@ SIDE_OF = f"""CASE {KIND_OF_ENTRY} WHEN 'SALES' THEN 'OUTPUT' WHEN 'PURCHASE' TH
     ELSE CASE WHEN a.account_type = 'REVENUE' THEN 'OUTPUT' ELSE 'INPUT' END END"""
 """As `vat` tells whether a value was sold or bought."""
 
+WAITING = """m.document_id IN (SELECT p.id::text FROM {{schema}}.payment p
+    WHERE p.tenant_id = m.tenant_id AND p.status = 'COMPLETED' AND p.currency = {})"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
@@ -83,6 +86,16 @@ class Drill:
             terms.append("m.partner_id IS NULL")
         if asked.item_id is not None:
             term("coalesce(m.item_id, m.journal_id::text) = {}", asked.item_id)
+        if asked.journal_id is not None:
+            term("m.journal_id::text = {}", asked.journal_id)
+        if asked.line is not None:
+            term("m.place = {}", asked.line)
+        if asked.until is not None:
+            values += asked.until
+            day, number, place = range(len(values) - 2, len(values) + 1)
+            terms.append(f"(m.effective_date, m.position, m.place) <= (${day}, ${number}, ${place})")
+        if asked.waiting:
+            term(WAITING, asked.currency)
         if not asked.closing:
             terms.append(f"m.journal_type <> 'CLOSING' AND {KIND_OF_ENTRY} <> 'CLOSING'")
         if self.beside:

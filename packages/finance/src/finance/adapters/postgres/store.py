@@ -85,9 +85,6 @@ CHILDREN = """
 SELECT DISTINCT stream_id::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND kind = 'account' AND data->>'parent_id' = $1
 """
-CORRECTIONS = """
-SELECT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = 'corrects/' || $1
-"""
 NETS = """
 SELECT line->>'account_id' AS account_id, data->>'currency' AS currency,
     sum(coalesce((line->>'debit_minor')::numeric, 0) - coalesce((line->>'credit_minor')::numeric, 0)) AS minor,
@@ -114,6 +111,9 @@ SELECT EXISTS (SELECT FROM finance_log.answers WHERE tenant_id = finance_log.ten
 CLAIM = """
 INSERT INTO finance_log.claims (tenant_id, kind, value, stream_id) VALUES (finance_log.tenant(), $1, $2, $3)
 ON CONFLICT DO NOTHING RETURNING true
+"""
+CLAIMANTS = """
+SELECT DISTINCT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = $1
 """
 OWNER = """
 SELECT stream_id::text FROM finance_log.claims WHERE tenant_id = finance_log.tenant() AND kind = $1 AND value = $2
@@ -178,6 +178,9 @@ class PostgresBook:
         found: str | None = await self._connection.fetchval(OWNER, kind, value)
         return found
 
+    async def claimed(self, kind: str) -> Sequence[str]:
+        return [row["stream_id"] for row in await self._connection.fetch(CLAIMANTS, kind)]
+
     async def hold_stream(self, stream_id: str) -> None:
         await self._connection.execute(HOLD.format(shared=""), [f"{self._tenant_id}/stream/{stream_id}"])
 
@@ -200,8 +203,7 @@ class PostgresBook:
         }
 
     async def corrections(self, document_id: str) -> Sequence[str]:
-        rows = await self._connection.fetch(CORRECTIONS, document_id)
-        return [row["stream_id"] for row in rows]
+        return await self.claimed(f"corrects/{document_id}")
 
     async def append(self, events: Sequence[Append], *, actor: str) -> None:
         if not events:

@@ -87,6 +87,15 @@ HISTORIES = """
 SELECT stream_id::text, kind, type, version, position, actor, data::text FROM finance_log.events
 WHERE tenant_id = finance_log.tenant() AND stream_id = ANY($1::uuid[]) ORDER BY stream_id, version
 """
+LINES_OF_ENTRIES = """
+SELECT j.journal_id, l.state::text FROM unnest($1::text[]) AS j (journal_id)
+JOIN finance_log.claims c ON c.tenant_id = finance_log.tenant() AND c.kind = 'matched/' || j.journal_id
+JOIN {schema}.bankline b ON b.tenant_id = c.tenant_id AND b.id = c.stream_id
+    AND b.state->'match'->'journal_ids' ? j.journal_id
+CROSS JOIN LATERAL jsonb_array_elements_text(b.state->'match'->'line_ids') WITH ORDINALITY AS x (line_id, place)
+JOIN {schema}.bankline l ON l.tenant_id = b.tenant_id AND l.id = x.line_id::uuid
+ORDER BY b.booked_on, b.position, x.place
+"""
 ITEMS = """
 SELECT m.partner_id, coalesce(m.item_id, m.journal_id::text) AS item_id,
     sum(m.base_debit_minor - m.base_credit_minor) AS net, coalesce(min(m.due_date), min(m.effective_date)) AS due_date
@@ -436,6 +445,13 @@ class Views:
         found: dict[str, list[Fact]] = {}
         for row in await self._fetch(tenant_id, HISTORIES, list(stream_ids)):
             found.setdefault(row["stream_id"], []).append(fact(row))
+        return found
+
+    async def lines_of_entries(self, tenant_id: str, journal_ids: Sequence[str]) -> dict[str, list[Any]]:
+        """The bank's lines that each of these entries is matched with now."""
+        found: dict[str, list[Any]] = {}
+        for row in await self._fetch(tenant_id, LINES_OF_ENTRIES, list(journal_ids)):
+            found.setdefault(row["journal_id"], []).append(STATES["bankline"].decode(row["state"]))
         return found
 
     async def taxed(self, tenant_id: str, account_ids: Sequence[str], *, window: Window) -> list[Row]:
