@@ -75,9 +75,18 @@ def taxes(section: str) -> Callable[[Shown, Shown], Decimal]:
     )
 
 
+def with_below(shown: Shown, above: Shown) -> Decimal:
+    """What an account holds together with all that are below it."""
+    below = [shown]
+    for one in below:
+        below += [entry for entry in above["entries"] if entry["parentAccountId"] == one["accountId"]]
+    return sum((minor(one, "netBalance") for one in below), Decimal(0))
+
+
 WORKED_OUT: dict[str, Callable[[Shown, Shown], Decimal]] = {
     "TrialBalanceEntry.debitBalance": lambda shown, _: max(minor(shown, "netBalance"), Decimal(0)),
     "TrialBalanceEntry.creditBalance": lambda shown, _: max(-minor(shown, "netBalance"), Decimal(0)),
+    "TrialBalanceEntry.netWithBelow": with_below,
     "TrialBalanceGroup.totalDebits": lambda shown, _: summed(shown, "entries", "debitBalance"),
     "TrialBalanceGroup.totalCredits": lambda shown, _: summed(shown, "entries", "creditBalance"),
     "TrialBalanceSummary.totalDebits": lambda _, above: summed(above, "entries", "debitBalance"),
