@@ -179,7 +179,10 @@ def test_a_period_and_its_year_moved_at_once_are_moved_in_some_order(one: Any, o
 # Two transactions on a real PostgreSQL
 
 Act = Callable[[Any], Coroutine[Any, Any, Any]]
-WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+WAITING = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+"""
 
 
 def key() -> str:
