@@ -306,7 +306,10 @@ class Clerk:
             return await book.recall(key, digest)
 
     async def check_accounts(self, sheet: Sheet, journal_id: str) -> None:
-        """That every line's account is there, active and takes the entry's currency, and stays so until the end."""
+        """That every line's account is there, active and takes the entry's currency, and stays so until the end.
+
+        The end of a year moves what accounts hold, also of those that nothing else can be posted to any more.
+        """
         entry: journal.Journal = sheet.states[journal_id]
         if entry.document_id is None and entry.original_id is None:
             uncontrolled(sheet.book.tenant_id, (line.account_id for line in entry.lines))
@@ -317,7 +320,7 @@ class Clerk:
             one = found.get(account_id)
             if one is None:
                 raise AccountUnknown(f"Found {account_id[:40]}.")
-            if not one.active:
+            if not one.active and not ends_year(sheet, entry):
                 raise AccountInactive(f"It is {one.code}.")
             if one.currency not in {entry.currency, BASE}:
                 raise CurrencyMismatch(f"{one.code} is in {one.currency}, the entry in {entry.currency}.")
@@ -412,6 +415,12 @@ class Clerk:
         command = journal.Reverse(by_journal_id=mirror_id, document_id=document_id, reason=reason)
         reversed_entry = sheet.decide("journal", journal_id, command)
         return await self.enter(sheet, journal.mirror(reversed_entry, journal_id=mirror_id, on=on))
+
+
+def ends_year(sheet: Sheet, entry: journal.Journal) -> bool:
+    """Whether a fiscal year posts it to move what was earned, or to take that back."""
+    of = entry if entry.original_id is None else sheet.states.get(entry.original_id, entry)
+    return of.journal_type == "CLOSING" and of.document_id is not None
 
 
 def uncontrolled(tenant_id: str, account_ids: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from finance import period, policy
+from finance import fiscal, period, policy, year
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
 
@@ -23,10 +23,14 @@ class Closing:
 
     async def _move(self, caller: Caller, key: str, command: period.Command) -> period.Period:
         stream_id = period.stream(caller.tenant_id, command.period)
+        year_id = year.stream(caller.tenant_id, fiscal.year(fiscal.days_of(command.period)[0]))
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
+            its_year = await sheet.find("year", year_id)
             await sheet.find("period", stream_id, exclusively=True)
-            return "period", sheet.decide("period", stream_id, command)
+            moved = sheet.decide("period", stream_id, command)
+            year.admit(its_year, command)
+            return "period", moved
 
         found: period.Period = await self.clerk.run(caller, key, [str(type(command)), command], work)
         return found

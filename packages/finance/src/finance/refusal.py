@@ -516,7 +516,7 @@ class YearNotClosed(Refused):
 
 
 class YearOutOfOrder(Refused):
-    """Fiscal years are closed one after the other, and reopened the last one first."""
+    """Fiscal years are closed one after the other, and reopened the last one first, and before their periods."""
 
     code = "year-out-of-order"
 

@@ -12,10 +12,10 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from finance import fiscal, journal
+from finance import fiscal, journal, period
 from finance.journal import Line
 from finance.money import BASE
-from finance.refusal import PeriodLocked, PeriodMalformed, YearNotClosed
+from finance.refusal import PeriodLocked, PeriodMalformed, YearNotClosed, YearOutOfOrder
 from finance.text import sized
 
 OPEN, CLOSED, LOCKED = "OPEN", "CLOSED", "LOCKED"
@@ -123,6 +123,29 @@ def decide(year: Year | None, command: Command) -> list[Event]:
             if status == OPEN:
                 raise YearNotClosed(f"{command.fiscal_year} is open.")
             return [] if status == LOCKED else [Locked(fiscal_year=command.fiscal_year)]
+        case _:
+            assert_never(command)
+
+
+def admit(year: Year | None, command: period.Command) -> None:
+    """Let one of its periods be closed or reopened on its own.
+
+    A closed year takes no entries, so that what was earned in it is in retained earnings, all of it. Its last period
+    is not locked before that, for its closing entries are dated there.
+
+    Raises:
+        YearOutOfOrder: it would take entries again.
+        YearNotClosed: it could not be closed any more.
+    """
+    fiscal_year, _, number = command.period.partition("-P")
+    match command:
+        case period.Reopen():
+            if status_of(year) != OPEN:
+                raise YearOutOfOrder(f"{fiscal_year} is closed; reopen it first.")
+        case period.Close(to=to):
+            last = int(number) == fiscal.PERIODS
+            if last and to == period.LOCKED and status_of(year) == OPEN:
+                raise YearNotClosed(f"{command.period} is locked with {fiscal_year}, which is open.")
         case _:
             assert_never(command)
 

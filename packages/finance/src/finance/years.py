@@ -27,7 +27,8 @@ class Years:
         for the closing entry and closed after it, in the same transaction.
 
         Raises:
-            YearOutOfOrder: years before it still have earnings of their own.
+            YearOutOfOrder: years before it still have earnings of their own; or it is closed and took entries since,
+                as a release before this one reopened its periods one by one.
             PeriodLocked: its last period is, and the year is not closed.
         """
         year_id = year.stream(caller.tenant_id, name)
@@ -37,6 +38,10 @@ class Years:
             periods = await self._periods(sheet, name)
             if year.status_of(found) == year.OPEN:
                 await self._close(sheet, name, year_id, periods)
+            elif any(one.minor or one.base_minor for one in await self._nets(sheet, *span(name))):
+                raise YearOutOfOrder(
+                    f"{name} took entries after it was closed; reopen it, and close it again."
+                )
             for one, stream_id in periods.items():
                 steps = (period.CLOSED, period.LOCKED) if to == year.LOCKED else (period.CLOSED,)
                 for step in steps:
@@ -54,7 +59,7 @@ class Years:
         before = await self._nets(sheet, None, first - timedelta(days=1))
         if any(one.minor or one.base_minor for one in before):
             raise YearOutOfOrder(f"Close what is before {first} first.")
-        nets = await self._nets(sheet, first, fiscal.last_day(name))
+        nets = await self._nets(sheet, *span(name))
         self._open_last(sheet, name, periods)
         entries = year.entries(
             nets,
@@ -133,6 +138,11 @@ class Years:
                 base_minor=base_minor + (was.base_minor if was else 0),
             )
         return list(made.values())
+
+
+def span(name: str) -> tuple[date, date]:
+    """The first and the last day of a fiscal year."""
+    return fiscal.first_day(name), fiscal.last_day(name)
 
 
 def status(sheet: Sheet, stream_id: str) -> str:

@@ -149,13 +149,19 @@ def close_period(c: Company, _: Who, *, period: tuple[int, int], to: str) -> Rea
         return {"period-locked"}
     if ORDER.index(to) <= ORDER.index(status):
         return {"period-closed"}
-    return {"period-not-closed"} if to == "LOCKED" and status != "CLOSED" else set()
+    why = {"period-not-closed"} if to == "LOCKED" and status != "CLOSED" else set()
+    year, number = period
+    if to == "LOCKED" and number == 12 and c.years.get(year, ("OPEN", ()))[0] == "OPEN":
+        why.add("year-not-closed")
+    return why
 
 
 def open_period(c: Company, _: Who, *, period: tuple[int, int], reason: str) -> Reasons:
     status = c.periods.get(period, "OPEN")
     why = set() if sized(reason, 10, 500) else {"text-malformed"}
     c.periods[period] = "OPEN"
+    if c.years.get(period[0], ("OPEN", ()))[0] != "OPEN":
+        why.add("year-out-of-order")
     return why | {"LOCKED": {"period-locked"}, "OPEN": {"period-not-closed"}}.get(status, set())
 
 

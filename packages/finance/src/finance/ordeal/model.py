@@ -177,7 +177,8 @@ class Company:
         over = sum(worth or 0 for _, _, worth, _ in valued)
         if gains and over:
             valued.append(("4900" if over > 0 else "5950", 0, -over, False))
-        why |= self.fits(valued, currency)
+        ends_year = (owner or "").startswith("FY")  # it moves what is there, wherever that is
+        why |= self.fits(valued, currency) - ({"account-inactive"} if ends_year else set())
         if sum(minor for _, minor, _, _ in valued) or sum(worth or 0 for _, _, worth, _ in valued):
             why.add("journal-unbalanced")
         for code, minor, worth, _ in valued:
