@@ -10,6 +10,8 @@ import pytest
 
 from finance import payment
 from finance.authority import SENIOR, Rule, Tier
+from finance.graphql.execution import Executor
+from finance.graphql.schema import build
 from finance.money import Money
 from finance.refusal import (
     AllocationTooLarge,
@@ -30,6 +32,7 @@ Desk = Any
 TODAY = date(2026, 11, 23)
 WHY = "a rule for this test"
 REASON = "the wrong amount was entered"
+EXECUTOR = Executor(build(), introspection=False)
 TIERS = (Tier(above_minor=1000_00, senior=True), Tier(above_minor=5000_00, approvers=2))
 
 
@@ -276,3 +279,65 @@ async def test_an_allocation_moves_no_money_between_partners_and_takes_nobody_el
     assert await desk.balances() == before
     with pytest.raises(AllocationTooLarge):
         await desk.allocated(money, one, 9000_01)
+
+
+WAITING = """query ($kind: ApprovalKind, $own: Boolean!, $after: String) {
+  approvalsWaiting(kind: $kind, withoutOwn: $own, first: 2, after: $after) { totalCount
+    nodes { documentKind documentId act approvers } pageInfo { hasNextPage endCursor } } }"""
+
+
+async def listed(context: Any, who: Any = None, **given: Any) -> Any:
+    """A page of what waits; or the status and code of what is told instead."""
+    context.caller = who or context.caller
+    asked = {"query": WAITING, "variables": {"own": False} | given}
+    status, body = await EXECUTOR.run(asked, context)
+    if status != 200:
+        return status, body["errors"][0]["extensions"]["code"]
+    return body["data"]["approvalsWaiting"]
+
+
+async def test_what_waits_for_others_is_listed_until_it_is_done_or_changed(desk: Desk) -> None:
+    books, karim, salma = desk.books, other(desk), other(desk, "salma")
+    one = await desk.invoice_approved(6000_00)
+    await ruled(desk, tiers=TIERS)
+    draft, bill = await desk.invoice_drafted(6000_00), await desk.voucher_drafted("BILL", 6000_00)
+    entry = await books.create_journal(desk.caller, key(), desk.sale(6000_00), post=False)
+    await books.cancel_invoice(karim, key(), one.id, reason=REASON)
+    await books.approve_invoice(karim, key(), draft.id)
+    await books.billing.approve(karim, key(), bill.id)
+    await books.post_journal(salma, key(), entry.id)
+    context = await desk.context()
+    newest = await listed(context)
+    assert newest["totalCount"] == 4
+    assert newest["nodes"] == [
+        {"documentKind": "JOURNAL", "documentId": entry.id, "act": None, "approvers": ["salma"]},
+        {"documentKind": "VOUCHER", "documentId": bill.id, "act": None, "approvers": ["karim"]},
+    ]
+    older = await listed(context, after=newest["pageInfo"]["endCursor"])
+    assert [(found["documentId"], found["act"]) for found in older["nodes"]] == [
+        (draft.id, None),
+        (one.id, "cancel on 2026-11-23"),
+    ]
+    assert older["pageInfo"]["hasNextPage"] is False
+    reader = replace(context.caller, user_id="karim")
+    assert [found["documentId"] for found in (await listed(context, reader, own=True))["nodes"]] == [entry.id]
+    assert (await listed(context, kind="INVOICE"))["totalCount"] == 2
+    assert await listed(context, after="bm9uZQ") == (400, "cursor-malformed")
+    for permissions, ids in (
+        ({"account:read", "payment:read"}, []),
+        ({"account:read", "journal:read"}, [entry.id]),
+        ({"account:read", "invoice:read"}, [bill.id, draft.id]),
+    ):
+        found = await listed(context, replace(reader, permissions=frozenset(permissions)))
+        assert [node["documentId"] for node in found["nodes"]] == ids
+    assert await listed(context, kind="JOURNAL") == (403, "permission-missing")
+    assert await listed(context, replace(reader, permissions=frozenset({"invoice:read"}))) == (
+        403,
+        "permission-missing",
+    )
+
+    await books.post_journal(karim, key(), entry.id)
+    await books.cancel_invoice(salma, key(), one.id, reason=REASON)
+    await books.update_invoice(salma, key(), draft.id, asked="as it was", change=lambda found: found.terms)
+    left = await listed(await desk.context())
+    assert [found["documentId"] for found in left["nodes"]] == [bill.id]

@@ -1,10 +1,14 @@
 """Resolvers of who may approve what, and of what is attached to documents."""
 
-from typing import Any
+from typing import Any, Final
 
 from finance import approval, authority, folder
+from finance.adapters.postgres.listing import Listing, key_of, waiting
+from finance.adapters.postgres.views import page_of
 from finance.graphql import shape
 from finance.graphql.context import Context
+from finance.graphql.listing import connection
+from finance.graphql.permission import demand, may
 from finance.graphql.reading import Info, allowed, query
 from finance.graphql.settling import mutation
 from finance.graphql.writing import Given, command
@@ -14,6 +18,14 @@ from finance.ports import Caller
 from finance.refusal import AttachmentMalformed
 
 __all__ = ["mutation"]
+READ: Final = {
+    "INVOICE": "invoice",
+    "VOUCHER": "voucher",
+    "PAYMENT": "payment",
+    "JOURNAL": "journal",
+    "TEMPLATE": "journalTemplate",
+}
+"""The root field whose permission a kind of what waits for a yes needs."""
 
 
 @query.field("approvalAuthority")
@@ -28,6 +40,42 @@ async def approvals(_: object, info: Info, *, documentId: str) -> Any:
     context = allowed(info)
     found = await context.state("approval", approval.stream(context.caller.tenant_id, documentId))
     return shape.approvals(found) if found else None
+
+
+@query.field("approvalsWaiting")
+async def approvals_waiting(
+    _: object,
+    info: Info,
+    *,
+    first: int,
+    after: str | None = None,
+    kind: str | None = None,
+    withoutOwn: bool,
+) -> Any:
+    """Of a kind that is asked for, its permission is demanded; otherwise kinds without it are left out."""
+    context = allowed(info)
+    caller, views = context.caller, context.service.views
+    if kind is not None:
+        demand(caller, READ[kind])
+    kinds = [one.lower() for one, field in READ.items() if kind in {None, one} and may(caller, field)]
+    own = caller.user_id if withoutOwn else None
+    asked = Listing(
+        kind="approval",
+        today=context.now.date(),
+        bounds=[("NOT state->'approvers'", "?", own)],
+        also=waiting(kinds),
+    )
+    first, _offset = page_of(first, 0)
+    place = None if after is None else key_of("approval", after)
+    found = await views.walk(caller.tenant_id, asked, after=place, limit=first + 1)
+    return connection(
+        "approval",
+        found,
+        first=first,
+        after=after,
+        today=asked.today,
+        count=lambda: views.count(caller.tenant_id, asked),
+    )
 
 
 @query.field("attachments")

@@ -20,6 +20,7 @@ SHOWN: dict[str, Callable[[Any, date], shape.Shown]] = {
     "voucher": shape.voucher,
     "payment": lambda state, _: shape.payment(state),
     "journal": lambda state, _: shape.journal(state),
+    "approval": lambda state, _: shape.approvals(state),
 }
 EQUAL = {
     "accountType": "account_type",

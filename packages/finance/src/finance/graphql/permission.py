@@ -47,6 +47,7 @@ NEEDED: Final = {
     "taxPacks": "account:read",
     "approvalAuthority": "account:read",
     "approvals": "account:read",
+    "approvalsWaiting": "account:read",
     "attachments": "attachment:read",
     "setApprovalAuthority": "authority:manage",
     "attach": "attachment:create",
@@ -112,16 +113,20 @@ class PermissionMissing(GraphQLError):
     """The caller may not do this."""
 
 
+def may(caller: Caller, field: str) -> bool:
+    """Whether the token carries the permission of this field."""
+    return NEEDED.get(field) in caller.permissions
+
+
 def demand(caller: Caller, field: str) -> None:
     """Let the caller through.
 
     Raises:
         PermissionMissing: the token does not carry the permission of this field.
     """
-    needed = NEEDED.get(field)
-    if needed is None or needed not in caller.permissions:
+    if not may(caller, field):
         raise PermissionMissing(
-            f"'{field}' needs the permission {needed}; ask for a role that has it",
+            f"'{field}' needs the permission {NEEDED.get(field)}; ask for a role that has it",
             extensions={"code": "permission-missing"},
         )
 

@@ -339,6 +339,7 @@ def authority(state: Authority | None) -> Shown:
 
 def approvals(state: Approval) -> Shown:
     return {
+        "documentKind": state.document_kind.upper(),
         "documentId": state.document_id,
         "documentVersion": state.document_version,
         "approvers": list(state.approvers),

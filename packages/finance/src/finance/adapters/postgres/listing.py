@@ -6,7 +6,7 @@ moves. The key is of the log and not of a release, so that a walk begun on one r
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -83,11 +83,21 @@ def place_of(text: str) -> Place:
     return place
 
 
+def waiting(kinds: Iterable[str]) -> str:
+    """What holds for yeses to documents of these kinds, as they are: no event since made them binding or others."""
+    terms = [
+        f"(approval.state->>'document_kind' = '{kind}' AND EXISTS (SELECT FROM {{schema}}.{kind} d"
+        " WHERE d.id = approval.document_id::uuid AND d.version = (approval.state->>'document_version')::int))"
+        for kind in kinds
+    ]
+    return f"({' OR '.join(terms) or 'false'})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Which rows of a kind. `bounds` are (column, operator, value), a value of None filtering nothing; columns and
-    operators are named by this service. `number` is how a number begins or ends, in any case. `today` tells what is
-    overdue.
+    operators are named by this service, and so is what holds `also`. `number` is how a number begins or ends, in any
+    case. `today` tells what is overdue.
     """
 
     kind: str
@@ -95,6 +105,7 @@ class Listing:
     bounds: Sequence[tuple[str, str, object]] = ()
     statuses: Sequence[str] | None = None
     number: str | None = None
+    also: str = "true"
 
     def page(self, after: Key | None, limit: int) -> tuple[str, Values]:
         """The query of a page, and its values; `{schema}` is left to be filled in."""
@@ -111,7 +122,7 @@ class Listing:
 
     def _where(self, before: Values, *more: tuple[str, str, object]) -> tuple[str, Values]:
         values = list(before)
-        terms = ["true"]
+        terms = [self.also]
         for column, operator, value in (*self.bounds, *more):
             if value is not None:
                 values.append(value)

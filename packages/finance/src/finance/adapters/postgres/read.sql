@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS {schema}.approval (
     document_id text NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX IF NOT EXISTS approval_newest ON {schema}.approval (tenant_id, position);
 
 CREATE TABLE IF NOT EXISTS {schema}.authority (
     tenant_id uuid, id uuid, position bigint NOT NULL, version integer NOT NULL, state jsonb NOT NULL,
