@@ -313,7 +313,12 @@ def test_one_that_is_not_there_is_none(service: Service, patience: Patience) -> 
     assert patience.client(service).invoices.get("i") is None
 
 
-REHEARSED = {"entries": [], "numbers": ["INV-1"], "events": ["invoice.approved/1"]}
+REHEARSED = {
+    "entries": [],
+    "numbers": ["INV-1"],
+    "events": ["invoice.approved/1"],
+    "othersHaveToAgree": False,
+}
 
 
 def test_a_rehearsal_is_sent_as_one_with_the_same_patience_and_tells_what_would_be(
@@ -487,6 +492,7 @@ def test_a_list_by_offset_is_read_to_its_end_before_it_is_given_and_each_row_onc
             "isMatched": False,
             "matchedLineIds": [],
             "paymentIds": [],
+            "journalIds": [],
             "version": 1,
         }
 

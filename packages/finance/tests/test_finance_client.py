@@ -23,6 +23,7 @@ from finance_client import (
     AccountChange,
     AccountFilter,
     BankColumns,
+    BookedAgainst,
     Code,
     Denied,
     Finance,
@@ -35,6 +36,7 @@ from finance_client import (
     NewApprovalRule,
     NewAttachment,
     NewBankFile,
+    NewBooking,
     NewIdentity,
     NewInvoice,
     NewJournal,
@@ -210,6 +212,7 @@ def settle_and_attach(books: Finance, partner: str, folder: Path) -> None:
     assert books.documents.attachments(owed.id) == held
     assert (held.attachments[0].name, held.attachments[0].size) == ("order.pdf", 8)
     assert books.documents.approvals(owed.id) is None
+    assert list(books.documents.waiting()) == []
 
 
 def keep_journals(books: Finance) -> None:
@@ -291,6 +294,13 @@ def match_the_bank(books: Finance, partner: str, folder: Path) -> None:
     assert not done(books.bank.unmatch, lines["B-1"].id, reason=REASON).is_matched
     found = books.bank.reconciliation(bank, DAY)
     assert [one.reference for one in found.unmatched_lines] == ["B-1"]
+    booking = NewBooking(
+        line_ids=(lines["B-1"].id,), against=(BookedAgainst(account_id=account(books, "4900")),)
+    )
+    booked = done(books.bank.book, booking)
+    assert (booked.bank_line_ids, booked.status) == ((lines["B-1"].id,), "POSTED")
+    books.bank.unmatch(lines["B-1"].id, reason=REASON)
+    assert done(books.bank.match, (lines["B-1"].id,), journal_ids=(booked.id,)).journal_ids == (booked.id,)
 
 
 def decide(books: Finance) -> None:

@@ -112,6 +112,7 @@ GIVEN = {
     "JournalFilter": finance_client.JournalFilter,
     "JournalTemplateInput": finance_client.NewTemplate,
     "BankFileInput": finance_client.NewBankFile,
+    "BookBankLinesInput": finance_client.NewBooking,
     "DefineTaxCodeInput": finance_client.NewTaxCode,
     "TaxRateInput": finance_client.NewTaxRate,
     "CompanyIdentityInput": finance_client.NewIdentity,
@@ -130,9 +131,8 @@ OLDER = frozenset(
         *("chartOfAccount", "accountByCode", "accountsConnection"),
         *("createPayment", "updatePayment", "completePayment", "failPayment", "reversePayment"),
         *("reconcilePayment", "allocatePayment", "unallocatePayment", "payment", "paymentsConnection"),
-        *("createJournal", "addJournalLine", "updateJournal", "postJournal", "journal", "journalsConnection"),
         *("closePeriod", "reopenPeriod", "fiscalPeriods", "numberSeries"),
-        *("setExchangeRate", "exchangeRates", "generalLedger"),
+        *("setExchangeRate", "exchangeRates"),
     }
 )
 """What a service of the contract 1.1.0 answers as well, rehearsals aside. All else asks it for more than it knows."""

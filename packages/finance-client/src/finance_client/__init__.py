@@ -6,12 +6,14 @@ from finance_client.bank import (
     BankDateFormat,
     BankFile,
     BankFileKind,
-    BankLine,
     BankReason,
     BankReconciliation,
     BankSuggestion,
+    BookedAgainst,
     NewBankFile,
+    NewBooking,
 )
+from finance_client.bank_line import BankLine
 from finance_client.client import Finance
 from finance_client.closing import (
     FiscalPeriod,
@@ -145,6 +147,7 @@ __all__ = [
     "BankReconciliation",
     "BankSuggestion",
     "BookPolicy",
+    "BookedAgainst",
     "Buckets",
     "CashFlow",
     "Code",
@@ -192,6 +195,7 @@ __all__ = [
     "NewAsset",
     "NewAttachment",
     "NewBankFile",
+    "NewBooking",
     "NewIdentity",
     "NewInvoice",
     "NewJournal",

@@ -1,9 +1,12 @@
-"""What a bank told, and which payments that is."""
+"""What a bank told, and which payments and entries that is."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from finance_client.bank_line import BankLine
+from finance_client.journals import Journal
 from finance_client.operation import Asked, mutation, query, whole
 from finance_client.payments import Payment
 from finance_client.subject import Subject, command
@@ -28,21 +31,6 @@ class BankFile(Answer, frozen=True, kw_only=True):
     closing_on: date | None = None
 
 
-class BankLine(Answer, frozen=True, kw_only=True):
-    """Money that a bank booked. It is a fact, and never changes."""
-
-    id: str
-    account_id: str
-    booked_on: date
-    amount: Money
-    reference: str
-    text: str
-    is_matched: bool
-    matched_line_ids: tuple[str, ...]
-    payment_ids: tuple[str, ...]
-    version: int
-
-
 class BankReason(Answer, frozen=True, kw_only=True):
     """Why a suggestion has how many points."""
 
@@ -64,10 +52,12 @@ class BankReconciliation(Answer, frozen=True, kw_only=True):
 
     as_of: date
     book_balance: Money
+    book_figure: str
     unmatched_lines: tuple[BankLine, ...]
     unmatched_lines_total: Money
     unmatched_payments: tuple[Payment, ...]
     unmatched_payments_total: Money
+    unmatched_payments_figure: str
     expected_balance: Money
     statement_balance: Money | None = None
     statement_on: date | None = None
@@ -119,8 +109,30 @@ class NewBankFile(Given, frozen=True, kw_only=True):
         )
 
 
+class BookedAgainst(Given, frozen=True, kw_only=True):
+    """An account on the other side of lines that are booked; without an amount it takes the rest."""
+
+    account_id: str
+    amount: Decimal | None = None
+    tax_code: str | None = None
+    description: str | None = None
+    cost_center: str | None = None
+    project: str | None = None
+
+
+class NewBooking(Given, frozen=True, kw_only=True):
+    """Lines of a bank, and what they are booked as; drafted where it is not posted at once."""
+
+    line_ids: tuple[str, ...]
+    against: tuple[BookedAgainst, ...]
+    journal_date: date | None = None
+    description: str | None = None
+    auto_post: bool = True
+
+
 IMPORT = mutation("importBankFile", BankFile, "$input: BankFileInput!")
-MATCH = mutation("matchBankLines", BankLine, "$lineIds: [ID!]!", "$paymentIds: [ID!]!")
+MATCH = mutation("matchBankLines", BankLine, "$lineIds: [ID!]!", "$paymentIds: [ID!]!", "$journalIds: [ID!]")
+BOOK = mutation("bookBankLines", Journal, "$input: BookBankLinesInput!")
 UNMATCH = mutation("unmatchBankLine", BankLine, "$id: ID!", "$reason: String!")
 LINES = whole("bankLines", BankLine, "$accountId: ID!", "$isMatched: Boolean")
 SUGGESTIONS = query("bankSuggestions", tuple[BankSuggestion, ...], "$accountId: ID!", "$currency: Currency!")
@@ -130,7 +142,7 @@ RECONCILIATION = query(
 
 
 class Bank(Subject):
-    """What a bank told, and which payments that is."""
+    """What a bank told, and which payments and entries that is."""
 
     @command
     def import_file(self, new: NewBankFile, *, key: str | None = None) -> Asked[BankFile]:
@@ -139,10 +151,21 @@ class Bank(Subject):
 
     @command
     def match(
-        self, line_ids: tuple[str, ...], payment_ids: tuple[str, ...], *, key: str | None = None
+        self,
+        line_ids: tuple[str, ...],
+        payment_ids: tuple[str, ...] = (),
+        *,
+        journal_ids: tuple[str, ...] = (),
+        key: str | None = None,
     ) -> Asked[BankLine]:
-        """These lines are these payments: the same money together. Answers with the first line."""
-        return Asked(MATCH, key, {"lineIds": line_ids, "paymentIds": payment_ids})
+        """These lines are these payments and posted entries: the same money together. Answers with the first line."""
+        told = {"lineIds": line_ids, "paymentIds": payment_ids, "journalIds": journal_ids or None}
+        return Asked(MATCH, key, told)
+
+    @command
+    def book(self, new: NewBooking, *, key: str | None = None) -> Asked[Journal]:
+        """An entry of lines that no payment explains, matched with them once it is posted."""
+        return Asked(BOOK, key, {"input": new})
 
     @command
     def unmatch(self, line_id: str, *, reason: str, key: str | None = None) -> Asked[BankLine]:

@@ -1,20 +1,25 @@
 """What is done to any document: given up, withheld on, agreed to, attached to."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 from finance_client.invoices import Invoice
-from finance_client.operation import Asked, either, mutation, query
+from finance_client.operation import Asked, either, listed, mutation, query
 from finance_client.subject import Subject, command
 from finance_client.value import Answer, Given
 from finance_client.vouchers import Voucher
+
+ApprovalKind = Literal["INVOICE", "VOUCHER", "PAYMENT", "JOURNAL", "TEMPLATE"]
 
 
 class Approvals(Answer, frozen=True, kw_only=True):
     """Who agreed to a document as it is; `act` is what is to be done to one that is binding."""
 
+    document_kind: str
     document_id: str
     document_version: int
     approvers: tuple[str, ...]
@@ -95,6 +100,7 @@ WITHDRAW = either("withdrawSettlement", Invoice, Voucher, "$documentId: ID!", "$
 ATTACH = mutation("attach", Attachments, "$documentId: ID!", "$input: AttachmentInput!")
 ATTACHED = query("attachments", Attachments, "$documentId: ID!")
 AGREED = query("approvals", Approvals, "$documentId: ID!")
+AGREED_IN_PART = listed("approvalsWaiting", Approvals, "$kind: ApprovalKind", "$withoutOwn: Boolean!")
 
 
 class Documents(Subject):
@@ -149,3 +155,9 @@ class Documents(Subject):
     def approvals(self, document_id: str) -> Approvals | None:
         """Who agreed to one that waits for others; None when nobody did."""
         return self._find(AGREED, documentId=document_id)
+
+    def waiting(
+        self, kind: ApprovalKind | None = None, *, without_own: bool = False, page: int = 100
+    ) -> Iterator[Approvals]:
+        """What somebody agreed to and others have to as well; with `without_own`, what waits for me or another."""
+        return self._walk(AGREED_IN_PART, page, kind=kind, withoutOwn=without_own)

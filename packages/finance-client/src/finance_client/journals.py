@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from finance_client.bank import BankLine
+from finance_client.bank_line import BankLine
 from finance_client.operation import Asked, listed, mutation, query
 from finance_client.subject import Subject, command
 from finance_client.value import Answer, Currency, Given, JournalLine, Money
@@ -39,6 +39,7 @@ class Journal(Answer, frozen=True, kw_only=True):
     total_debit: Money
     total_credit: Money
     is_reversing: bool
+    bank_line_ids: tuple[str, ...]
     version: int
     journal_number: str | None = None
     reference: str | None = None

@@ -27,7 +27,9 @@ class HeldAccount(Answer, frozen=True, kw_only=True):
     debit_balance: Money
     credit_balance: Money
     net_balance: Money
+    net_with_below: Money
     figure: str
+    parent_account_id: str | None = None
 
 
 class TrialBalanceSummary(Answer, frozen=True, kw_only=True):
@@ -108,6 +110,7 @@ class CashFlow(Answer, frozen=True, kw_only=True):
     last_on: date = msgspec.field(name="to")
     activities: tuple[Activity, ...]
     opening_balance: Money
+    opening_figure: str
     closing_balance: Money
     closing_figure: str
     is_tied: bool
@@ -165,6 +168,8 @@ class Movement(Answer, frozen=True, kw_only=True):
     debit: Money
     credit: Money
     balance: Money
+    figure: str
+    balance_figure: str
     document_id: str | None = None
 
 
@@ -173,8 +178,10 @@ class GeneralLedger(Answer, frozen=True, kw_only=True):
 
     account: Account
     opening_balance: Money
+    opening_figure: str
     count: int
     closing_balance: Money
+    closing_figure: str
 
 
 class Statement(Answer, frozen=True, kw_only=True):
@@ -185,6 +192,7 @@ class Statement(Answer, frozen=True, kw_only=True):
     first_on: date = msgspec.field(name="from")
     last_on: date = msgspec.field(name="to")
     opening_balance: Money
+    opening_figure: str
     movements: tuple[Movement, ...]
     closing_balance: Money
     closing_figure: str

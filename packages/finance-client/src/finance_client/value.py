@@ -152,3 +152,4 @@ class DryRun(Answer, frozen=True, kw_only=True):
     entries: tuple[DryRunEntry, ...]
     numbers: tuple[str, ...]
     events: tuple[str, ...]
+    others_have_to_agree: bool
