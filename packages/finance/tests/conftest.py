@@ -591,30 +591,20 @@ def neighbour(world: World) -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture(scope="module")
 def world(
-    cluster: Cluster, new_database: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster,
+    new_database: Callable[..., str],
+    opened: Opened,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("finance")
     key = OKPKey.generate_key("Ed25519", parameters={"kid": "k1"})
     records = {one: {"id": one, "name": f"Partner {one[:4]}"} for one in (str(uuid4()) for _ in range(8))}
-    tenants = [str(uuid4()), str(uuid4())]
+    name = new_database("finance", like=opened.name)
     with Supervisor(folder / "logs") as supervisor:
-        made = World(cluster, supervisor, folder, new_database("finance"), key, *tenants, records)
+        made = World(cluster, supervisor, folder, name, key, *opened.tenants, records)
         with ThreadingHTTPServer((HOST, 0), neighbour(made)) as server:
             made.url = f"http://{HOST}:{server.server_port}"
             Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-            file = folder / "tenants.json"
-            file.write_bytes(
-                orjson.dumps(
-                    {
-                        "tenants": [
-                            {"id": tenants[0], "name": "A tenant", "four_eyes": False},
-                            {"id": tenants[1], "name": "Of two people"},
-                        ]
-                    }
-                )
-            )
-            done = made.command("migrate", "--tenants-file", str(file))
-            assert done.returncode == 0, done.stderr
             yield made
             supervisor.stop()
             server.shutdown()

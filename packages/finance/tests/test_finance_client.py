@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -18,6 +18,7 @@ import pytest
 import urllib3
 from test_finance_client_contract import operations
 
+from finance import fiscal
 from finance.graphql.permission import EXPORT, NEEDED
 from finance_client import (
     AccountChange,
@@ -470,6 +471,8 @@ def test_the_program_of_the_readme_prints_what_it_says_from_the_wheel_alone(
     assert len(expected) == 14
     asked: Callable[..., str] = world.token
     theirs = {"tenant": world.other_tenant, "permissions": PERMISSIONS}
+    owner = Finance(serving.url, lambda: asked(sub="owner", **theirs))
+    owner.company.set_authority(NewApprovalRule(valid_from=fiscal.today(datetime.now(UTC)), reason=REASON))
     given = {
         "FINANCE_URL": serving.url,
         "MAKER_TOKEN": asked(sub="maker", **theirs),

@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from importlib.resources import files
 from typing import Any
 from uuid import uuid4
 
@@ -284,7 +285,10 @@ def test_what_cannot_be_read_is_not_proved(world: World) -> None:
 def test_a_log_without_events_is_not_proved(world: World, new_database: Any) -> None:
     name = new_database("finance")
     url = {f"{kind}database_url": world.cluster.url(role, name) for kind, role in ROLES.items()}
-    assert world.command("migrate", **url).returncode == 0
+    folder = files("finance.adapters.postgres") / "migrations"
+    many = sum(one.name.endswith(".sql") for one in folder.iterdir())
+    done = world.command("migrate", **url)
+    assert (done.returncode, done.stdout) == (0, f"finance: {many} migrations run\n")
     done = world.command("verify", **url)
     assert (done.returncode, done.stdout.splitlines()[0]) == (3, "finance: cannot tell; 0 events, 0 faults")
 
@@ -310,15 +314,24 @@ def test_an_event_that_only_a_newer_release_knows_is_not_proved(world: World, se
 @pytest.mark.integration
 def test_migrations_and_tenants_may_be_run_again(world: World) -> None:
     file = world.folder / "more.json"
-    tenants = [{"id": world.tenant, "name": "A tenant"}, {"id": str(uuid4()), "name": "Another"}]
+    two, alone = str(uuid4()), str(uuid4())
+    tenants = [
+        {"id": world.tenant, "name": "A tenant"},
+        {"id": two, "name": "Another"},
+        {"id": alone, "name": "Somebody by themselves", "four_eyes": False},
+    ]
     file.write_bytes(orjson.dumps({"tenants": tenants}))
-    for opened in (1, 0):
+    for opened in (2, 0):
         done = world.command("migrate", "--tenants-file", str(file))
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [
             "finance: 0 migrations run",
-            f"finance: opened the books of {opened} of 2 tenants",
+            f"finance: opened the books of {opened} of 3 tenants",
         ]
+    world.run_sql(
+        "DO $$ BEGIN ASSERT ARRAY(SELECT tenant_id FROM finance_log.events WHERE kind = 'authority'"
+        f" AND tenant_id IN ('{two}', '{alone}')) = ARRAY['{two}'::uuid]; END $$;"
+    )
 
 
 @pytest.mark.integration

@@ -128,6 +128,17 @@ def test_a_user_taken_back_by_a_rollback_was_not_thrown_back() -> None:
     assert report(status(rolled_back=True), records, HELD)["users_thrown_back"] == 0
 
 
+def test_internal_users_taken_back_before_anybody_else_had_green_were_not_thrown_back() -> None:
+    told = status()
+    told["weight_changes"] = [
+        {"at": at(second), "green_weight_percent": 0.0, "internal_to_green": internal, "identifier": "r/1"}
+        for second, internal in ((0, False), (5, True), (15, False))
+    ]
+    staff = [record("s", 8, "green_internal", internal=True), record("s", 16, internal=True)]
+    assert report(told, staff, HELD)["users_thrown_back"] == 0
+    assert report(told, [*staff, record("s", 10, internal=True)], HELD)["users_thrown_back"] == 1
+
+
 def test_a_user_who_is_on_green_and_blue_at_the_same_moment_was_not_thrown_back() -> None:
     records = [record("u", 22, "green"), record("u", 21.95, "blue")]
     assert report(status(), records, HELD)["users_thrown_back"] == 0

@@ -69,10 +69,16 @@ def failed_by_switching(records: Iterable[Record], changes: Sequence[Change]) ->
     )
 
 
+def takes_back(before: Change, after: Change) -> bool:
+    """Whether a change of the split takes green away from somebody: by its weight, or from internal users."""
+    return after.weight < before.weight or (before.internal and not after.internal)
+
+
 def users_thrown_back(records: Iterable[Record], changes: Sequence[Change]) -> int:
-    """Users who had been on green, and were later sent to blue although green's weight had not been lowered."""
-    lowered = [after.at for before, after in pairwise(changes) if after.weight < before.weight]
-    end = min(lowered, default=float("inf"))
+    """Users who had been on green, and were later sent to blue although nobody had been taken back on purpose."""
+    end = min(
+        (after.at for before, after in pairwise(changes) if takes_back(before, after)), default=float("inf")
+    )
     seen_on_green: dict[str, float] = {}
     thrown: set[str] = set()
     for record in sorted(records, key=lambda one: one.started):
