@@ -4,12 +4,13 @@ Seven laws after every request, and an eighth: what was accepted can be. Entries
 makes of them - states, snapshots, statements - is what is on trial. Of the large model nothing is known here.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import permutations
 from typing import Any, Final
+
+import msgspec
 
 from finance import report
 from finance.adapters.memory import Row, Tables
@@ -150,10 +151,10 @@ class Auditor:
                 state,
             )
             if row.type == "account.created/1":
-                self.codes[row.stream_id] = (row.tenant_id, json.loads(row.data)["code"])
+                self.codes[row.stream_id] = (row.tenant_id, msgspec.json.decode(row.data)["code"])
             if row.type == "journal.posted/1":
                 self._entries[row.tenant_id] += 1
-                self._posted(row.tenant_id, json.loads(row.data))
+                self._posted(row.tenant_id, msgspec.json.decode(row.data))
         return rows
 
     def _posted(self, tenant: str, entry: dict[str, Any]) -> None:

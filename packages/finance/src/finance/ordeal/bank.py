@@ -4,16 +4,19 @@ Five laws, of which neither model knows anything. A bank line is a fact: the boo
 accepted, and no other. Amounts are minor units; positive came in.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
 
+import msgspec
+
 from finance.adapters.memory import Row
 
 MONEY: Final = {"CASH": "1000", "MOBILE_WALLET": "1020"}
 """Where money is by the way it was paid; any other is at the bank, 1010."""
+
+HANDS: Final = frozenset({"1000", "1010", "1020"})
 
 Hold = Callable[..., None]
 Place = tuple[str, str]
@@ -43,7 +46,7 @@ class Bank:
     def read(self, row: Row) -> bool:
         """A row of the log; whether a law is about it."""
         kind = row.type.partition("/")[0]
-        told = json.loads(row.data) if kind.partition(".")[0] in {"bankline", "payment", "journal"} else {}
+        told = msgspec.json.decode(row.data) if row.kind in {"bankline", "payment", "journal"} else {}
         match kind:
             case "bankline.imported":
                 place = (self._code_of(told["account_id"]) or "?", told["reference"])
@@ -68,19 +71,26 @@ class Bank:
                 self._gone.add(row.stream_id)
             case "journal.created":
                 self._entries[row.stream_id] = told.get("document_id")
+                return False
             case "journal.posted":
-                self._posted(row.stream_id, told)
+                return self._posted(row.stream_id, told)
             case _:
                 return False
         return True
 
-    def _posted(self, entry: str, told: dict[str, Any]) -> None:
+    def _posted(self, entry: str, told: dict[str, Any]) -> bool:
+        """Whether it moved money."""
+        moved = False
         for line in told["lines"]:
             place = (self._code_of(line["account_id"]) or "?", told["currency"])
+            if place[0] not in HANDS:
+                continue
+            moved = True
             minor = line.get("debit_minor", 0) - line.get("credit_minor", 0)
             self._held[place] += minor
             if self._entries[entry] not in self._money:
                 self._others[place] += minor
+        return moved
 
     def judge(self, hold: Hold) -> None:
         """Every law; `hold` is told its name, whether it holds, and how it does not."""
@@ -92,7 +102,7 @@ class Bank:
         live = {match_id for matches in self._live.values() for match_id in matches}
         for match_id in live:
             self._tied(hold, match_id)
-        for place in {(code, currency) for code, currency in self._held if code in {"1000", "1010", "1020"}}:
+        for place in list(self._held):
             self._explained(hold, place)
 
     def _tied(self, hold: Hold, match_id: str) -> None:
@@ -101,7 +111,7 @@ class Bank:
         paid = sum(self._signed(one) for one in payment_ids)
         places = {(self._lines[one][0], self._lines[one][2]) for one in line_ids}
         places |= {self._place(one) for one in payment_ids}
-        hold("bank-tied", told == paid and len(places) == 1, f"{told} on {places} is matched with {paid}")
+        hold("bank-tied", told == paid and len(places) == 1, told, "on", places, "is matched with", paid)
         hold("bank-kept", not self._gone & {*payment_ids}, payment_ids, "are matched, and taken back")
 
     def _explained(self, hold: Hold, place: Place) -> None:
@@ -121,8 +131,8 @@ class Bank:
         ]
         told, unknown = sum(self._lines[one][-1] for one in matched), sum(map(self._signed, waiting))
         held, others = self._held[place], self._others[place]
-        how = f"{place} holds {held}: {told} matched, {unknown} not known to the bank, {others} of other entries"
-        hold("bank-explained", held == told + unknown + others, how)
+        how = (place, "holds", held, ":", told, "matched,", unknown, "not told,", others, "of other entries")
+        hold("bank-explained", held == told + unknown + others, *how)
 
     def _signed(self, payment_id: str) -> int:
         money = self._money[payment_id]

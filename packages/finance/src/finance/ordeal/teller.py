@@ -23,12 +23,12 @@ class Teller(Dice):
         for names in (*combinations(told, 1), *combinations(told, 2)):
             some = [company.lines[name] for name in names]
             places = {(one["account"], one["currency"]) for one in some}
-            found.setdefault((*places, sum(one["minor"] for one in some)), []).append(names)
+            found.setdefault((*sorted(places), sum(one["minor"] for one in some)), []).append(names)
         made = []
         for money in (*combinations(paid[-6:], 1), *combinations(paid[-6:], 2)):
             some = [company.money[name] for name in money]
             places = {place_of(one) for one in some}
-            key = (*places, sum(one["side"] * one["total"] for one in some))
+            key = (*sorted(places), sum(one["side"] * one["total"] for one in some))
             made += [(names, money) for names in found.get(key, ())]
         return made
 
