@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import finance.handle  # noqa: F401 - a refusal may stand beside its rule, and this imports all rules
 from finance.refusal import Refused
 
 HERE = Path(__file__)

@@ -93,7 +93,21 @@ async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
         return
     drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])
     if not await _enough(clerk, sheet, rule, about, makers=drafters):
-        sheet.wait(about.kind, about.id)
+        sheet.wait(about.kind, sheet.states[about.id])
+
+
+async def worked_out(clerk: Clerk, sheet: Sheet, about: About, state: Any) -> None:
+    """Ask whether the caller may post what the books themselves say, such as a revaluation: the tier of its amount.
+
+    Nobody drafted it, and nobody chose its amount, so that there is no maker who is not to be its checker. If others
+    are needed, the yes is kept and counts for the same act, and the answer is `state`; the rest as `undoing`.
+
+    Raises:
+        ApprovalBeyondAuthority, ApprovalGivenAlready: as `agreed`.
+    """
+    rule = await in_force(sheet, clerk.clock.now().date())
+    if rule is not None and not await _enough(clerk, sheet, rule, about, makers=()):
+        sheet.wait(about.kind, state)
 
 
 async def _enough(
@@ -112,10 +126,11 @@ async def _enough(
         return True
     yeses = approval.stream(sheet.book.tenant_id, about.id)
     await sheet.find("approval", yeses, exclusively=True)
+    there = sheet.states.get(about.id)
     yes = approval.Given(
         document_kind=about.kind,
         document_id=about.id,
-        document_version=sheet.states[about.id].version,
+        document_version=approval.NOT_THERE if there is None else there.version,
         approver=caller.user_id,
         given_at=clerk.clock.now(),
         act=about.act,

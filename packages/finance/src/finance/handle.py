@@ -1,8 +1,9 @@
 """Commands on accounts, journal entries, invoices and payments.
 
-With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py`, `taxes.py`, `governing.py`, `automating.py` and
-`banking.py`, the only modules that turn a request into events. The rules are in the aggregates; what is here is order:
-which streams a command touches, which numbers it draws, and that documents and their entries stand or fall together.
+With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py`, `taxes.py`, `governing.py`, `automating.py`,
+`revaluing.py` and `banking.py`, the only modules that turn a request into events. The rules are in the aggregates; what
+is here is order: which streams a command touches, which numbers it draws, and that documents and their entries stand or
+fall together.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from finance.governing import Governing
 from finance.money import Money
 from finance.ports import Caller, Claimed, Clock, MasterData, Store
 from finance.refusal import AccountCodeTaken, AccountParentImpossible, CustomerUnknown, VendorUnknown
+from finance.revaluing import Revaluing
 from finance.settling import Settling
 from finance.tables import Tables
 from finance.taxes import Taxes, codes_of, confirmed, levies, taxed
@@ -65,6 +67,7 @@ class Books:
         self.tables = Tables(self._clerk)
         self.taxes = Taxes(self._clerk)
         self.years = Years(self._clerk)
+        self.revaluing = Revaluing(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
         """The present state of a document from the log itself; None when the tenant has none of this id."""

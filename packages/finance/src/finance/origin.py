@@ -1,14 +1,16 @@
 """Where a posted entry comes from: the rule it was posted by, its document, who made that and who made it binding.
 
 All of it is read off the log. An entry is appended in one transaction with the event that made it, and that event names
-it; what has no such event was posted by hand, or reverses what was.
+it; what has no such event was posted by hand, reverses what was, or is of a revaluation, which is known by its ids.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-BY_HAND, REVERSAL = "BY_HAND", "REVERSAL"
+from finance import approval
+
+BY_HAND, REVERSAL, REVALUATION = "BY_HAND", "REVERSAL", "REVALUATION"
 APPROVED: Final = {
     "BILL": "VENDOR_BILL",
     "CREDIT_NOTE": "CREDIT_NOTE",
@@ -83,9 +85,18 @@ def _texts(data: Any) -> set[str]:
 
 
 def tell(
-    posted: Fact, cause: Fact | None, history: Sequence[Fact], yeses: Sequence[Fact], *, reverses: bool
+    posted: Fact,
+    cause: Fact | None,
+    history: Sequence[Fact],
+    yeses: Sequence[Fact],
+    *,
+    reverses: bool,
+    revalues: bool = False,
 ) -> Origin:
-    """The origin of an entry. `history` is of its document, or of itself where it has none; `yeses` given to that."""
+    """The origin of an entry. `history` is of its document, or of itself where it has none; `yeses` given to that.
+
+    `revalues` is true of the entries of a revaluation, which no event but their own names.
+    """
     binding = cause or posted
     if binding.name == "template.ran":  # a due day binds nobody anew: the template was made and approved
         binding = next((one for one in reversed(history) if one.name == "template.approved"), binding)
@@ -94,10 +105,11 @@ def tell(
     agreed = [
         str(one.data["approver"])
         for one in yeses
-        if one.position <= binding.position and one.data.get("document_version") == binding.version - 1
+        if one.position <= binding.position
+        and one.data.get("document_version") in {binding.version - 1, approval.NOT_THERE}
     ]
     return Origin(
-        rule=rule_of(cause, opened, reverses=reverses),
+        rule=REVALUATION if revalues else rule_of(cause, opened, reverses=reverses),
         document_kind=None if cause is None else cause.kind.upper(),
         document_id=None if cause is None else cause.stream_id,
         makers=tuple(dict.fromkeys(one.actor for one in before)),

@@ -165,6 +165,8 @@ async def _table(export: Export, given: Given, context: Context) -> tables.Table
         case "vatSummary":
             window = within(given["from"], given["to"], known_on)
             return tables.vat_summary(await inquiry.vat_summary(views, tenant, window))
+        case "revaluation":
+            return tables.revaluation(await inquiry.revaluation_of(views, tenant, given["asOf"]))
         case "numberSeries":
             return tables.number_gaps(await views.number_series(tenant, given["fiscalYear"]))
         case _:

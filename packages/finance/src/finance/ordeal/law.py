@@ -27,6 +27,7 @@ from finance import (
 )
 from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
+from finance.chart import CASH_REVALUED, account_id
 from finance.events import decode, evolve
 from finance.ordeal.model import BINDING, CONTROLS, ONE, Company, year_of
 from finance.settlement import PURCHASE, SALES, Allocation, Settlement
@@ -296,7 +297,8 @@ class Court:
         earned = report.profit_and_loss(balances).profit_minor
         equity = -sum(worths[one.code] for one in accounts if one.account_type in {"REVENUE", "EXPENSE"})
         self.hold("statements", earned == equity == sheet.earnings_minor, f"earned are {earned}, {equity}")
-        flow = cashflow.cash_flow([], balances, self._flows[tenant])
+        revalued = account_id(tenant, CASH_REVALUED)
+        flow = cashflow.cash_flow([], balances, self._flows[tenant], revalued=revalued)
         self.hold("statements", flow.is_tied, lambda: f"cash does not tie: {flow}")
         sections = {one.id: vat.SECTIONS[one.code] for one in accounts if one.code in vat.SECTIONS}
         taxes = vat.summary(self._taxes[tenant], balances, sections)
