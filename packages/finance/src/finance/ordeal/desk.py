@@ -347,6 +347,12 @@ class Desk:
     def open_period(self, caller: Caller, key: str, *, period: tuple[int, int], reason: str) -> Asked:
         return self.books.closing.reopen_period(caller, key, period_name(period), reason=reason)
 
+    def revalue(self, caller: Caller, key: str, *, day: date) -> Asked:
+        return self.books.revaluing.revalue(caller, key, day)
+
+    def undo_revaluation(self, caller: Caller, key: str, *, day: date, reason: str) -> Asked:
+        return self.books.revaluing.undo(caller, key, day, reason=reason)
+
     def lock_taxes(self, caller: Caller, key: str, *, through: date) -> Asked:
         return self.books.closing.lock_taxes(caller, key, through=through)
 

@@ -30,6 +30,8 @@ ACCOUNTS: Final = {
     **dict.fromkeys(["5000", "5100", "5200", "5800", "5900", "5950", "5960"], "EXPENSE"),
 }
 CONTROLS: Final = frozenset({"1200", "2000", "2300", "1400"})
+KEPT: Final = CONTROLS | {"1090", "1290", "2090"}
+"""What nobody posts to by hand."""
 TAX_ACCOUNTS: Final = frozenset({"2200", "2220", "1410", "1430", "1420", "2210"})
 VAT: Final = {"STANDARD": 1500, "REDUCED": 750, "TRUNCATED": 500, "ZERO_RATED": 0, "EXEMPT": 0}
 KINDS: Final = {  # of document: sign of what it does to the control account, whether a debt, its series, its journal
@@ -90,9 +92,7 @@ class Company:
         default_factory=lambda: {code: (kind, BOOKS, None, True) for code, kind in ACCOUNTS.items()}
     )
     held: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    dated: dict[tuple[str, str, int], tuple[int, int]] = field(
-        default_factory=dict
-    )  # as held, by fiscal year
+    dated: dict[tuple[str, str, date], tuple[int, int]] = field(default_factory=dict)  # as held, by day
     rates: dict[tuple[str, date], int] = field(default_factory=dict)
     periods: dict[tuple[int, int], str] = field(default_factory=dict)
     years: dict[int, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -104,6 +104,8 @@ class Company:
     settled: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     templates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revalued: dict[date, tuple[str, str]] = field(default_factory=dict)  # its entry and that one's reversal
+    undone: dict[date, int] = field(default_factory=dict)  # how often the revaluation of a day was
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     taxes_locked: date | None = None
@@ -184,7 +186,7 @@ class Company:
         for code, minor, worth, _ in valued:
             before = self.held.get((code, currency), (0, 0))
             self.held[code, currency] = (before[0] + minor, before[1] + (worth or 0))
-            place = (code, currency, year_of(day))
+            place = (code, currency, day)
             before = self.dated.get(place, (0, 0))
             self.dated[place] = (before[0] + minor, before[1] + (worth or 0))
         self.draw(series, day)

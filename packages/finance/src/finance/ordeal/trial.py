@@ -252,7 +252,10 @@ class Trial:
         ask, answer = self._done[-1]
         written = (self.court.state(row.stream_id) for row in rows)
         live = next((one for one in written if type(one) is type(answer)), answer)
-        if hasattr(answer, "id"):
+        nowhere = (
+            ask.verb == "revalue" and answer.status == "DRAFT"
+        )  # what waits for others is a draft of nothing yet
+        if hasattr(answer, "id") and not nowhere:
             live = self.court.state(answer.id)
         self.court.hold("replay", live == answer, lambda: f"{ask} -> {answer}, but folded it is {live}")
         self.court.agrees(tenant, self.companies[tenant], self.desk.ids, self.desk.names)
