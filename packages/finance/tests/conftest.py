@@ -29,7 +29,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
 from finance import chart, invoice, journal, payment, voucher
-from finance.adapters.postgres.opening import open_books
+from finance.adapters.memory import MemoryStore
+from finance.adapters.postgres.opening import add_accounts, open_books
 from finance.adapters.postgres.projector import Projector
 from finance.adapters.postgres.store import TENANT_SETTING, PostgresStore
 from finance.adapters.postgres.views import Views, Window
@@ -404,8 +405,30 @@ class Desk:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Books in memory, for laws that need no database."""
+
+    tenant: str
+    store: MemoryStore
+
+
+@pytest.fixture
+async def shelved() -> Desk:
+    """A desk over books in memory, opened with the standard chart and no rule of approval."""
+    shelf = Shelf(tenant=str(uuid4()), store=MemoryStore())
+    shelf.store.tenants.add(shelf.tenant)
+    async with shelf.store.book(shelf.tenant) as book:
+        await add_accounts(book)
+    return desk_over(shelf)
+
+
 @pytest.fixture
 def desk(ledger: Ledger) -> Desk:
+    return desk_over(ledger)
+
+
+def desk_over(ledger: Any) -> Desk:
     clock = StoppedClock(datetime(2026, 11, 23, 8, tzinfo=UTC))
     customer, vendor = str(uuid4()), str(uuid4())
     neighbours = Neighbours({customer}, {vendor})

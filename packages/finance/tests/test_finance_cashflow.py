@@ -42,9 +42,9 @@ def test_what_money_is_for_is_told_by_the_account_on_the_other_side(
 
 def test_a_flow_that_lacks_an_entry_shows() -> None:
     before, until = [held("1000", "ASSET", 5)], [held("1000", "ASSET", 12), held("4000", "REVENUE", -7)]
-    whole = cashflow.cash_flow(before, until, {"4000": 7})
+    whole = cashflow.cash_flow(before, until, {"4000": 7}, revalued="1090")
     assert (whole.is_tied, whole.opening_minor, whole.closing_minor) == (True, 5, 12)
-    assert not cashflow.cash_flow(before, until, {"4000": 6}).is_tied
+    assert not cashflow.cash_flow(before, until, {"4000": 6}, revalued="1090").is_tied
 
 
 async def entered(desk: Desk, debit: str, credit: str, minor: int, day: date) -> None:
@@ -83,6 +83,7 @@ async def test_money_is_told_by_what_it_was_for_and_ties_by_day_and_as_it_was_kn
         "OPERATING": ("95.00", [("1200", "115.00"), ("5200", "-20.00")]),
         "INVESTING": ("-300.00", [("1500", "-300.00")]),
         "FINANCING": ("1000.00", [("3000", "1000.00")]),
+        "EXCHANGE": ("0.00", []),
     }
     known = await desk.asked(FLOW, input=NOVEMBER | {"knownOn": "2026-11-30"})
     assert (known["isTied"], known["closingBalance"]["amount"]) == (True, "1315.00")

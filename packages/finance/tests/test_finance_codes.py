@@ -537,6 +537,25 @@ async def _(desk: Desk) -> str | None:
     return await template_of(desk, "99999999999999999999*99999999999999999999")
 
 
+# Currencies
+
+
+@case("nothing-to-revalue")
+async def _(desk: Desk) -> str | None:
+    return await refused(desk, "revalueCurrencies", {"asOf": "2020-11-23"})
+
+
+@case("currencies-revalued-already")
+async def _(desk: Desk) -> str | None:
+    given = await SCENARIOS["undoRevaluation"](desk)
+    return await refused(desk, "revalueCurrencies", {"asOf": given["asOf"]})
+
+
+@case("currencies-not-revalued")
+async def _(desk: Desk) -> str | None:
+    return await refused(desk, "undoRevaluation", {"asOf": "2020-11-23", "reason": REASON})
+
+
 # Banks
 
 

@@ -401,6 +401,19 @@ async def test_two_who_wait_for_each_other_are_told_of_a_conflict_and_one_goes_o
     assert sorted(type(one).__name__ for one in done) == ["Conflict", "NoneType"]
 
 
+async def test_all_who_wait_for_the_same_get_it_one_after_the_other(shelf: Shelf) -> None:
+    got = []
+
+    async def take(number: int) -> None:
+        async with shelf.store.book(shelf.tenant) as book:
+            await book.hold(["x"], exclusively=True)
+            got.append(number)
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(take(number) for number in range(4)))
+    assert sorted(got) == [0, 1, 2, 3]
+
+
 async def test_what_was_drawn_and_claimed_falls_back_with_its_transaction(shelf: Shelf) -> None:
     stream = str(uuid4())
     with contextlib.suppress(Interrupted):

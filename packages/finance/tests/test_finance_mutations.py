@@ -406,6 +406,26 @@ async def set_exchange_rate(_: Desk) -> Given:
     return {"input": {"currency": "EUR", "rate": "142.35", "validFrom": DAY}}
 
 
+async def owed_abroad(desk: Desk) -> None:
+    await desk.rate_set("140", date(2026, 11, 1))
+    await desk.invoice_approved(currency="EUR", day=date(2026, 11, 1))
+
+
+@scenario
+async def revalue_currencies(desk: Desk) -> Given:
+    await owed_abroad(desk)
+    await desk.rate_set("141", date.fromisoformat(DAY))
+    return {"asOf": DAY}
+
+
+@scenario
+async def undo_revaluation(desk: Desk) -> Given:
+    await owed_abroad(desk)
+    await desk.rate_set("139", date(2026, 11, 19))
+    await ask(desk, "revalueCurrencies", {"asOf": "2026-11-20"}, str(uuid4()))
+    return {"asOf": "2026-11-20", "reason": REASON}
+
+
 @scenario
 async def close_period(_: Desk) -> Given:
     return {"period": "FY2020-2021-P01", "to": "CLOSED"}

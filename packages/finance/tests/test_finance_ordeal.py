@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ from finance import (
     banking,
     bankline,
     billing,
+    chart,
     clerk,
     handle,
     invoice,
@@ -26,6 +28,7 @@ from finance import (
     policy,
     posting,
     report,
+    revaluation,
     settlement,
     taxing,
 )
@@ -57,7 +60,14 @@ def test_random_histories_hold_every_law() -> None:
     checked = sum((one.checked for one in told), start=told[0].checked)
     assert set(checked) == set(LAWS) - {"bug"}
     happened = sum((one.happened for one in told), start=told[0].happened)
-    assert {"allocate done", "close_year done", "run done", "approve maker-is-checker"} <= set(happened)
+    assert {
+        "allocate done",
+        "close_year done",
+        "run done",
+        "approve maker-is-checker",
+        "revalue done",
+        "undo_revaluation done",
+    } <= set(happened)
 
 
 def test_a_seed_is_the_whole_of_a_history() -> None:
@@ -377,6 +387,32 @@ def exchange_lost(patch: Patch) -> None:
     patch.setattr(posting, "_with_difference", lambda _tenant, lines, _currency: tuple(lines))
 
 
+def not_taken_back(patch: Patch) -> None:
+    """What a revaluation put on a day stays there."""
+    real = Clerk.reverse
+
+    async def reverse(self: Clerk, sheet: Sheet, journal_id: str, on: date, **more: Any) -> Any:
+        one = sheet.states[journal_id]
+        if one.journal_type == "ADJUSTMENT" and revaluation.owns(
+            sheet.book.tenant_id, one.document_id, one.journal_date
+        ):
+            return one
+        return await real(self, sheet, journal_id, on, **more)
+
+    patch.setattr(Clerk, "reverse", reverse)
+
+
+def advances_revalued(patch: Patch) -> None:
+    """What was paid in advance is taken for money."""
+    real = revaluation.beside
+
+    def beside(tenant_id: str, one: Any) -> str | None:
+        advances = {chart.account_id(tenant_id, code) for code in ("2300", "1400")}
+        return chart.PAYABLES_REVALUED if one.id in advances else real(tenant_id, one)
+
+    patch.setattr(revaluation, "beside", beside)
+
+
 def stale_state(patch: Patch) -> None:
     """A state that does not survive being kept: its settlements are forgotten."""
     real = invoice.evolve
@@ -415,6 +451,8 @@ MUTANTS: Mutants = {
     "what is taken back is not open again": ("control", paid_and_not_told),
     "an exchange difference is lost": ("refusal", exchange_lost),
     "a changed tax rate is not seen": ("refusal", without(taxing, "unchanged")),
+    "a revaluation is not taken back": ("ledger rehearsal", not_taken_back),
+    "what was paid in advance is revalued": ("ledger rehearsal", advances_revalued),
     "a state is not what is kept of it": ("snapshot", stale_state),
 }
 AT_ONCE: Mutants = {

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from finance import fiscal, posting
 from finance.adapters.postgres.store import PostgresStore
 from finance.adapters.postgres.views import Views, Window
-from finance.bookkeeper import works
+from finance.bookkeeper import revalued, works
 from finance.chart import OUTPUT_TAXES
 from finance.cli import commands
 from finance.company import BOUGHT, METHODS, SOLD, Company, deals, months
@@ -143,6 +143,22 @@ def test_of_months_that_are_closed_only_deals_are_begun_that_went_on_after_them(
         bookkeeping = {one.name for one in works(made.company, ground, month)} if done <= month else set()
         assert lasting or done == month + 3
         assert begun_names == lasting | bookkeeping
+
+
+async def test_other_currencies_are_revalued_at_the_end_of_a_month_before_it_is_closed(shelved: Desk) -> None:
+    last, day = date(2026, 10, 31), date(2026, 11, 7)
+    [work] = [
+        one for one in works(company(), Ground(accounts=defaultdict(str)), 3) if one.name == "revalue-3"
+    ]
+    step = next(work.course)
+    assert (work.on, step.on, step.dated_on) == (date(2025, 11, 7), date(2025, 11, 7), date(2025, 10, 31))
+    [step] = revalued(last, day + timedelta(days=1))
+    assert await step.ask(shelved.books, shelved.caller, "nothing yet") is None
+    for rate, since in (("130", date(2026, 10, 1)), ("132", last)):
+        await shelved.rate_set(rate, since)
+    await shelved.invoice_approved(100_00, date(2026, 10, 20), "EUR", vat="EXEMPT")
+    posted = await step.ask(shelved.books, shelved.caller, "one")
+    assert (posted.journal_date, posted.debit_minor) == (last, 200_00)
 
 
 async def held(ledger: Ledger, tenant: str, known: Any = None) -> dict[str, int]:

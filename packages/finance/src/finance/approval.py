@@ -6,11 +6,15 @@ undoes it, said in words; those to something else count no more.
 """
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID, uuid5
 
 import msgspec
 
 from finance.refusal import ApprovalGivenAlready
+
+NOT_THERE: Final = 0
+"""The version of what is worked out and posted by the last yes to it: until then there is nothing of it."""
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, tag="approval.given/1"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from finance import approval, authority, fiscal, journal, payment, settlement
+from finance import approval, authority, journal, payment, settlement
 from finance.clerk import Clerk, Sheet
 from finance.money import BASE, Money
 
@@ -27,10 +27,10 @@ DRAFTING: Final = {
 """Events of whoever makes a document, by type; those of who approves it are others."""
 
 
-async def in_force(sheet: Sheet, today: date) -> authority.Rule | None:
+async def in_force(sheet: Sheet) -> authority.Rule | None:
     """The company's rule of today; it stays so until the end. Asked before the first number is drawn."""
     found: authority.Authority | None = await sheet.find("authority", authority.stream(sheet.book.tenant_id))
-    return None if found is None else found.on(today)
+    return None if found is None else found.on(sheet.today)
 
 
 def amount_of(kind: str, state: Any) -> Money:
@@ -55,7 +55,7 @@ async def agreed(
         RateMissing: nobody can tell what it is worth, nor what it takes.
     """
     state = sheet.states[stream_id]
-    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
+    rule = await in_force(sheet)
     if rule is None or state.status not in WAITING[kind]:
         return
     everybody = {*makers, *await sheet.book.authors(stream_id)}
@@ -115,11 +115,25 @@ async def undoing(clerk: Clerk, sheet: Sheet, about: About) -> None:
     Raises:
         MakerIsChecker, ApprovalBeyondAuthority, ApprovalGivenAlready, RateMissing: as `agreed`.
     """
-    rule = await in_force(sheet, fiscal.today(clerk.clock.now()))
+    rule = await in_force(sheet)
     if rule is None:
         return
     drafters = await sheet.book.authors(about.id, of=DRAFTING[about.kind])
     await _ask(clerk, sheet, rule, about, makers=drafters)
+
+
+async def worked_out(clerk: Clerk, sheet: Sheet, about: About, state: Any) -> None:
+    """Ask whether the caller may post what the books themselves say, such as a revaluation: the tier of its amount.
+
+    Nobody drafted it, and nobody chose its amount, so that there is no maker who is not to be its checker. If others
+    are needed, the yes is kept and counts for the same act, and the answer is `state`; the rest as `undoing`.
+
+    Raises:
+        ApprovalBeyondAuthority, ApprovalGivenAlready: as `agreed`.
+    """
+    rule = await in_force(sheet)
+    if rule is not None:
+        await _ask(clerk, sheet, rule, about, makers=(), instead=state)
 
 
 async def _worth_minor(sheet: Sheet, about: About) -> int:
@@ -135,9 +149,18 @@ async def _worth_minor(sheet: Sheet, about: About) -> int:
 
 
 async def _ask(
-    clerk: Clerk, sheet: Sheet, rule: authority.Rule, about: About, *, makers: Collection[str]
+    clerk: Clerk,
+    sheet: Sheet,
+    rule: authority.Rule,
+    about: About,
+    *,
+    makers: Collection[str],
+    instead: Any = None,
 ) -> None:
-    """Let the caller agree; where others have to as well, the rest of the command waits for them."""
+    """Let the caller agree; where others have to as well, the rest of the command waits for them.
+
+    The answer is then `instead`, or the document as it is.
+    """
     caller = sheet.caller
     tier = authority.admit(
         rule,
@@ -150,17 +173,18 @@ async def _ask(
         return
     yeses = approval.stream(sheet.book.tenant_id, about.id)
     await sheet.find("approval", yeses, exclusively=True)
+    there = sheet.states.get(about.id)
     yes = approval.Given(
         document_kind=about.kind,
         document_id=about.id,
-        document_version=sheet.states[about.id].version,
+        document_version=approval.NOT_THERE if there is None else there.version,
         approver=caller.user_id,
         given_at=clerk.clock.now(),
         act=about.act,
     )
     given: approval.Approval = sheet.decide("approval", yeses, approval.Give(yes=yes))
     if len(given.approvers) < tier.approvers:
-        sheet.wait(about.kind, about.id)
+        sheet.wait(about.kind, instead or sheet.states[about.id])
 
 
 async def cancelled(

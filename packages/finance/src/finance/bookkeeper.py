@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from finance import bankline, chart, fiscal, invoice, journal, period, policy, posting, template, voucher
 from finance.bank_file import Columns
@@ -16,7 +16,9 @@ from finance.deal import CHECKER, MAKER, Ask, Course, Ground, Step
 from finance.matching import signed_minor
 from finance.money import BASE, Money
 from finance.payment import Payment
+from finance.ports import Caller
 from finance.rate import Quote
+from finance.revaluation import NothingToRevalue
 
 OWN: Final = (
     ("4010", "Domestic sales", "REVENUE", "4000"),
@@ -80,6 +82,7 @@ def works(company: Company, ground: Ground, month: int) -> Iterator[Work]:
     for number in range(MATCHERS):
         yield Work(name=f"match-{month}-{number}", on=matched, course=matches(ground, month, number, matched))
     yield Work(name=f"charges-{month}", on=matched, course=charges(ground, month, matched))
+    yield Work(name=f"revalue-{month}", on=closing - timedelta(days=1), course=revalued(last, closing))
     yield Work(name=closing_name(month), on=closing, course=close(company, month, closing))
 
 
@@ -276,6 +279,11 @@ def charges(ground: Ground, month: int, day: date) -> Course:
         yield step(day, _post(made.id), by=CHECKER)
 
 
+def revalued(last: date, closing: date) -> Course:
+    """Other currencies at the rate of a month's last day, once all that is dated in it has come."""
+    yield step(closing - timedelta(days=1), _revalue(last), by=CHECKER, dated_on=last)
+
+
 def close(company: Company, month: int, day: date) -> Course:
     """The month is closed; the year's last one but softly, for the year's end is still to come."""
     name = fiscal.periods(company.fiscal_year)[month]
@@ -330,6 +338,18 @@ def _run(template_id: str, through: date) -> Ask:
 
 def _rate(currency: str, quote: Quote) -> Ask:
     return lambda books, caller, key: books.tables.set_rate(caller, key, currency, quote)
+
+
+def _revalue(day: date) -> Ask:
+    async def ask(books: Any, caller: Caller, key: str) -> journal.Journal | None:
+        """The entry; None where no other currency is held, or each is worth what it was: a small company's."""
+        try:
+            made: journal.Journal = await books.revaluing.revalue(caller, key, day)
+        except NothingToRevalue:
+            return None
+        return made
+
+    return ask
 
 
 def _take(given: Given) -> Ask:

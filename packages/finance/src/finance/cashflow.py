@@ -4,6 +4,9 @@ Of every entry that touches a cash account, the other lines say what the money w
 is for operating, investing or financing. Entries without cash - accruals, depreciation - are in none of it, which the
 indirect method has to add back. Money moved between cash accounts is no flow. Debits equal credits, so the lines come
 to what the cash accounts changed by.
+
+The account of what cash in other currencies is worth more or less at the rate of a day is cash, for it is part of what
+a balance sheet shows as that; what it changed by is no flow but the effect of exchange rates, told apart (IAS 7.28).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +17,8 @@ from finance.account import Account
 from finance.report import Balance
 
 OPERATING, INVESTING, FINANCING = "OPERATING", "INVESTING", "FINANCING"
-ACTIVITIES: Final = (OPERATING, INVESTING, FINANCING)
+EXCHANGE = "EXCHANGE"
+ACTIVITIES: Final = (OPERATING, INVESTING, FINANCING, EXCHANGE)
 CASH: Final = "10"
 """How the codes of cash accounts begin, as in the standard chart: cash, bank, wallets, and what is below them."""
 
@@ -59,16 +63,27 @@ def activity_of(account: Account) -> str:
     return OPERATING
 
 
-def cash_flow(before: Iterable[Balance], until: Iterable[Balance], others: Mapping[str, int]) -> CashFlow:
-    """From what accounts held before and at the end, and credits less debits of the other lines by account id."""
-    ended = list(until)
+def cash_flow(
+    before: Iterable[Balance], until: Iterable[Balance], others: Mapping[str, int], *, revalued: str
+) -> CashFlow:
+    """From what accounts held before and at the end, and credits less debits of the other lines by account id.
+
+    `revalued` is the id of the account of what cash is worth more or less; `others` are of entries on other cash.
+    """
+    begun, ended = list(before), list(until)
+    was = sum(one.net_minor for one in begun if one.account.id == revalued)
     flows = [
         Flow(account=one.account, activity=activity_of(one.account), net_minor=others[one.account.id])
         for one in ended
         if others.get(one.account.id)
     ]
+    flows += [
+        Flow(account=one.account, activity=EXCHANGE, net_minor=one.net_minor - was)
+        for one in ended
+        if one.account.id == revalued and one.net_minor != was
+    ]
     return CashFlow(
         flows=tuple(flows),
-        opening_minor=sum(one.net_minor for one in before if is_cash(one.account)),
+        opening_minor=sum(one.net_minor for one in begun if is_cash(one.account)),
         closing_minor=sum(one.net_minor for one in ended if is_cash(one.account)),
     )

@@ -19,12 +19,16 @@ ADVANCE_TAX, DUTY_PAYABLE = "1430", "2220"
 BAD_DEBTS, PAYABLES_WRITTEN_OFF = "5800", "4800"
 EXCHANGE_GAINS, EXCHANGE_LOSSES = "4900", "5950"
 RETAINED_EARNINGS = "3900"
+CASH_REVALUED, RECEIVABLES_REVALUED, PAYABLES_REVALUED = "1090", "1290", "2090"
+UNREALISED_GAINS, UNREALISED_LOSSES = "4910", "5960"
 
 STANDARD: Final = (
     (CASH, "Cash", "ASSET"),
     (BANK, "Bank", "ASSET"),
     (WALLET, "Mobile wallets", "ASSET"),
+    (CASH_REVALUED, "Cash, revaluation of currencies", "ASSET"),
     (RECEIVABLE, "Accounts receivable", "ASSET"),
+    (RECEIVABLES_REVALUED, "Receivables, revaluation of currencies", "ASSET"),
     ("1300", "Inventory", "ASSET"),
     (VENDOR_ADVANCES, "Advances to vendors", "ASSET"),
     (VAT_RECEIVABLE, "VAT receivable", "ASSET"),
@@ -32,6 +36,7 @@ STANDARD: Final = (
     (ADVANCE_TAX, "Advance tax paid", "ASSET"),
     ("1500", "Property and equipment", "ASSET"),
     (PAYABLE, "Accounts payable", "LIABILITY"),
+    (PAYABLES_REVALUED, "Payables, revaluation of currencies", "LIABILITY"),
     ("2100", "Accrued expenses", "LIABILITY"),
     (VAT_PAYABLE, "VAT payable", "LIABILITY"),
     (WITHHELD_PAYABLE, "Withheld tax payable", "LIABILITY"),
@@ -48,6 +53,8 @@ STANDARD: Final = (
     (PAYABLES_WRITTEN_OFF, "Payables written off", "REVENUE"),
     (EXCHANGE_GAINS, "Exchange gains", "REVENUE"),
     (EXCHANGE_LOSSES, "Exchange losses", "EXPENSE"),
+    (UNREALISED_GAINS, "Unrealised exchange gains", "REVENUE"),
+    (UNREALISED_LOSSES, "Unrealised exchange losses", "EXPENSE"),
 )
 CURRENCY: Final = BASE
 OUTPUT_TAXES: Final = (VAT_PAYABLE, DUTY_PAYABLE)
@@ -70,6 +77,9 @@ account again."""
 
 CONTROLS: Final = (RECEIVABLE, PAYABLE, CUSTOMER_ADVANCES, VENDOR_ADVANCES)
 """Accounts that must equal what customers and vendors owe or have paid in advance: only documents post to them."""
+
+VALUATIONS: Final = (CASH_REVALUED, RECEIVABLES_REVALUED, PAYABLES_REVALUED)
+"""Accounts beside those whose currencies are revalued: what they hold is taken back on the next day."""
 
 
 @lru_cache(maxsize=10_000)

@@ -141,12 +141,12 @@ class Sheet:
         self._keep(kind, {stream_id: state})
         return state
 
-    def wait(self, kind: str, stream_id: str) -> None:
-        """Others have to agree first: the answer is this as it is now, and only what was decided until here is kept.
+    def wait(self, kind: str, state: Any) -> None:
+        """Others have to agree first: the answer is this state, and only what was decided until here is kept.
 
         The rest is worked all the same, for what refuses it: nobody is asked to agree to what cannot be done.
         """
-        self.instead, self.kept = (kind, self.states[stream_id]), len(self.events)
+        self.instead, self.kept = (kind, state), len(self.events)
 
     async def answer(self, kind: str, state: Any) -> tuple[str, Any]:
         """What the work comes to, when it has come to this.
@@ -456,9 +456,11 @@ def uncontrolled(tenant_id: str, account_ids: Iterable[str]) -> None:
     """Let an entry or a line that a person wrote onto these accounts.
 
     Raises:
-        AccountControlled: only documents post to one of them.
+        AccountControlled: only documents, or revaluations of currencies, post to one of them.
     """
-    controlled = posting.controls(tenant_id)
+    controlled, valued = posting.controls(tenant_id), posting.valuations(tenant_id)
     for account_id in account_ids:
         if account_id in controlled:
             raise AccountControlled(f"Found {account_id}.")
+        if account_id in valued:
+            raise AccountControlled(f"Found {account_id}, for revaluations of currencies alone.")

@@ -1,7 +1,8 @@
 """Holds the control accounts against what documents and payments say is open: two sources for one figure.
 
 The ledger's side is made from posted entries, the other from each document's own stream. They were written in one
-transaction and must agree, per tenant, account and currency, in that currency and in that of the books.
+transaction and must agree, per tenant, account and currency, in that currency and in that of the books. Beside them,
+what revaluations of currencies put on accounts of their own, they have taken back on the next day.
 """
 
 from collections import defaultdict
@@ -60,6 +61,7 @@ class Control:
         """Add a fault for every control account that is not what is open. Called once, after the last event."""
         self._sum()
         found, owed = self._found, self._owed
+        self._valuations()
         places = {place for place in found.lines if place[1] in posting.controls(place[0])} | owed.keys()
         for tenant_id, one, currency in sorted(places):
             place = (tenant_id, one, currency)
@@ -74,6 +76,19 @@ class Control:
                         f"tenant {tenant_id}: control account {one} holds {plain(held, unit)} {unit}"
                         f" of entries in {currency}, but documents say {plain(said, unit)}",
                     )
+
+    def _valuations(self) -> None:
+        """Add a fault for every account beside revalued currencies that is not empty once all is taken back."""
+        held: dict[tuple[str, str], int] = defaultdict(int)
+        for (tenant_id, one, _), base_minor in self._found.base_lines.items():
+            if one in posting.valuations(tenant_id):
+                held[tenant_id, one] += base_minor
+        for (tenant_id, one), base_minor in sorted(held.items()):
+            self._found.looked[CONTROLS] += 1
+            if base_minor:
+                left = plain(base_minor, BASE)
+                told = f"tenant {tenant_id}: valuation account {one} has {left} {BASE} that no reversal takes back"
+                self._found.tell(CONTROLS, told)
 
 
 def check(log: Iterable[Stored], found: Findings) -> None:

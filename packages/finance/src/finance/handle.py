@@ -1,8 +1,9 @@
 """Commands on accounts, journal entries, invoices and payments.
 
-With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py`, `taxes.py`, `governing.py`, `automating.py` and
-`banking.py`, the only modules that turn a request into events. The rules are in the aggregates; what is here is order:
-which streams a command touches, which numbers it draws, and that documents and their entries stand or fall together.
+With `billing.py`, `settling.py`, `closing.py`, `years.py`, `tables.py`, `taxes.py`, `governing.py`, `automating.py`,
+`revaluing.py` and `banking.py`, the only modules that turn a request into events. The rules are in the aggregates; what
+is here is order: which streams a command touches, which numbers it draws, and that documents and their entries stand or
+fall together.
 """
 
 import asyncio
@@ -17,7 +18,6 @@ from finance import (
     account,
     chart,
     entering,
-    fiscal,
     invoice,
     journal,
     pairing,
@@ -50,6 +50,7 @@ from finance.refusal import (
     JournalTypeReserved,
     VendorUnknown,
 )
+from finance.revaluing import Revaluing
 from finance.settling import Settling
 from finance.tables import Tables
 from finance.taxes import Taxes, codes_of, confirmed, taxed
@@ -90,6 +91,7 @@ class Books:
         self.tables = Tables(self._clerk)
         self.taxes = Taxes(self._clerk)
         self.years = Years(self._clerk)
+        self.revaluing = Revaluing(self._clerk)
 
     async def read(self, caller: Caller, kind: str, stream_id: str) -> Any:
         """The present state of a document from the log itself; None when the tenant has none of this id."""
@@ -238,7 +240,7 @@ class Books:
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await pairing.unmatched(sheet, journal_id)
             before: journal.Journal = await sheet.load("journal", journal_id)
-            told = explained(await in_force(sheet, fiscal.today(self._clock.now())), reason)
+            told = explained(await in_force(sheet), reason)
             if before.status == "POSTED" and before.document_id is None:
                 about = whole(
                     "journal",

@@ -4,17 +4,19 @@ What GraphQL shows and what an export writes is the same answer to the same ques
 look at the read models takes them at one instant, so that what must tie does.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from finance import cashflow, chart, fiscal, posting, report, vat
+from finance import cashflow, chart, fiscal, posting, rate, report, revaluation, vat
 from finance.adapters.postgres.drilling import Drill
 from finance.adapters.postgres.views import Views, Window
 from finance.bankline import Bankline
 from finance.figure import Figure
+from finance.journal import Journal
 from finance.money import BASE
 from finance.payment import Payment
-from finance.refusal import DateMalformed, ReportTooLarge
+from finance.refusal import DateMalformed, RateMissing, ReportTooLarge
 from finance.report import Aged, Balance, BalanceSheet, ProfitAndLoss, Step
 from finance.settlement import SALES
 
@@ -97,9 +99,20 @@ async def cash_flow(views: Views, tenant_id: str, first: date, window: Window) -
         opening = await now.balances(tenant_id, currency=BASE, window=before(window, first))
         until = Window(last=window.last, known=window.known)
         closing = await now.balances(tenant_id, currency=BASE, window=until)
-        cash = [one.account.id for one in closing if cashflow.is_cash(one.account)]
+        cash = moving(tenant_id, closing)
         others = await now.flows(tenant_id, cash, window=window)
-    return cashflow.cash_flow(opening, closing, others)
+    return cashflow.cash_flow(opening, closing, others, revalued=revalued(tenant_id))
+
+
+def revalued(tenant_id: str) -> str:
+    """The account of what cash in other currencies is worth more or less at the rate of a day."""
+    return chart.account_id(tenant_id, chart.CASH_REVALUED)
+
+
+def moving(tenant_id: str, held: Iterable[Balance]) -> list[str]:
+    """The cash accounts that money comes to and goes from."""
+    found = [one.account for one in held if cashflow.is_cash(one.account)]
+    return [one.id for one in found if one.id != revalued(tenant_id)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +193,7 @@ async def drill(views: Views, tenant_id: str, figure: Figure) -> Drill:
                 and figure.account_id in {None, one.account.id}
                 and figure.activity in {None, cashflow.activity_of(one.account)}
             ),
-            beside=cash,
+            beside=tuple(moving(tenant_id, held)),
         )
     if figure.side is not None:
         return Drill(figure=figure, known=known, account_ids=tuple(accounts_of(tenant_id, figure.side)))
@@ -260,3 +273,50 @@ async def vat_summary(views: Views, tenant_id: str, window: Window) -> vat.Summa
         rows = await now.taxed(tenant_id, list(sections), window=window)
         balances = await now.balances(tenant_id, currency=BASE, window=window)
     return vat.summary(rows, balances, sections)
+
+
+ATTEMPTS = 20
+"""Revaluations of a day that are looked up at once."""
+
+
+async def revaluation_of(views: Views, tenant_id: str, day: date) -> revaluation.Comparison:
+    """What revaluing the currencies of a day would post now, and what stands of it.
+
+    Raises:
+        RateMissing: of a currency that is held.
+    """
+    async with views.still(tenant_id) as now:
+        sums = await now.sums(tenant_id, last=day)
+        accounts = await now.find(tenant_id, "account", sorted({one for one, _ in sums}))
+        standing = await _revalued(now, tenant_id, day)
+        was = revaluation.posted(standing)
+        held = [one for one in revaluation.monetary(tenant_id, sums, accounts) if revaluation.shown(one, was)]
+        streams = {currency: rate.stream(tenant_id, currency) for currency in {one.currency for one in held}}
+        tables = await now.find(tenant_id, "rate", sorted(streams.values()))
+    quotes = {}
+    for currency, stream in streams.items():
+        if stream not in tables:
+            raise RateMissing(f"Expected one of {currency} on {day} or before.")
+        quotes[currency] = tables[stream].quote_on(day)
+    return revaluation.Comparison(
+        day=day,
+        items=tuple(revaluation.Item(holding=one, rate=quotes[one.currency].rate) for one in held),
+        since={currency: quote.valid_from for currency, quote in quotes.items()},
+        entry=standing,
+    )
+
+
+async def _revalued(views: Views, tenant_id: str, day: date) -> Journal | None:
+    """The entry of a day's revaluation that stands: the last one, unless its reversal was taken back."""
+    last, number = None, 1
+    while True:
+        ids = [revaluation.entry_id(tenant_id, day, n) for n in range(number, number + ATTEMPTS)]
+        found = await views.find(tenant_id, "journal", ids)
+        last = next((found[one] for one in reversed(ids) if one in found), last)
+        if len(found) < ATTEMPTS:
+            break
+        number += ATTEMPTS
+    if last is None:
+        return None
+    back = await views.find(tenant_id, "journal", [last.reversed_by_id])
+    return last if back[last.reversed_by_id].status == "POSTED" else None

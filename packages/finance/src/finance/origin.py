@@ -1,14 +1,16 @@
 """Where a posted entry comes from: the rule it was posted by, its document, who made that and who made it binding.
 
 All of it is read off the log. An entry is appended in one transaction with the event that made it, and that event names
-it; what has no such event was posted by hand, or reverses what was.
+it; what has no such event was posted by hand, reverses what was, or is of a revaluation, which is known by its ids.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-BY_HAND, REVERSAL, BANK_LINES = "BY_HAND", "REVERSAL", "BANK_LINES"
+from finance import approval
+
+BY_HAND, REVERSAL, BANK_LINES, REVALUATION = "BY_HAND", "REVERSAL", "BANK_LINES", "REVALUATION"
 APPROVED: Final = {
     "BILL": "VENDOR_BILL",
     "CREDIT_NOTE": "CREDIT_NOTE",
@@ -92,9 +94,18 @@ def _texts(data: Any) -> set[str]:
 
 
 def tell(
-    posted: Fact, cause: Fact | None, history: Sequence[Fact], yeses: Sequence[Fact], *, reverses: bool
+    posted: Fact,
+    cause: Fact | None,
+    history: Sequence[Fact],
+    yeses: Sequence[Fact],
+    *,
+    reverses: bool,
+    revalues: bool = False,
 ) -> Origin:
-    """The origin of an entry. `history` is of its document, or of itself where it has none; `yeses` given to that."""
+    """The origin of an entry. `history` is of its document, or of itself where it has none; `yeses` given to that.
+
+    `revalues` is true of the entries of a revaluation, which no event but their own names.
+    """
     document = document_in(cause)
     binding = document or posted
     if binding.name == "template.ran":  # a due day binds nobody anew: the template was made and approved
@@ -104,10 +115,11 @@ def tell(
     agreed = [
         str(one.data["approver"])
         for one in yeses
-        if one.position <= binding.position and one.data.get("document_version") == binding.version - 1
+        if one.position <= binding.position
+        and one.data.get("document_version") in {binding.version - 1, approval.NOT_THERE}
     ]
     return Origin(
-        rule=rule_of(cause, opened, reverses=reverses),
+        rule=REVALUATION if revalues else rule_of(cause, opened, reverses=reverses),
         document_kind=None if document is None else document.kind.upper(),
         document_id=None if document is None else document.stream_id,
         makers=tuple(dict.fromkeys(one.actor for one in before)),

@@ -338,3 +338,8 @@ def touches_tax(tenant_id: str, lines: Iterable[Line]) -> bool:
 def controls(tenant_id: str) -> frozenset[str]:
     """The accounts that only documents post to."""
     return frozenset(chart.account_id(tenant_id, code) for code in chart.CONTROLS)
+
+
+def valuations(tenant_id: str) -> frozenset[str]:
+    """The accounts that only revaluations of currencies post to."""
+    return frozenset(chart.account_id(tenant_id, code) for code in chart.VALUATIONS)

@@ -42,7 +42,15 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RateMissing: none is, yet.
         """
-        in_force = [quote.rate for quote in self.quotes if quote.valid_from <= day]
+        return self.quote_on(day).rate
+
+    def quote_on(self, day: date) -> Quote:
+        """The same, with the day that it is in force from.
+
+        Raises:
+            RateMissing: none is, yet.
+        """
+        in_force = [quote for quote in self.quotes if quote.valid_from <= day]
         if not in_force:
             raise RateMissing(f"Expected one of {self.currency} on {day} or before.")
         return in_force[-1]

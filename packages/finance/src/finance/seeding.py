@@ -139,7 +139,8 @@ class Seeder:
             token="",
         )
         answer = await run.step.ask(self.books, caller, self.key(run.name, run.number))
-        self.given[type(answer).__name__.lower()] += 1
+        if answer is not None:
+            self.given[type(answer).__name__.lower()] += 1
         return answer
 
 

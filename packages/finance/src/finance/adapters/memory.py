@@ -138,8 +138,8 @@ class MemoryStore:
         Raises:
             Conflict: they wait for this book.
         """
-        holders = self._locks[what]
         while True:
+            holders = self._locks[what]  # asked anew: who ended meanwhile took its table of holders along
             book.waits_for = {
                 other for other, alone in holders.items() if other is not book and (alone or exclusively)
             }

@@ -117,6 +117,9 @@ EVERYTHING: Final = {
             may=("currency",),
             formats=(*TABLES, PDF),
         ),
+        Export(
+            name="currency-revaluation", title="Revaluation of currencies", field="revaluation", needs=DAY
+        ),
         Export(name="number-gaps", title="Numbers and gaps", field="numberSeries", needs=("fiscalYear",)),
         Export(name="invoice", title="Invoice", field="invoice", needs=("id",), formats=(PDF,)),
         Export(name="credit-note", title="Credit note", field="voucher", needs=("id",), formats=(PDF,)),

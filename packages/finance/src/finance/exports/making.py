@@ -169,6 +169,8 @@ async def _table(export: Export, given: Given, context: Context, most: int) -> t
             return tables.bank_reconciliation(
                 await _reconciliation(given, context, most + 1), given["currency"]
             )
+        case "revaluation":
+            return tables.revaluation(await inquiry.revaluation_of(views, tenant, given["asOf"]))
         case "numberSeries":
             return tables.number_gaps(await views.number_series(tenant, given["fiscalYear"]))
         case _:

@@ -10,6 +10,7 @@ from finance.inquiry import Debts, Reconciliation, Statement
 from finance.matching import signed_minor
 from finance.money import BASE, Money
 from finance.report import Balance, BalanceSheet, ProfitAndLoss
+from finance.revaluation import Comparison
 from finance.sheet import AMOUNT, COUNT, DAY, Cell, Column, Row, total
 
 Table = tuple[tuple[Column, ...], list[Row]]
@@ -120,14 +121,53 @@ def cash_flow(found: cashflow.CashFlow) -> Table:
         for one in found.flows
         if one.activity == activity
     ]
+    flows = [one for one in cashflow.ACTIVITIES if one != cashflow.EXCHANGE]
     sums = [
-        sum_of(f"Total {activity.lower()}", found.net_minor(activity)) for activity in cashflow.ACTIVITIES
+        *(sum_of(f"Total {activity.lower()}", found.net_minor(activity)) for activity in flows),
+        sum_of("Effect of exchange rates", found.net_minor(cashflow.EXCHANGE)),
     ]
     held = [
         sum_of("Cash at the beginning", found.opening_minor),
         sum_of("Cash at the end", found.closing_minor),
     ]
     return SECTIONS, [*rows, *sums, *held]
+
+
+REVALUED: Final = (
+    CODE,
+    NAME,
+    money("balance", "Balance"),
+    CURRENCY,
+    money("worth", "Worth in the books"),
+    Column(key="rate", title="Rate", width=12),
+    Column(key="rateSince", title="Rate since", kind=DAY, width=12),
+    money("worthAtRate", "Worth at the rate"),
+    money("difference", "Difference"),
+    money("posted", "Posted"),
+)
+
+
+def revaluation(found: Comparison) -> Table:
+    rows = [
+        Row(
+            cells=(
+                one.holding.account.code,
+                one.holding.account.name,
+                Money(one.holding.minor, one.holding.currency),
+                one.holding.currency,
+                worth(one.holding.base_minor),
+                f"{one.rate:f}",
+                found.since[one.holding.currency],
+                worth(one.worth_minor),
+                worth(one.difference_minor),
+                worth(found.posted_minor(one)),
+            )
+        )
+        for one in found.items
+    ]
+    difference = worth(sum(one.difference_minor for one in found.items))
+    was = worth(sum(found.posted_minor(one) for one in found.items))
+    return REVALUED, [*rows, total("Total", REVALUED, difference=difference, posted=was)]
 
 
 BUCKETS: Final = (

@@ -49,6 +49,7 @@ HEAVY: Final = dict.fromkeys(
         "ageing",
         "statement",
         "vatSummary",
+        "revaluation",
         "figureEntries",
         "bankReconciliation",
         "numberSeries",

@@ -4,7 +4,7 @@ from typing import Any
 
 from ariadne import ObjectType
 
-from finance import approval, fiscal, inquiry, origin
+from finance import approval, fiscal, inquiry, origin, revaluation
 from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, decode
@@ -88,7 +88,12 @@ async def origin_of(shown: shape.Shown, info: Info) -> Any:
     of = shown["id"] if document is None else document.stream_id
     yeses = await context.history(approval.stream(context.caller.tenant_id, of))
     found = origin.tell(
-        posted, cause, await context.history(of), yeses, reverses=shown["originalJournalId"] is not None
+        posted,
+        cause,
+        await context.history(of),
+        yeses,
+        reverses=shown["originalJournalId"] is not None,
+        revalues=revaluation.owns(context.caller.tenant_id, shown["documentId"], shown["journalDate"]),
     )
     return {
         "rule": found.rule,

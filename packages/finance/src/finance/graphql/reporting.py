@@ -174,16 +174,26 @@ async def cash_flow(_: object, info: Info, *, input: Given) -> Any:
     found = await inquiry.cash_flow(context.service.views, context.caller.tenant_id, input["from"], window)
     of = Figure(first=input["from"], last=input["to"], known_on=input.get("knownOn"), cash="OTHERS", sign=-1)
     held = Figure(last=input["to"], known_on=input.get("knownOn"), cash="HELD")
+    effect = Figure(
+        first=input["from"],
+        last=input["to"],
+        known_on=input.get("knownOn"),
+        account_id=inquiry.revalued(context.caller.tenant_id),
+    )
     return {
         "from": input["from"],
         "to": input["to"],
         "activities": [
             {
                 "activity": activity,
-                "figure": encode(replace(of, activity=activity)),
+                "figure": encode(effect if activity == cashflow.EXCHANGE else replace(of, activity=activity)),
                 "lines": [
                     {
-                        "figure": encode(replace(of, account_id=one.account.id)),
+                        "figure": encode(
+                            effect
+                            if activity == cashflow.EXCHANGE
+                            else replace(of, account_id=one.account.id)
+                        ),
                         "accountId": one.account.id,
                         "accountCode": one.account.code,
                         "accountName": one.account.name,
@@ -220,6 +230,34 @@ def buckets(aged: Sequence[Aged]) -> shape.Shown:
         **shown,
         "credits": shape.money(sum(one.credits_minor for one in aged), BASE),
         "total": shape.money(sum(one.total_minor for one in aged), BASE),
+    }
+
+
+@query.field("revaluation")
+async def revaluation(_: object, info: Info, *, asOf: date) -> Any:
+    context = allowed(info)
+    found = await inquiry.revaluation_of(context.service.views, context.caller.tenant_id, asOf)
+    return {
+        "asOf": asOf,
+        "lines": [
+            {
+                "accountId": one.holding.account.id,
+                "accountCode": one.holding.account.code,
+                "accountName": one.holding.account.name,
+                "balance": shape.money(one.holding.minor, one.holding.currency),
+                "worth": shape.money(one.holding.base_minor, BASE),
+                "rate": shape.amount(one.rate),
+                "rateSince": found.since[one.holding.currency],
+                "worthAtRate": shape.money(one.worth_minor, BASE),
+                "difference": shape.money(one.difference_minor, BASE),
+                "posted": shape.money(found.posted_minor(one), BASE),
+            }
+            for one in found.items
+        ],
+        "difference": shape.money(sum(one.difference_minor for one in found.items), BASE),
+        "posted": shape.money(sum(found.posted_minor(one) for one in found.items), BASE),
+        "entry": shape.journal(found.entry) if found.entry else None,
+        "isCurrent": found.is_current,
     }
 
 

@@ -380,6 +380,20 @@ async def reopen_period(
     return shape.period(period, reopened)
 
 
+@command("revalueCurrencies")
+async def revalue_currencies(
+    _: Context, books: Books, caller: Caller, *, asOf: date, idempotencyKey: str
+) -> shape.Shown:
+    return shape.journal(await books.revaluing.revalue(caller, idempotencyKey, asOf))
+
+
+@command("undoRevaluation")
+async def undo_revaluation(
+    _: Context, books: Books, caller: Caller, *, asOf: date, reason: str, idempotencyKey: str
+) -> shape.Shown:
+    return shape.journal(await books.revaluing.undo(caller, idempotencyKey, asOf, reason=reason))
+
+
 @command("closeYear")
 async def close_year(
     _: Context, books: Books, caller: Caller, *, fiscalYear: str, to: str, idempotencyKey: str

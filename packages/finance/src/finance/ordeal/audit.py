@@ -17,7 +17,7 @@ from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
 from finance.events import decode, evolve
 from finance.ordeal.bank import Bank
-from finance.ordeal.desk import Ask
+from finance.ordeal.desk import Ask, is_nowhere
 from finance.ordeal.law import Broken
 from finance.ordeal.levied import Impossible
 from finance.ordeal.plain import BOOKS, Plain, Sums
@@ -253,7 +253,8 @@ class Auditor:
         one = getattr(answer, "id", alike[0] if alike else None)
         if one is not None:
             found = self._folded(ask.tenant, one, answer.version)
-            self.hold("plain-replay", found == answer, ask, "->", answer, "and folded it is", found)
+            holds = found == answer or (found is None and is_nowhere(ask, answer))
+            self.hold("plain-replay", holds, ask, "->", answer, "and folded it is", found)
 
     def _folded(self, tenant: str, stream_id: str, version: int | None = None) -> Any:
         """A stream, up to this version."""

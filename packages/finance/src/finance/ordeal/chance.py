@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from finance.ordeal.abroad import changed
 from finance.ordeal.dice import WHY, Given
 from finance.ordeal.model import KINDS, VAT, Company, Who, period_of, year_of
 from finance.ordeal.teller import Teller
@@ -329,7 +330,7 @@ class Chance(Teller):
     def _some_account(self, company: Company) -> str:
         own = [code for code in company.accounts if "-" in code]
         if self.errs():
-            return self.dice.choice(("1200", "2300", "~1000"))
+            return self.dice.choice(("1200", "2300", "1290", "~1000"))
         return self.dice.choice((*HANDS, *own, *own))
 
     def _write(self, company: Company) -> Given:
@@ -386,6 +387,18 @@ class Chance(Teller):
     def _open_period(self, company: Company) -> Given | None:
         closed = list(company.periods)
         return {"period": self.pick(closed, self._period(company)), "reason": self.why()} if closed else None
+
+    def _revalue(self, company: Company) -> Given | None:
+        days = {company.today, self.day(company), *(day for _, day in company.rates if day <= company.today)}
+        some = [day for day in sorted(days) if changed(company, day)]
+        if not some and self.dice.random() < 0.9:
+            return None
+        return {"day": self.pick(some, company.today + timedelta(days=self.dice.choice((0, 1))))}
+
+    def _undo_revaluation(self, company: Company) -> Given | None:
+        if not company.revalued:
+            return None
+        return {"day": self.pick(company.revalued, self.day(company)), "reason": self.why()}
 
     def _lock_taxes(self, company: Company) -> Given:
         return {"through": company.today - timedelta(days=self.dice.choice((10, 20, 40, 60)))}
@@ -581,6 +594,8 @@ WEIGHTED: Final = {
     "set_rate": 25,
     "close_period": 8,
     "open_period": 60,
+    "revalue": 90,
+    "undo_revaluation": 60,
     "lock_taxes": 6,
     "unlock_taxes": 15,
     "close_year": 10,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from finance.ordeal import house, trade, treasury
+from finance.ordeal import abroad, house, trade, treasury
 from finance.ordeal.model import Company, Reasons, Who
 
 DEEDS: Final[dict[str, Callable[..., Reasons]]] = {
@@ -30,6 +30,8 @@ DEEDS: Final[dict[str, Callable[..., Reasons]]] = {
         house.adopt_plan,
         house.run,
         house.end_plan,
+        abroad.revalue,
+        abroad.undo_revaluation,
         trade.draft,
         trade.redraft,
         trade.approve,

@@ -57,6 +57,11 @@ class Ask:
         return f"{self.tenant[:2]} {self.who.name}: {self.verb}({told}){dry} [{self.key}]"
 
 
+def is_nowhere(ask: Ask, answer: Any) -> bool:
+    """Whether it is a draft that is kept nowhere: of a revaluation that waits for others."""
+    return ask.verb == "revalue" and answer.status == "DRAFT"
+
+
 def _told(value: Any) -> str:
     if isinstance(value, list):
         return "[" + "; ".join(_told(one) for one in value) + "]"
@@ -431,6 +436,12 @@ class Desk:
 
     def open_period(self, caller: Caller, key: str, *, period: tuple[int, int], reason: str) -> Asked:
         return self.books.closing.reopen_period(caller, key, period_name(period), reason=reason)
+
+    def revalue(self, caller: Caller, key: str, *, day: date) -> Asked:
+        return self.books.revaluing.revalue(caller, key, day)
+
+    def undo_revaluation(self, caller: Caller, key: str, *, day: date, reason: str) -> Asked:
+        return self.books.revaluing.undo(caller, key, day, reason=reason)
 
     def lock_taxes(self, caller: Caller, key: str, *, through: date) -> Asked:
         return self.books.closing.lock_taxes(caller, key, through=through)

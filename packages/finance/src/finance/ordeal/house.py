@@ -6,6 +6,7 @@ from typing import Any
 from finance.ordeal.model import (
     BOOKS,
     CONTROLS,
+    KEPT,
     ORDER,
     POSTED_TO,
     Company,
@@ -16,6 +17,7 @@ from finance.ordeal.model import (
     next_month,
     part,
     sized,
+    year_of,
 )
 
 # Accounts
@@ -80,7 +82,7 @@ def write(
 
 
 def _written(c: Company, lines: list[Line], currency: str) -> Reasons:
-    controlled = any(code in CONTROLS for code, *_ in lines)
+    controlled = any(code in KEPT for code, *_ in lines)
     return c.fits(lines, currency) | ({"account-controlled"} if controlled else set())
 
 
@@ -214,9 +216,9 @@ def close_year(c: Company, who: Who, *, year: int, to: str) -> Reasons:
 def _earned(c: Company, years: range) -> dict[tuple[str, str], tuple[int, int]]:
     """What accounts of revenue and expense hold of these years: those of the books only their worth, as amount too."""
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    for (code, currency, year), (minor, worth) in c.dated.items():
+    for (code, currency, day), (minor, worth) in c.dated.items():
         kind, own, *_ = c.accounts[code]
-        if kind in {"REVENUE", "EXPENSE"} and year in years:
+        if kind in {"REVENUE", "EXPENSE"} and year_of(day) in years:
             before = found.get((code, own), (0, 0))
             amount = worth if own == BOOKS else minor if own == currency else 0
             found[code, own] = (before[0] + amount, before[1] + worth)

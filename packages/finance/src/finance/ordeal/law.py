@@ -29,6 +29,7 @@ from finance import (
 )
 from finance.adapters.memory import Row, Tables
 from finance.adapters.postgres.store import STATES, encoded
+from finance.chart import CASH_REVALUED, account_id
 from finance.events import decode, evolve
 from finance.ordeal.model import BINDING, CONTROLS, ONE, Company, year_of
 from finance.settlement import PURCHASE, SALES, Allocation, Settlement
@@ -37,7 +38,7 @@ LAWS: Final = {
     "balance": "debits equal credits: of every entry, of every company and currency, and in that of the books",
     "control": "a control account holds what its documents and payments say is open",
     "open": "a document's open amount is its total less what was allocated and settled",
-    "ledger": "every account holds what the model says, in every currency and in that of the books",
+    "ledger": "every account moved on every day by what the model says, in every currency and in that of the books",
     "document": "every document, payment, entry and template stands as the model says",
     "setting": "periods, years, rates, taxes, rules and accounts are as the model says",
     "statements": "balance sheet, profit and loss, cash flow, taxes and ageing tie to the trial balance",
@@ -97,6 +98,7 @@ class Court:
         self.checked: dict[str, int] = defaultdict(int)
         self._sums: dict[tuple[str, str], int] = defaultdict(int)
         self._held: dict[str, dict[tuple[str, str], Sums]] = defaultdict(dict)
+        self._dated: dict[str, dict[tuple[str, str, date], Sums]] = defaultdict(dict)
         self._open: dict[str, tuple[str, str, str, int, int]] = {}
         self._numbers: dict[tuple[str, str, int], list[int]] = defaultdict(list)
         self._items: dict[str, dict[str, tuple[str | None, int, date]]] = defaultdict(dict)
@@ -187,13 +189,17 @@ class Court:
         tenant, currency = row.tenant_id, posted.currency
         self._posted.add(tenant)
         held, minor, worth = self._held[tenant], 0, 0
-        cash = [one for one in posted.lines if self._code(tenant, one.account_id).startswith("10")]
+        codes = [self._code(tenant, one.account_id) for one in posted.lines]
+        cash = [one for one in codes if one.startswith("10") and one != CASH_REVALUED]
         for line in posted.lines:
             code = self._code(tenant, line.account_id)
             debit, credit = journal.base(line, currency)
             net = (line.debit_minor - line.credit_minor, debit - credit)
             was = held.get((code, currency), (0, 0))
             held[code, currency] = (was[0] + net[0], was[1] + net[1])
+            day = (code, currency, posted.journal_date)
+            was = self._dated[tenant].get(day, (0, 0))
+            self._dated[tenant][day] = (was[0] + net[0], was[1] + net[1])
             minor, worth = minor + net[0], worth + net[1]
             if code in CONTROLS:
                 self._item(tenant, line, posted, net[1])
@@ -245,8 +251,8 @@ class Court:
         names: dict[str, tuple[str, str]],
     ) -> None:
         """The books of a company are what the model says; names of both by ids, and the other way round."""
-        held = {place: sums for place, sums in company.held.items() if any(sums)}
-        found = {place: sums for place, sums in self._held[tenant].items() if any(sums)}
+        held = {place: sums for place, sums in company.dated.items() if any(sums)}
+        found = {place: sums for place, sums in self._dated[tenant].items() if any(sums)}
         self.hold("ledger", found == held, lambda: differing(found, held))
         self._controls(tenant, company)
         drawn = {(series, first): len(n) for (of, series, first), n in self._numbers.items() if of == tenant}
@@ -311,7 +317,8 @@ class Court:
         earned = report.profit_and_loss(balances).profit_minor
         equity = -sum(worths[one.code] for one in accounts if one.account_type in {"REVENUE", "EXPENSE"})
         self.hold("statements", earned == equity == sheet.earnings_minor, f"earned are {earned}, {equity}")
-        flow = cashflow.cash_flow([], balances, self._flows[tenant])
+        revalued = account_id(tenant, CASH_REVALUED)
+        flow = cashflow.cash_flow([], balances, self._flows[tenant], revalued=revalued)
         self.hold("statements", flow.is_tied, lambda: f"cash does not tie: {flow}")
         sections = {one.id: vat.SECTIONS[one.code] for one in accounts if one.code in vat.SECTIONS}
         taxes = vat.summary(self._taxes[tenant], balances, sections)

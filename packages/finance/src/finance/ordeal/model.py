@@ -21,15 +21,18 @@ ONE: Final = 10_000
 
 ACCOUNTS: Final = {
     **dict.fromkeys(
-        ["1000", "1010", "1020", "1200", "1300", "1400", "1410", "1420", "1430", "1500"], "ASSET"
+        ["1000", "1010", "1020", "1090", "1200", "1290", "1300", "1400", "1410", "1420", "1430", "1500"],
+        "ASSET",
     ),
-    **dict.fromkeys(["2000", "2100", "2200", "2210", "2220", "2300"], "LIABILITY"),
+    **dict.fromkeys(["2000", "2090", "2100", "2200", "2210", "2220", "2300"], "LIABILITY"),
     **dict.fromkeys(["3000", "3900"], "EQUITY"),
-    **dict.fromkeys(["4000", "4800", "4900"], "REVENUE"),
-    **dict.fromkeys(["5000", "5100", "5200", "5800", "5900", "5950"], "EXPENSE"),
+    **dict.fromkeys(["4000", "4800", "4900", "4910"], "REVENUE"),
+    **dict.fromkeys(["5000", "5100", "5200", "5800", "5900", "5950", "5960"], "EXPENSE"),
 }
 POSTED_TO: Final = frozenset(ACCOUNTS) - {"1300", "1500", "2100", "3000", "5000", "5100", "5200"}
 CONTROLS: Final = frozenset({"1200", "2000", "2300", "1400"})
+KEPT: Final = CONTROLS | {"1090", "1290", "2090"}
+"""What nobody posts to by hand."""
 TAX_ACCOUNTS: Final = frozenset({"2200", "2220", "1410", "1430", "1420", "2210"})
 VAT: Final = {"STANDARD": 1500, "REDUCED": 750, "TRUNCATED": 500, "ZERO_RATED": 0, "EXEMPT": 0}
 KINDS: Final = {  # of document: sign of what it does to the control account, whether a debt, its series, its journal
@@ -90,9 +93,7 @@ class Company:
         default_factory=lambda: {code: (kind, BOOKS, None, True) for code, kind in ACCOUNTS.items()}
     )
     held: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    dated: dict[tuple[str, str, int], tuple[int, int]] = field(
-        default_factory=dict
-    )  # as held, by fiscal year
+    dated: dict[tuple[str, str, date], tuple[int, int]] = field(default_factory=dict)  # as held, by day
     rates: dict[tuple[str, date], int] = field(default_factory=dict)
     periods: dict[tuple[int, int], str] = field(default_factory=dict)
     years: dict[int, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -108,6 +109,8 @@ class Company:
     files: dict[tuple[Any, ...], str] = field(default_factory=dict)
     matches: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     folders: dict[str, tuple[tuple[str, str | None], ...]] = field(default_factory=dict)
+    revalued: dict[date, tuple[str, str]] = field(default_factory=dict)  # its entry and that one's reversal
+    undone: dict[date, int] = field(default_factory=dict)  # how often the revaluation of a day was
     numbers: dict[tuple[str, int], int] = field(default_factory=dict)
     references: dict[tuple[str, str], str] = field(default_factory=dict)
     taxes_locked: date | None = None
@@ -195,7 +198,7 @@ class Company:
         for code, minor, worth, _ in valued:
             before = self.held.get((code, currency), (0, 0))
             self.held[code, currency] = (before[0] + minor, before[1] + (worth or 0))
-            place = (code, currency, year_of(day))
+            place = (code, currency, day)
             before = self.dated.get(place, (0, 0))
             self.dated[place] = (before[0] + minor, before[1] + (worth or 0))
         self.draw(series, day)

@@ -27,6 +27,7 @@ BOOKS: Final = "BDT"
 CONTROL: Final = {1: "1200", -1: "2000"}
 ADVANCES: Final = {1: "2300", -1: "1400"}
 GIVEN_UP: Final = {(1, "WRITE_OFF"): "5800", (1, "WITHHOLDING"): "1420", (-1, "WRITE_OFF"): "4800"}
+BESIDE: Final = {"1200": "1290", "2000": "2090"}
 MONEY: Final = {"CASH": "1000", "MOBILE_WALLET": "1020"}
 KEPT: Final = frozenset({"draft", "pay", "plan"})
 CHANGED: Final = frozenset({"redraft", "amend"})
@@ -82,6 +83,7 @@ class Plain:
         self.taxes: dict[str, dict[date, int]] = {}
         self.periods: dict[tuple[int, int], str] = {}
         self.years: dict[int, list[str]] = {}
+        self.revalued: dict[date, str] = {}
 
     def copy(self) -> "Plain":
         made = copy(self)
@@ -290,6 +292,27 @@ class Plain:
 
     def set_tax(self, *, code: str, day: date, rate: int) -> None:
         self.taxes[code] = {**self.taxes[code], day: rate}
+
+    def revalue(self, *, day: date) -> None:
+        """What other currencies are worth more at the rate of a day, beside what is held, until the next day."""
+        lines = (
+            ((code, one.currency), minor, worth)
+            for one in self.entries.values()
+            for code, minor, worth, _ in one.lines
+            if one.day <= day and one.currency != BOOKS and (code[:2] == "10" or code in BESIDE)
+        )
+        held = summed(lines).items()
+        found = [(BESIDE.get(code, "1090"), self.worth(m, own, day) - w) for (code, own), (m, w) in held]
+        more = [(code, over, None, "") for code, over in found if over]
+        gained, lost = (sum(max(sign * line[1], 0) for line in more) for sign in (1, -1))
+        result = [("4910", -gained, None, "")] * bool(gained) + [("5960", lost, None, "")] * bool(lost)
+        key = self.revalued[day] = self.post("", day, BOOKS, [*more, *result])
+        self.turn(key, day + timedelta(days=1), f"{key} taken back")
+
+    def undo_revaluation(self, *, day: date, **_: Any) -> None:
+        key = self.revalued.pop(day)
+        self.turn(f"{key} taken back", None)
+        self.post("", day, BOOKS, [(code, -minor, None, "") for code, minor, *_ in self.entries[key].lines])
 
     def close_period(self, *, period: tuple[int, int], to: str) -> None:
         self.periods[period] = to

@@ -103,6 +103,11 @@ FROM {schema}.movement m WHERE m.account_id = ANY($1::text[]) AND m.effective_da
     AND ($3::timestamptz IS NULL OR m.posted_at <= $3)
 GROUP BY 1, 2 HAVING sum(m.base_debit_minor - m.base_credit_minor) <> 0
 """
+SUMS = """
+SELECT account_id, currency, sum(debit_minor - credit_minor) AS minor,
+    sum(base_debit_minor - base_credit_minor) AS base_minor
+FROM {schema}.balance WHERE effective_date <= $1 GROUP BY 1, 2
+"""
 LATER = """
 SELECT j.position, j.state::text FROM {schema}.journal j WHERE EXISTS (SELECT FROM {schema}.movement m
     WHERE m.tenant_id = j.tenant_id AND m.journal_id = j.id AND m.effective_date <= $3 AND m.posted_at > $4)
@@ -486,6 +491,13 @@ class Views:
             )
             for row in rows
         ]
+
+    async def sums(self, tenant_id: str, *, last: date) -> dict[tuple[str, str], tuple[int, int]]:
+        """Debits less credits until a day, by account and currency, and what they are worth in the books."""
+        rows = await self._fetch(tenant_id, SUMS, last)
+        return {
+            (row["account_id"], row["currency"]): (int(row["minor"]), int(row["base_minor"])) for row in rows
+        }
 
     async def known_later(
         self,
