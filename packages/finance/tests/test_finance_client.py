@@ -66,6 +66,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CLIENT = ROOT / "packages" / "finance-client"
 DAY, FIRST, LAST = date(2026, 11, 23), date(2026, 7, 1), date(2027, 6, 30)
 YEAR = "FY2026-2027"
+LATER = date(2019, 8, 31)
 REASON = "a mistake was made"
 PERMISSIONS = [*sorted(set(NEEDED.values())), EXPORT]
 
@@ -331,8 +332,27 @@ def close(books: Finance) -> None:
     assert books.closing.year("FY2018-2019").status == "CLOSED"
     assert done(books.closing.reopen_year, "FY2018-2019", reason=REASON).status == "OPEN"
     assert [one.status for one in books.closing.periods("FY2020-2021")] == ["OPEN"] * 12
+    revalue(books, date(2019, 8, 1))
     series = {one.series: one for one in books.closing.number_series(YEAR)}
     assert (series["INV"].count, series["INV"].missing) == (series["INV"].last, ())
+
+
+def revalue(books: Finance, day: date) -> None:
+    for rate, since in (("130", day), ("132.5", LATER)):
+        books.company.set_exchange_rate("USD", Decimal(rate), valid_from=since)
+    sides = (
+        NewJournalLine(account_id=account(books, "1010"), debit=Decimal("1000.00")),
+        NewJournalLine(account_id=account(books, "3000"), credit=Decimal("1000.00")),
+    )
+    new = NewJournal(
+        journal_date=day, description="Dollars put in", lines=sides, currency="USD", auto_post=True
+    )
+    books.journals.create(new)
+    entry = done(books.closing.revalue, LATER)
+    shown = books.closing.revaluation(LATER)
+    assert (shown.posted.amount, shown.is_current, entry.status) == (Decimal("2500.00"), True, "REVERSED")
+    done(books.closing.undo_revaluation, LATER, reason=REASON)
+    assert books.closing.revaluation(LATER).entry is None
 
 
 def read_reports(books: Finance, partner: str) -> None:

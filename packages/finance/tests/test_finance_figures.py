@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 import msgspec
@@ -128,6 +128,12 @@ WORKED_OUT: dict[str, Callable[[Shown, Shown], Decimal]] = {
     "BankReconciliation.difference": lambda shown, _: (
         minor(shown, "statementBalance") - minor(shown, "expectedBalance")
     ),
+    "RevaluationLine.worthAtRate": lambda shown, _: (
+        minor(shown, "balance") * Decimal(shown["rate"])
+    ).quantize(Decimal("0.01"), ROUND_HALF_EVEN),
+    "RevaluationLine.difference": lambda shown, _: minor(shown, "worthAtRate") - minor(shown, "worth"),
+    "Revaluation.difference": lambda shown, _: summed(shown, "lines", "difference"),
+    "Revaluation.posted": lambda shown, _: summed(shown, "lines", "posted"),
 }
 """What is no one sum of entries: how it follows from what stands beside it, or above it. And the bank's own word."""
 
@@ -230,7 +236,7 @@ def told(shown: Any) -> Iterator[tuple[str, str]]:
         kind = SCHEMA.type_map[one["__typename"]]
         assert isinstance(kind, GraphQLObjectType)
         for name, of in figures_of(kind).items():
-            if name in one:
+            if one.get(name) is not None:
                 first, *rest = (
                     minor(one["buckets"] if "." in field else one, field.rpartition(".")[2]) for field in of
                 )
@@ -331,7 +337,8 @@ def asked(desk: Desk, known_on: str | None) -> dict[str, tuple[str, Shown]]:
     made: dict[str, tuple[str, Shown]] = {
         name: (report, {"input": given_}) for name, (report, given_) in inputs.items()
     }
-    return made | {"bank": ("bankReconciliation", {**bank, "asOf": AS_OF.isoformat()})}
+    now = {"asOf": AS_OF.isoformat()}
+    return made | {"bank": ("bankReconciliation", {**bank, **now}), "abroad": ("revaluation", now)}
 
 
 def test_every_report_is_asked_for() -> None:
@@ -355,6 +362,8 @@ async def test_the_entries_of_every_figure_add_up_to_it_now_and_as_known_before(
     await traded(desk, seed)
     desk.clock.instant = datetime(2026, 12, 2, 12, tzinfo=UTC)
     await desk.books.create_journal(desk.caller, key(), desk.sale(777_77), post=True)
+    await desk.rate_set("125.75", AS_OF)
+    await desk.books.revaluing.revalue(desk.caller, key(), AS_OF)
     reader, seen, kinds = await Reader.of(desk), 0, set()
     for known_on in (None, "2026-11-30"):
         query, variables = query_of(asked(desk, known_on))

@@ -20,9 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from finance import money, settlement
 from finance.ordeal.audit import Auditor
-from finance.ordeal.chance import USERS, WEIGHTED
+from finance.ordeal.chance import USERS
 from finance.ordeal.law import Broken
 from finance.ordeal.trial import IN_TURN, JUDGES, Trial
+from finance.ordeal.weights import WEIGHTED
 from finance.ordeal.world import TENANTS
 
 ASKED_FOR = os.environ.get("FINANCE_MACHINE_EXAMPLES")

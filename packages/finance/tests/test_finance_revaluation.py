@@ -560,6 +560,7 @@ async def test_a_release_that_knows_no_revaluations_reads_all_that_they_write(sh
         "journal.created/1": {
             *("type", "journal_id", "journal_date", "journal_type", "description", "currency", "lines"),
             *("reference", "original_id", "document_id", "rate"),
+            "bank_line_ids",  # newer, and passed over by those that know no such field
         },
     }
     for row in rows:

@@ -37,7 +37,7 @@ from finance.scheduling import (
 from finance.template import MOST_AT_ONCE, Schedule, Template, Terms
 from finance.verify import Stored, examine
 
-HISTORIES = 15
+HISTORIES = 25
 
 
 @pytest.fixture

@@ -331,7 +331,7 @@ def test_exit_codes_and_what_is_told(site: Site, tmp_path: Path) -> None:
     shown = site.asked("--preview")
     assert shown.exit_code == 1
     table = [line.split() for line in shown.stdout.splitlines()[1:]]
-    assert ["2026-01-05", "A", "tenant", "Good", "200.00", "BDT", f"AUTO-{good.id}"] in table
+    assert ["2026-01-05", "Padma", "Traders", "Good", "200.00", "BDT", f"AUTO-{good.id}"] in table
     [refused] = [line for line in shown.stdout.splitlines() if "formula-divides-by-zero" in line]
     assert refused.split()[0] == "2026-01-06"
     assert site.days(good) == []

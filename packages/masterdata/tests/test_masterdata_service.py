@@ -318,7 +318,12 @@ def test_a_header_cannot_choose_another_tenant_than_the_token(masterdata: Any, i
     assert masterdata.get(f"/api/v1/customers/{ids[0]}", x_tenant_id=one).status == 200
 
 
-@pytest.mark.parametrize("tenant", ["no tenant", "' OR true --", "*", 5])
+def test_a_token_whose_tenant_is_no_text_is_no_token(masterdata: Any, ids: list[str]) -> None:
+    for answer in every_way(masterdata, ids[0], authorization=masterdata.of(5)):
+        assert answer.refusal == (401, "token-invalid")
+
+
+@pytest.mark.parametrize("tenant", ["no tenant", "' OR true --", "*"])
 def test_a_token_whose_tenant_can_be_none_finds_nothing(masterdata: Any, ids: list[str], tenant: str) -> None:
     for answer in every_way(masterdata, ids[0], authorization=masterdata.of(tenant)):
         assert answer.refusal == (403, "tenant-unknown")

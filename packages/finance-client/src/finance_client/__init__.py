@@ -21,6 +21,8 @@ from finance_client.closing import (
     NumberGap,
     NumberSeries,
     PeriodClosing,
+    Revaluation,
+    RevaluationLine,
     YearClosing,
 )
 from finance_client.code import Code
@@ -221,6 +223,8 @@ __all__ = [
     "Refused",
     "ReportLine",
     "Retry",
+    "Revaluation",
+    "RevaluationLine",
     "Section",
     "Settlement",
     "Side",

@@ -31,7 +31,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     accounts that say what partners owe, `unnamed` what names no partner. `cash` is HELD, on the cash accounts, or
     OTHERS, the other lines of entries that touch one, then of an `activity` where one is said. `section` and `code`
     are of a tax return: the tax, or with `value` what was taxed. `journal_id` is of one entry, `line` of one line of
-    it, `until` of everything up to a movement. `waiting` is of payments that no bank's line is matched with now.
+    it, `until` of everything up to a movement. `waiting` is of payments that no bank's line is matched with now, `held`
+    of entries in one currency: in that of the books, what they are worth.
     """
 
     last: date
@@ -55,6 +56,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     line: Line | None = None
     until: Place | None = None
     waiting: bool = False
+    held: Text | None = None
 
 
 def encode(figure: Figure) -> str:

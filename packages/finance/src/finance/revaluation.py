@@ -186,6 +186,11 @@ class Comparison:
     def posted_minor(self, item: Item) -> int:
         return posted(self.entry).get(item.holding.name, 0)
 
+    def place(self, item: Item) -> int | None:
+        """Which line of the entry that stands is of a holding, from 0; None where none is."""
+        lines = () if self.entry is None else self.entry.lines
+        return next((n for n, line in enumerate(lines) if line.reference == item.holding.name), None)
+
     @property
     def is_current(self) -> bool | None:
         """Whether both are the same; None where nothing stands that could be."""

@@ -20,6 +20,7 @@ from finance.inquiry import before, within
 from finance.money import BASE
 from finance.refusal import AccountUnknown
 from finance.report import Aged, Balance, Step
+from finance.revaluation import Comparison, Item
 from finance.settlement import SALES
 
 __all__ = ["partner_types", "query"]
@@ -239,25 +240,32 @@ async def revaluation(_: object, info: Info, *, asOf: date) -> Any:
     found = await inquiry.revaluation_of(context.service.views, context.caller.tenant_id, asOf)
     return {
         "asOf": asOf,
-        "lines": [
-            {
-                "accountId": one.holding.account.id,
-                "accountCode": one.holding.account.code,
-                "accountName": one.holding.account.name,
-                "balance": shape.money(one.holding.minor, one.holding.currency),
-                "worth": shape.money(one.holding.base_minor, BASE),
-                "rate": shape.amount(one.rate),
-                "rateSince": found.since[one.holding.currency],
-                "worthAtRate": shape.money(one.worth_minor, BASE),
-                "difference": shape.money(one.difference_minor, BASE),
-                "posted": shape.money(found.posted_minor(one), BASE),
-            }
-            for one in found.items
-        ],
+        "lines": [revaluation_line(found, one) for one in found.items],
         "difference": shape.money(sum(one.difference_minor for one in found.items), BASE),
         "posted": shape.money(sum(found.posted_minor(one) for one in found.items), BASE),
         "entry": shape.journal(found.entry) if found.entry else None,
         "isCurrent": found.is_current,
+    }
+
+
+def revaluation_line(found: Comparison, one: Item) -> dict[str, Any]:
+    of = Figure(last=found.day, account_id=one.holding.account.id)
+    line = found.place(one)
+    posted = None if found.entry is None else Figure(last=found.day, journal_id=found.entry.id, line=line)
+    return {
+        "accountId": one.holding.account.id,
+        "accountCode": one.holding.account.code,
+        "accountName": one.holding.account.name,
+        "balance": shape.money(one.holding.minor, one.holding.currency),
+        "balanceFigure": encode(replace(of, currency=one.holding.currency)),
+        "worth": shape.money(one.holding.base_minor, BASE),
+        "worthFigure": encode(replace(of, held=one.holding.currency)),
+        "rate": shape.amount(one.rate),
+        "rateSince": found.since[one.holding.currency],
+        "worthAtRate": shape.money(one.worth_minor, BASE),
+        "difference": shape.money(one.difference_minor, BASE),
+        "posted": shape.money(found.posted_minor(one), BASE),
+        "postedFigure": None if posted is None or line is None else encode(posted),
     }
 
 

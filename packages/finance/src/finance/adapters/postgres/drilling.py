@@ -94,6 +94,8 @@ class Drill:
             values += asked.until
             day, number, place = range(len(values) - 2, len(values) + 1)
             terms.append(f"(m.effective_date, m.position, m.place) <= (${day}, ${number}, ${place})")
+        if asked.held is not None:
+            term("m.currency = {}", asked.held)
         if asked.waiting:
             term(WAITING, asked.currency)
         if not asked.closing:

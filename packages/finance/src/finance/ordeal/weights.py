@@ -1,0 +1,50 @@
+"""How often each verb is asked, compared with the others."""
+
+from typing import Final
+
+WEIGHTED: Final = {
+    "open_account": 20,
+    "close_account": 15,
+    "draft": 150,
+    "redraft": 25,
+    "approve": 220,
+    "cancel": 45,
+    "pay": 90,
+    "complete": 170,
+    "fail": 4,
+    "take_back": 25,
+    "allocate": 250,
+    "unallocate": 70,
+    "bring": 30,
+    "match": 40,
+    "unmatch": 12,
+    "reconcile": 12,
+    "amend": 12,
+    "attach": 6,
+    "settle": 50,
+    "withdraw": 60,
+    "write": 50,
+    "add_line": 12,
+    "book": 40,
+    "reverse": 40,
+    "set_rate": 25,
+    "close_period": 8,
+    "open_period": 60,
+    "revalue": 45,
+    "undo_revaluation": 45,
+    "lock_taxes": 6,
+    "unlock_taxes": 15,
+    "close_year": 10,
+    "open_year": 60,
+    "set_rule": 8,
+    "adopt": 4,
+    "set_tax": 30,
+    "turn_tax": 8,
+    "plan": 12,
+    "adopt_plan": 30,
+    "run": 60,
+    "end_plan": 4,
+}
+VERBS: Final = tuple(WEIGHTED)
+WEIGHTS: Final = tuple(sum(list(WEIGHTED.values())[: n + 1]) for n in range(len(WEIGHTED)))
+"""Running sums, as `Random.choices` takes them."""
