@@ -71,7 +71,7 @@ isolated: setup ## build each member's wheel and import it with nothing but its 
 sim: setup ## the engine on virtual time under injected faults; SEEDS=N, or SEED=N with its trace
 	@python -m tranche.ordeal $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200))
 
-sim-finance: setup ## the books under random histories, held to a model; SEEDS=N, or SEED=N with its trace; STEPS=N, STORE=postgres
+sim-finance: setup ## the books under random histories, held to two models; SEEDS=N, or SEED=N with its trace; STEPS=N, STORE=postgres
 	@python $(if $(filter postgres,$(STORE)),benches/finance_histories.py,-m finance.ordeal) \
 		$(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),500))
 
