@@ -52,6 +52,7 @@ TOKENS: dict[str, tuple[dict[str, Any], int, str]] = {
     "a tenant in capitals": ({"tenant": "5F1D3A52-7D0C-4A54-9B0E-3F4F0C1A2B3C"}, 403, "tenant-unknown"),
     "a tenant without books": ({"tenant": UNKNOWN}, 403, "tenant-unknown"),
     "no user": ({"sub": ""}, 401, "token-invalid"),
+    "a user called as the scheduler is": ({"sub": "schedule"}, 401, "token-invalid"),
     "an endless user": ({"sub": "a" * 10_000}, 401, "token-invalid"),
     "a user with NUL": ({"sub": "ra\0him"}, 401, "token-invalid"),
     "one permission": ({"permissions": "account:read"}, 401, "token-invalid"),

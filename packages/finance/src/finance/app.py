@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from finance.adapters.postgres.opening import OPENER
 from finance.exports.route import Desk, ExportsBusy
 from finance.graphql.context import Context, Service
 from finance.graphql.execution import Executor, failed
@@ -20,6 +21,7 @@ from finance.graphql.permission import PermissionMissing
 from finance.ids import is_uuid
 from finance.ports import Caller, Fault
 from finance.refusal import ExportUnknown, NotFound, Refused, TenantUnknown
+from finance.scheduling import ACTOR
 from kit import health
 from kit.health import Check
 from kit.telemetry import RequestMetrics, log, metrics_route
@@ -27,6 +29,9 @@ from kit.tokens import Identity, KeysUnavailable, TokenRefused, TokenVerifier
 
 BODY_LIMIT_BYTES = 200_000
 OPERATIONS = Counter("finance_operations_total", "GraphQL requests by what became of them.", ["status"])
+NOBODYS = frozenset({OPENER, ACTOR})
+"""Whom the log names where no person asked: a person of that name would be taken for one of them."""
+
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
@@ -77,6 +82,11 @@ async def caller_at_door(request: Request, verifier: TokenVerifier) -> Caller | 
         return reply(401, failed(error.code, str(error)))
     except KeysUnavailable as error:
         return reply(503, failed("keys-unavailable", str(error)))
+    if identity.user_id in NOBODYS:
+        told = (
+            f"'{identity.user_id}' is what the books call themselves; the issuer must name a person otherwise"
+        )
+        return reply(401, failed("token-invalid", told))
     tenant = request.headers.get("x-tenant-id")
     if tenant is not None and tenant != identity.tenant_id:
         told = "the header x-tenant-id disagrees with the token; drop the header"
