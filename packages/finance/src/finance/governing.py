@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from finance import authority, fiscal, folder
+from finance import authority, folder
 from finance.clerk import Clerk, Sheet
 from finance.ports import Caller
 
@@ -26,8 +26,7 @@ class Governing:
 
         async def work(sheet: Sheet) -> tuple[str, Any]:
             await sheet.find("authority", stream_id, exclusively=True)
-            today = fiscal.today(self.clerk.clock.now())
-            command = authority.SetRule(rule=rule, reason=reason, today=today)
+            command = authority.SetRule(rule=rule, reason=reason, today=sheet.today)
             return "authority", sheet.decide("authority", stream_id, command)
 
         found: authority.Authority = await self.clerk.run(caller, key, ["set_authority", rule, reason], work)

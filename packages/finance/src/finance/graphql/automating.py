@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from finance import fiscal, template
+from finance import template
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.governing import mutation
@@ -19,7 +19,7 @@ __all__ = ["mutation"]
 @query.field("journalTemplate")
 async def journal_template(_: object, info: Info, *, id: str) -> Any:
     found = await one(info, "template", id)
-    return shape.template(found, fiscal.today(info.context.now)) if found else None
+    return shape.template(found, info.context.today) if found else None
 
 
 @query.field("journalTemplates")
@@ -27,7 +27,7 @@ async def journal_templates(
     _: object, info: Info, *, status: str | None = None, limit: int, offset: int
 ) -> Any:
     found = await page(info, "template", limit=limit, offset=offset, status=status)
-    return [shape.template(state, fiscal.today(info.context.now)) for state in found]
+    return [shape.template(state, info.context.today) for state in found]
 
 
 @query.field("dueJournalTemplates")
@@ -73,16 +73,14 @@ async def create_journal_template(
         asset=asset_of(input.get("asset"), input["currency"]),
     )
     made = await books.automating.create(caller, idempotencyKey, terms)
-    return shape.template(made, fiscal.today(context.now))
+    return shape.template(made, context.today)
 
 
 @command("approveJournalTemplate")
 async def approve_journal_template(
     context: Context, books: Books, caller: Caller, *, id: str, idempotencyKey: str
 ) -> shape.Shown:
-    return shape.template(
-        await books.automating.approve(caller, idempotencyKey, id), fiscal.today(context.now)
-    )
+    return shape.template(await books.automating.approve(caller, idempotencyKey, id), context.today)
 
 
 @command("endJournalTemplate")
@@ -90,13 +88,11 @@ async def end_journal_template(
     context: Context, books: Books, caller: Caller, *, id: str, reason: str, idempotencyKey: str
 ) -> shape.Shown:
     ended = await books.automating.end(caller, idempotencyKey, id, reason=reason)
-    return shape.template(ended, fiscal.today(context.now))
+    return shape.template(ended, context.today)
 
 
 @command("runJournalTemplate")
 async def run_journal_template(
     context: Context, books: Books, caller: Caller, *, id: str, through: date, idempotencyKey: str
 ) -> shape.Shown:
-    return shape.template(
-        await books.automating.run(caller, idempotencyKey, id, through), fiscal.today(context.now)
-    )
+    return shape.template(await books.automating.run(caller, idempotencyKey, id, through), context.today)

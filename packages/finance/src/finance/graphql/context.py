@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
 from aiodataloader import DataLoader
 
+from finance import fiscal
 from finance.adapters.postgres.views import Views
 from finance.handle import Books
 from finance.ports import Caller, MasterData
@@ -32,6 +33,11 @@ class Context:
     caller: Caller
     now: datetime
     _loaders: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def today(self) -> date:
+        """The company's day."""
+        return fiscal.today(self.now)
 
     async def state(self, kind: str, record_id: str) -> Any:
         """A document by its id, or None. What the read models do not have yet is read from the log.

@@ -4,7 +4,7 @@ from typing import Any
 
 from ariadne import ObjectType
 
-from finance import approval, fiscal, inquiry, origin, revaluation
+from finance import approval, inquiry, origin, revaluation
 from finance.adapters.postgres.listing import place_cursor, place_of
 from finance.adapters.postgres.views import page_of
 from finance.figure import Figure, decode
@@ -117,11 +117,11 @@ async def document_of(shown: shape.Shown, info: Info) -> Any:
     state = await context.state(kind.lower(), shown["documentId"])
     match kind:
         case "TEMPLATE":
-            return shape.template(state, fiscal.today(context.now))
+            return shape.template(state, context.today)
         case "YEAR":
             return shape.year(state.fiscal_year, state)
         case _:
-            return SHOWN[kind.lower()](state, fiscal.today(context.now))
+            return SHOWN[kind.lower()](state, context.today)
 
 
 @origin_type.field("reverses")

@@ -127,7 +127,7 @@ def identifier(context: Context, name: str, key: str) -> str:
 
 
 async def entity(context: Context, name: str, key: str, found: Mapping[str, Any]) -> shape.Shown | None:
-    stream_id, today = identifier(context, name, key), fiscal.today(context.now)
+    stream_id, today = identifier(context, name, key), context.today
     state = found.get(stream_id) or (await context.state(kind_of(name), stream_id) if stream_id else None)
     if name == "FiscalPeriod":
         return shape.period(key, state) if stream_id else None

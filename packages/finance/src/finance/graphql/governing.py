@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from finance import approval, authority, fiscal, folder
+from finance import approval, authority, folder
 from finance.adapters.postgres.listing import Listing, key_of, waiting
 from finance.adapters.postgres.views import page_of
 from finance.graphql import shape
@@ -61,7 +61,7 @@ async def approvals_waiting(
     own = caller.user_id if withoutOwn else None
     asked = Listing(
         kind="approval",
-        today=fiscal.today(context.now),
+        today=context.today,
         bounds=[("NOT state->'approvers'", "?", own)],
         also=waiting(kinds),
     )

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 
-from finance import fiscal
 from finance.adapters.postgres.listing import Key, Listing, cursor, key_of
 from finance.adapters.postgres.views import page_of
 from finance.graphql import shape
@@ -113,14 +112,14 @@ def walked(name: str, kind: str) -> None:
         first, _offset = page_of(first, 0)
         key = None if after is None else key_of(kind, after)
         tenant, views = context.caller.tenant_id, context.service.views
-        asked = listing(kind, filter or {}, fiscal.today(context.now))
+        asked = listing(kind, filter or {}, context.today)
         found = await views.walk(tenant, asked, after=key, limit=first + 1)
         return connection(
             kind,
             found,
             first=first,
             after=after,
-            today=fiscal.today(context.now),
+            today=context.today,
             count=lambda: views.count(tenant, asked),
         )
 

@@ -55,7 +55,7 @@ async def documents(
         kind,
         status=status,
         filters=filters,
-        today=fiscal.today(context.now),
+        today=context.today,
         limit=limit,
         offset=offset,
     )
@@ -92,7 +92,7 @@ async def account_by_code(_: object, info: Info, *, accountCode: str) -> Any:
 @query.field("invoice")
 async def invoice(_: object, info: Info, *, id: str) -> Any:
     found = await one(info, "invoice", id)
-    return shape.invoice(found, fiscal.today(info.context.now)) if found else None
+    return shape.invoice(found, info.context.today) if found else None
 
 
 @query.field("invoices")
@@ -108,13 +108,13 @@ async def invoices(
     found = await documents(
         info, "invoice", status=status, limit=limit, offset=offset, customer_id=customerId
     )
-    return [shape.invoice(state, fiscal.today(info.context.now)) for state in found]
+    return [shape.invoice(state, info.context.today) for state in found]
 
 
 @query.field("voucher")
 async def voucher(_: object, info: Info, *, id: str) -> Any:
     found = await one(info, "voucher", id)
-    return shape.voucher(found, fiscal.today(info.context.now)) if found else None
+    return shape.voucher(found, info.context.today) if found else None
 
 
 @query.field("vouchers")
@@ -131,7 +131,7 @@ async def vouchers(
     found = await documents(
         info, "voucher", status=status, limit=limit, offset=offset, voucher_kind=kind, partner_id=partnerId
     )
-    return [shape.voucher(state, fiscal.today(info.context.now)) for state in found]
+    return [shape.voucher(state, info.context.today) for state in found]
 
 
 @voucher_type.field("partner")

@@ -4,7 +4,7 @@ from datetime import date
 
 import msgspec
 
-from finance import fiscal, settlement, voucher
+from finance import settlement, voucher
 from finance.graphql import shape
 from finance.graphql.context import Context
 from finance.graphql.writing import Given, command, currency_of, invoice_lines, mutation
@@ -32,7 +32,7 @@ async def create_voucher(
         rounding=input["taxRounding"],
     )
     asked = voucher.Create(voucher_id="", kind=input["kind"], currency=currency, terms=terms)
-    return shape.voucher(await books.billing.create(caller, idempotencyKey, asked), fiscal.today(context.now))
+    return shape.voucher(await books.billing.create(caller, idempotencyKey, asked), context.today)
 
 
 @command("updateVoucher")
@@ -53,14 +53,14 @@ async def update_voucher(
         )
 
     changed = await books.billing.update(caller, idempotencyKey, id, asked=input, change=change)
-    return shape.voucher(changed, fiscal.today(context.now))
+    return shape.voucher(changed, context.today)
 
 
 @command("approveVoucher")
 async def approve_voucher(
     context: Context, books: Books, caller: Caller, *, id: str, idempotencyKey: str
 ) -> shape.Shown:
-    return shape.voucher(await books.billing.approve(caller, idempotencyKey, id), fiscal.today(context.now))
+    return shape.voucher(await books.billing.approve(caller, idempotencyKey, id), context.today)
 
 
 @command("cancelVoucher")
@@ -75,7 +75,7 @@ async def cancel_voucher(
     idempotencyKey: str,
 ) -> shape.Shown:
     gone = await books.billing.cancel(caller, idempotencyKey, id, reason=reason, on=reversingDate)
-    return shape.voucher(gone, fiscal.today(context.now))
+    return shape.voucher(gone, context.today)
 
 
 # What pays what
@@ -108,7 +108,7 @@ async def unallocated(
 
 def credited(context: Context, state: object) -> shape.Shown:
     if isinstance(state, voucher.Voucher):
-        return shape.voucher(state, fiscal.today(context.now))
+        return shape.voucher(state, context.today)
     return shape.payment(state)  # type: ignore[arg-type] # the other kind of credit
 
 
@@ -168,7 +168,7 @@ async def settled(
         on=asked["on"],
         tax_code=asked.get("taxCode"),
     )
-    return shape.document(found, fiscal.today(context.now))
+    return shape.document(found, context.today)
 
 
 @command("writeOff")
@@ -199,4 +199,4 @@ async def withdraw_settlement(
         reason=input["reason"],
         on=input.get("on"),
     )
-    return shape.document(open_again, fiscal.today(context.now))
+    return shape.document(open_again, context.today)

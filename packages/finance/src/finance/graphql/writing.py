@@ -9,7 +9,7 @@ from typing import Any
 from ariadne import MutationType
 from graphql import GraphQLResolveInfo, get_directive_values
 
-from finance import fiscal, invoice, journal, payment, rate
+from finance import invoice, journal, payment, rate
 from finance.clerk import Rehearsed
 from finance.graphql import shape
 from finance.graphql.context import Context
@@ -129,7 +129,7 @@ async def create_invoice(
         rounding=input["taxRounding"],
     )
     created = await books.create_invoice(caller, idempotencyKey, currency=currency, terms=terms)
-    return shape.invoice(created, fiscal.today(context.now))
+    return shape.invoice(created, context.today)
 
 
 @command("updateInvoice")
@@ -149,14 +149,14 @@ async def update_invoice(
         )
 
     changed = await books.update_invoice(caller, idempotencyKey, id, asked=input, change=change)
-    return shape.invoice(changed, fiscal.today(context.now))
+    return shape.invoice(changed, context.today)
 
 
 @command("approveInvoice")
 async def approve_invoice(
     context: Context, books: Books, caller: Caller, *, id: str, idempotencyKey: str
 ) -> shape.Shown:
-    return shape.invoice(await books.approve_invoice(caller, idempotencyKey, id), fiscal.today(context.now))
+    return shape.invoice(await books.approve_invoice(caller, idempotencyKey, id), context.today)
 
 
 @command("cancelInvoice")
@@ -171,7 +171,7 @@ async def cancel_invoice(
     idempotencyKey: str,
 ) -> shape.Shown:
     cancelled = await books.cancel_invoice(caller, idempotencyKey, id, reason=reason, on=reversingDate)
-    return shape.invoice(cancelled, fiscal.today(context.now))
+    return shape.invoice(cancelled, context.today)
 
 
 # Payments
