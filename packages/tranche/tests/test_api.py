@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from installed import BARE
 
 from tranche import cli, language, wiring
 from tranche import site as sites
@@ -31,23 +32,7 @@ from tranche.wiring import Installation
 
 pytestmark = pytest.mark.integration
 
-SITE = """\
-state_directory: state
-traffic:
-  kind: envoy
-  directory: envoy
-  admin: http://127.0.0.1:9
-  listen: 127.0.0.1:9
-  identity: {issuer: auth, audience: tranche, jwks: "http://127.0.0.1:9/jwks.json"}
-  colours: {blue: "127.0.0.1:9", green: "127.0.0.1:9"}
-  health_path: /health/ready
-environment:
-  kind: process
-  directory: /dev/null/environment
-  colours:
-    blue: {managed: false, ready: "http://127.0.0.1:9/"}
-    green: {ready: "http://127.0.0.1:9/", command: [nothing]}
-"""
+SITE = BARE.replace("directory: environment", "directory: /dev/null/environment").replace("serve", "nothing")
 PLAN = (
     "name: small\ntick: 100ms\nstale_after: 1s\nstaging: {gates: [{name: owner, kind: approval}]}\n"
     "phases: [{name: all, weight: 100 %, dwell: 1h}]\n"
