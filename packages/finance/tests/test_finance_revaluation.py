@@ -26,21 +26,18 @@ from finance.refusal import (
     AccountUnknown,
     ApprovalBeyondAuthority,
     ApprovalGivenAlready,
+    CurrenciesNotRevalued,
+    CurrenciesRevaluedAlready,
     DateMalformed,
     JournalOfDocument,
     JournalReversedAlready,
     MakerIsChecker,
+    NothingToRevalue,
     PeriodClosed,
     RateMissing,
     TextMalformed,
 )
-from finance.revaluation import (
-    CurrenciesNotRevalued,
-    CurrenciesRevaluedAlready,
-    Holding,
-    Item,
-    NothingToRevalue,
-)
+from finance.revaluation import Holding, Item
 from finance.verify import Stored, examine
 
 Desk = Any

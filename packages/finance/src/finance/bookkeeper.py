@@ -18,7 +18,7 @@ from finance.money import BASE, Money
 from finance.payment import Payment
 from finance.ports import Caller
 from finance.rate import Quote
-from finance.revaluation import NothingToRevalue
+from finance.refusal import NothingToRevalue
 
 OWN: Final = (
     ("4010", "Domestic sales", "REVENUE", "4000"),

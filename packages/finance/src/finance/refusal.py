@@ -455,6 +455,24 @@ class PeriodLocked(Refused):
     code = "period-locked"
 
 
+class CurrenciesRevaluedAlready(Refused):
+    """A day's currencies are revalued once; undo that to do it again."""
+
+    code = "currencies-revalued-already"
+
+
+class CurrenciesNotRevalued(Refused):
+    """The currencies of this day are not revalued, or that was undone already."""
+
+    code = "currencies-not-revalued"
+
+
+class NothingToRevalue(Refused):
+    """No money, receivable or payable in another currency is worth more or less at the rate of this day."""
+
+    code = "nothing-to-revalue"
+
+
 class YearNotClosed(Refused):
     """The fiscal year is not closed."""
 

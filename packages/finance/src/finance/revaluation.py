@@ -20,29 +20,10 @@ from finance import cashflow, chart, journal
 from finance.account import Account
 from finance.journal import Journal, Line
 from finance.money import BASE, Money, plain
-from finance.refusal import Refused
 
 ONE_DAY: Final = timedelta(days=1)
 Sums = Mapping[tuple[str, str], tuple[int, int]]
 """Debits less credits by account id and currency, in minor units, and what they are worth in the books."""
-
-
-class CurrenciesRevaluedAlready(Refused):
-    """A day's currencies are revalued once; undo that to do it again."""
-
-    code = "currencies-revalued-already"
-
-
-class CurrenciesNotRevalued(Refused):
-    """The currencies of this day are not revalued, or that was undone already."""
-
-    code = "currencies-not-revalued"
-
-
-class NothingToRevalue(Refused):
-    """No money, receivable or payable in another currency is worth more or less at the rate of this day."""
-
-    code = "nothing-to-revalue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,8 @@ from finance.approving import undoing, whole, worked_out
 from finance.clerk import Clerk, Sheet
 from finance.journal import Journal
 from finance.ports import Caller
-from finance.refusal import DateMalformed
-from finance.revaluation import (
-    ONE_DAY,
-    CurrenciesNotRevalued,
-    CurrenciesRevaluedAlready,
-    Item,
-    NothingToRevalue,
-)
+from finance.refusal import CurrenciesNotRevalued, CurrenciesRevaluedAlready, DateMalformed, NothingToRevalue
+from finance.revaluation import ONE_DAY, Item
 from finance.text import sized
 
 
